@@ -1,0 +1,83 @@
+// One run of one task on one peer: starts the process, notes when each line of guest output arrives, and reads the times off the markers.
+
+import { spawn } from "node:child_process";
+import { LINUX_READY_LINE } from "../src/guest/initramfs.ts";
+import type { Command, Task } from "./peers/peer.ts";
+
+export interface Pass {
+  seconds: number;
+  /** What the guest computed; for the Linux boot the marker line. */
+  checksum: string;
+}
+
+export interface Run {
+  passes: Pass[];
+  /** Why there is no result, or null. */
+  failure: string | null;
+}
+
+const KEPT_OUTPUT = 2000;
+
+/** Reads marker lines and gathers the passes they delimit. */
+class MarkerReader {
+  readonly passes: Pass[] = [];
+  isDone = false;
+  private readonly task: Task;
+  private begun: number;
+
+  constructor(task: Task, started: number) {
+    this.task = task;
+    this.begun = started;
+  }
+
+  line(text: string, now: number): void {
+    if (this.task.kind === "linux") {
+      // From the start of the process: loading, firmware where a peer has one, unpacking, and the kernel's own start.
+      if (!text.includes(LINUX_READY_LINE)) return;
+      this.passes.push({ seconds: (now - this.begun) / 1000, checksum: LINUX_READY_LINE });
+      this.isDone = true;
+      return;
+    }
+    const [word, name, , checksum] = text.trim().split(" ");
+    if (word === "ALL") this.isDone = true;
+    if (name !== this.task.name) return;
+    if (word === "BEGIN") this.begun = now;
+    if (word === "END") this.passes.push({ seconds: (now - this.begun) / 1000, checksum });
+  }
+}
+
+/** Runs the command until the guest is done, it fails, or `timeoutSeconds` are over. */
+export function measure(task: Task, command: Command, timeoutSeconds: number): Promise<Run> {
+  return new Promise((done) => {
+    const reader = new MarkerReader(task, performance.now());
+    // Standard input stays open and silent: QEMU would take its end for a hang-up of the serial line.
+    const child = spawn(command.program, command.args, { stdio: ["pipe", "pipe", "pipe"] });
+    let partial = "";
+    let errors = "";
+    let timedOut = false;
+    const timer = setTimeout(() => {
+      timedOut = true;
+      child.kill("SIGKILL");
+    }, timeoutSeconds * 1000);
+    child.stdin.on("error", () => {});
+    child.stdout.on("data", (chunk: Buffer) => {
+      const now = performance.now();
+      const lines = (partial + chunk.toString("latin1")).split("\n");
+      partial = lines.pop() ?? "";
+      for (const line of lines) reader.line(line, now);
+      if (reader.isDone) child.kill("SIGKILL");
+    });
+    child.stderr.on("data", (chunk: Buffer) => {
+      errors = (errors + chunk.toString()).slice(-KEPT_OUTPUT);
+    });
+    child.on("error", (error) => {
+      errors += String(error);
+    });
+    child.on("close", (code, signal) => {
+      clearTimeout(timer);
+      if (reader.isDone) return done({ passes: reader.passes, failure: null });
+      const how = timedOut ? `no end within ${timeoutSeconds} s` : `ended early (${signal ?? `exit ${code}`})`;
+      done({ passes: reader.passes, failure: `${how}${errors ? `: ${errors.trim().split("\n").slice(-3).join(" | ")}` : ""}` });
+    });
+  });
+}

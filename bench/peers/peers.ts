@@ -1,0 +1,151 @@
+// The peers of the bench, one table row each.
+
+import { execFileSync } from "node:child_process";
+import { existsSync, readFileSync } from "node:fs";
+import { mkdir } from "node:fs/promises";
+import { dirname, join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { defaultGuestCache, installFile, withDebianTree } from "../../src/guest/debian.ts";
+import { progressBar } from "../../src/guest/progress.ts";
+import { buildNative } from "../kernels/build.ts";
+import type { ChildJob } from "./guest-process.ts";
+import { type Command, type GuestFiles, kernelCommandLine, memoryMiB, type Peer, type Task } from "./peer.ts";
+
+const DIRECTORY = dirname(fileURLToPath(import.meta.url));
+const PROJECT = join(DIRECTORY, "..", "..");
+/** SeaBIOS as a distribution installs it; v86 needs it to boot a bzImage. */
+const SYSTEM_FIRMWARE = "/usr/share/seabios";
+const FIRMWARE_FILES = ["bios.bin", "vgabios.bin"];
+const NATIVE_PROGRAM = resolve(process.env.XLAT86_CACHE ?? ".cache", "bench", "native");
+
+function nodeChild(script: string, job: ChildJob): Command {
+  return { program: process.execPath, args: ["--no-warnings", join(DIRECTORY, script), JSON.stringify(job)] };
+}
+
+function packageVersion(file: string): string {
+  return (JSON.parse(readFileSync(file, "utf8")) as { version: string }).version;
+}
+
+function firstLine(program: string, args: string[]): string | null {
+  try {
+    return execFileSync(program, args, { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] }).split("\n")[0];
+  } catch {
+    return null;
+  }
+}
+
+function xlat86(name: string, engine: "translate" | "interpret", warmsUp: boolean): Peer {
+  return {
+    name,
+    warmsUp,
+    missing: async () => null,
+    version: () => packageVersion(join(PROJECT, "package.json")),
+    command: (task, files) => nodeChild("run-xlat86.ts", { task, files, settings: { engine } }),
+  };
+}
+
+function v86(name: string, interpret: boolean, warmsUp: boolean): Peer {
+  let firmware = SYSTEM_FIRMWARE;
+  return {
+    name,
+    warmsUp,
+    async missing() {
+      if (!existsSync(join(PROJECT, "node_modules/v86"))) return "the npm package v86 is not installed";
+      firmware = await firmwareDirectory();
+      return null;
+    },
+    version: () => packageVersion(join(PROJECT, "node_modules/v86/package.json")),
+    command(task, files) {
+      const settings: ChildJob["settings"] = { interpret };
+      if (task.kind === "linux") {
+        settings.bios = join(firmware, "bios.bin");
+        settings.vgaBios = join(firmware, "vgabios.bin");
+      }
+      return nodeChild("run-v86.ts", { task, files, settings });
+    },
+  };
+}
+
+async function firmwareDirectory(): Promise<string> {
+  if (FIRMWARE_FILES.every((file) => existsSync(join(SYSTEM_FIRMWARE, file)))) return SYSTEM_FIRMWARE;
+  const directory = join(defaultGuestCache(), "seabios");
+  if (FIRMWARE_FILES.every((file) => existsSync(join(directory, file)))) return directory;
+  await withDebianTree(
+    { onProgress: progressBar(process.stderr) },
+    async () => ["seabios"],
+    async (tree) => {
+      await mkdir(directory, { recursive: true });
+      for (const file of FIRMWARE_FILES) await installFile(join(tree, "usr/share/seabios", file), join(directory, file));
+    },
+  );
+  return directory;
+}
+
+const qemu: Peer = {
+  name: "qemu",
+  // TCG translates everything once, at first sight.
+  warmsUp: false,
+  missing: async () => (firstLine("qemu-system-i386", ["--version"]) ? null : "qemu-system-i386 is not installed (Debian: qemu-system-x86)"),
+  version: () => firstLine("qemu-system-i386", ["--version"]) ?? "",
+  command(task, files) {
+    // n270 is 32-bit, with SSE2 and without the long mode that would change nothing here. The serial line goes through a pipe without a monitor on it.
+    const machine = [
+      "-accel",
+      "tcg",
+      "-cpu",
+      "n270",
+      "-m",
+      `${memoryMiB(task)}`,
+      "-display",
+      "none",
+      "-monitor",
+      "none",
+      "-serial",
+      "stdio",
+      "-no-reboot",
+    ];
+    const exit = ["-device", "isa-debug-exit,iobase=0xf4,iosize=4"];
+    return { program: "qemu-system-i386", args: [...machine, ...exit, ...qemuGuest(task, files)] };
+  },
+};
+
+function qemuGuest(task: Task, files: GuestFiles): string[] {
+  if (task.kind === "kernel") return ["-kernel", files.kernels, "-append", kernelCommandLine(task)];
+  const linux = files.linux;
+  if (!linux) throw new Error("the Linux task came without its files");
+  return ["-kernel", linux.kernel, "-initrd", linux.initrd, "-append", linux.commandLine];
+}
+
+const native: Peer = {
+  name: "native",
+  warmsUp: false,
+  async missing() {
+    try {
+      buildNative(NATIVE_PROGRAM);
+      execFileSync(NATIVE_PROGRAM, ["passes=0"]);
+      return null;
+    } catch {
+      return "32-bit programs cannot be compiled or run here (Debian: gcc-multilib, on an x86 host)";
+    }
+  },
+  version: () => cpuModel(),
+  command: (task) => (task.kind === "kernel" ? { program: NATIVE_PROGRAM, args: kernelCommandLine(task).split(" ") } : null),
+};
+
+/** The host processor, as Linux names it. */
+export function cpuModel(): string {
+  const info = existsSync("/proc/cpuinfo") ? readFileSync("/proc/cpuinfo", "utf8") : "";
+  return info.match(/^model name\s*: (.*)$/m)?.[1] ?? process.arch;
+}
+
+/** Every peer, in the order of the table's columns. */
+export function allPeers(): Peer[] {
+  return [
+    xlat86("xlat86", "translate", true),
+    v86("v86", false, true),
+    xlat86("xlat86-tier0", "interpret", false),
+    v86("v86-nojit", true, false),
+    qemu,
+    native,
+  ];
+}

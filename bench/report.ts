@@ -1,0 +1,69 @@
+// The bench's table: a Markdown table, so that it can go into the docs as it is.
+
+import { geometricMean } from "./statistics.ts";
+
+/** What one peer did on one task. */
+export interface Cell {
+  /** Median over the runs of the mean warm pass. */
+  seconds: number;
+  /** Median over the runs of the first pass. */
+  firstPassSeconds: number;
+  checksum: string;
+}
+
+export interface Row {
+  task: string;
+  /** By peer; no entry for a peer that cannot do the task or failed. */
+  cells: Record<string, Cell>;
+}
+
+/** A column of ratios: the time of one peer over that of another. */
+interface Ratio {
+  of: string;
+  to: string;
+}
+
+const RATIOS: Ratio[] = [
+  { of: "xlat86", to: "v86" },
+  { of: "xlat86-tier0", to: "v86-nojit" },
+  { of: "xlat86", to: "qemu" },
+  { of: "xlat86", to: "native" },
+];
+
+function ratioOf(row: Row, ratio: Ratio, value: (cell: Cell) => number): number | null {
+  const of = row.cells[ratio.of];
+  const to = row.cells[ratio.to];
+  return of && to ? value(of) / value(to) : null;
+}
+
+function line(cells: readonly string[]): string {
+  return `| ${cells.join(" | ")} |`;
+}
+
+/** The whole table as text. The first-pass table shows what warming up costs. */
+export function table(rows: readonly Row[], peers: readonly string[], value: (cell: Cell) => number = (cell) => cell.seconds): string {
+  const ratios = RATIOS.filter((ratio) => peers.includes(ratio.of) && peers.includes(ratio.to));
+  const head = ["", ...peers.map((name) => `${name} (s)`), ...ratios.map((ratio) => `${ratio.of} : ${ratio.to}`)];
+  const body = rows.map((row) => {
+    const seconds = peers.map((name) => (row.cells[name] ? value(row.cells[name]).toFixed(3) : "-"));
+    return [row.task, ...seconds, ...ratios.map((ratio) => ratioOf(row, ratio, value)?.toFixed(2) ?? "-")];
+  });
+  // The boot is not a kernel: it has its row, and stays out of the mean.
+  const kernels = rows.filter((row) => row.task !== "linux");
+  const means = ratios.map((ratio) => {
+    const values = kernels.map((row) => ratioOf(row, ratio, value)).filter((found) => found !== null);
+    return values.length > 0 ? geometricMean(values).toFixed(2) : "-";
+  });
+  const mean = ["geometric mean", ...peers.map(() => ""), ...means];
+  const widths = head.map((_, column) => Math.max(...[head, ...body, mean].map((cells) => cells[column].length)));
+  const pad = (cells: readonly string[]) => cells.map((cell, column) => (column === 0 ? cell.padEnd(widths[column]) : cell.padStart(widths[column])));
+  const rule = widths.map((width, column) => (column === 0 ? "-".repeat(width) : `${"-".repeat(width - 1)}:`));
+  return [line(pad(head)), line(rule), ...body.map((cells) => line(pad(cells))), line(pad(mean))].join("\n");
+}
+
+/** Where peers, or a peer and the expected value, disagree. */
+export function disagreements(row: Row, expected: string | undefined): string[] {
+  return Object.entries(row.cells)
+    .filter(([, cell]) => expected !== undefined && cell.checksum !== expected)
+    .map(([peer, cell]) => `${row.task}: ${peer} computed ${cell.checksum}, the processor ${expected}`);
+}

@@ -1,0 +1,266 @@
+/** Integer instructions too long to be in line: division, decimal adjustment, rotation through carry, ENTER, CMPXCHG8B. */
+import type { integerCallouts } from "../../translator/contract/callouts/integer.ts";
+import { segment, slot, vector } from "../../translator/contract/slots.ts";
+import type { Cpu } from "../cpu/cpu.ts";
+import { mulhu } from "../cpu/multiply.ts";
+import { checkSegment } from "../cpu/segments.ts";
+import { cmps, ins, lods, movs, outs, scas, stos } from "./strings.ts";
+
+function checkCodeLimit(cpu: Cpu, eip: number): void {
+  if (eip >>> 0 > cpu.R[slot.segmentLimit + segment.cs] >>> 0) cpu.raise(vector.gp, 0);
+}
+
+function raiseException(cpu: Cpu, exception: number): void {
+  cpu.raise(exception);
+}
+
+// ---- division (SDM vol. 2, DIV and IDIV). Flags are undefined; hardware here leaves them alone.
+
+function divide(cpu: Cpu, size: number, divisor: number): void {
+  const R = cpu.R;
+  if (divisor === 0) cpu.raise(vector.de);
+  if (size === 1) {
+    const dividend = R[slot.eax] & 0xffff;
+    const quotient = Math.trunc(dividend / divisor);
+    if (quotient > 0xff) cpu.raise(vector.de);
+    R[slot.eax] = (R[slot.eax] & ~0xffff) | quotient | (dividend % divisor << 8);
+  } else if (size === 2) {
+    const dividend = ((R[slot.edx] << 16) | (R[slot.eax] & 0xffff)) >>> 0;
+    const quotient = Math.trunc(dividend / divisor);
+    if (quotient > 0xffff) cpu.raise(vector.de);
+    R[slot.eax] = (R[slot.eax] & ~0xffff) | quotient;
+    R[slot.edx] = (R[slot.edx] & ~0xffff) | (dividend % divisor);
+  } else {
+    if (R[slot.edx] >>> 0 >= divisor >>> 0) cpu.raise(vector.de);
+    const quotient = quotientOf(R[slot.edx], R[slot.eax], divisor);
+    R[slot.edx] = (R[slot.eax] - Math.imul(quotient, divisor)) | 0;
+    R[slot.eax] = quotient;
+  }
+}
+
+/** Quotient of the unsigned high:low by `divisor`, where high < divisor: the double quotient is off by at most one. */
+function quotientOf(high: number, low: number, divisor: number): number {
+  const d = divisor >>> 0;
+  if (high === 0) return Math.trunc((low >>> 0) / d) | 0;
+  let q = Math.min(Math.trunc(((high >>> 0) * 4294967296 + (low >>> 0)) / d), 4294967295);
+  // Exact remainder as a signed 64-bit pair; its high word is 0 or -1 or, when the estimate is one low, the rest is >= d.
+  const productLow = Math.imul(q | 0, divisor) >>> 0;
+  let rest = ((high >>> 0) - (mulhu(q | 0, divisor) >>> 0)) * 4294967296 + ((low >>> 0) - productLow);
+  while (rest < 0) {
+    q--;
+    rest += d;
+  }
+  while (rest >= d) {
+    q++;
+    rest -= d;
+  }
+  return q | 0;
+}
+
+function divideSigned(cpu: Cpu, size: number, operand: number): void {
+  const R = cpu.R;
+  if (operand === 0) cpu.raise(vector.de);
+  if (size < 4) {
+    const divisor = size === 1 ? (operand << 24) >> 24 : (operand << 16) >> 16;
+    const dividend = size === 1 ? (R[slot.eax] << 16) >> 16 : (R[slot.edx] << 16) | (R[slot.eax] & 0xffff);
+    const quotient = Math.trunc(dividend / divisor);
+    const limit = size === 1 ? 0x80 : 0x8000;
+    if (quotient >= limit || quotient < -limit) cpu.raise(vector.de);
+    const rest = (dividend - quotient * divisor) | 0;
+    if (size === 1) R[slot.eax] = (R[slot.eax] & ~0xffff) | (quotient & 0xff) | ((rest & 0xff) << 8);
+    else {
+      R[slot.eax] = (R[slot.eax] & ~0xffff) | (quotient & 0xffff);
+      R[slot.edx] = (R[slot.edx] & ~0xffff) | (rest & 0xffff);
+    }
+    return;
+  }
+  const negative = R[slot.edx] < 0;
+  let high = R[slot.edx];
+  let low = R[slot.eax];
+  if (negative) {
+    low = -low | 0;
+    high = (~high + (low === 0 ? 1 : 0)) | 0;
+  }
+  const divisor = operand < 0 ? -operand | 0 : operand;
+  if (high >>> 0 >= divisor >>> 0) cpu.raise(vector.de);
+  const magnitude = quotientOf(high, low, divisor);
+  const negativeQuotient = negative !== operand < 0;
+  if (magnitude < 0 && !(negativeQuotient && magnitude === -2147483648)) cpu.raise(vector.de);
+  const rest = (low - Math.imul(magnitude, divisor)) | 0;
+  R[slot.eax] = negativeQuotient ? -magnitude | 0 : magnitude;
+  R[slot.edx] = negative ? -rest | 0 : rest;
+}
+
+// ---- decimal adjustment (SDM vol. 2, DAA and so on)
+
+function setResult(R: Int32Array, al: number): void {
+  R[slot.flagZero] = R[slot.flagSign] = (al << 24) >> 24;
+}
+function setCarryAndAdjust(R: Int32Array, cf: boolean, af: boolean): void {
+  // OF is undefined and cleared: bit 30 equals bit 31.
+  R[slot.flagCarry] = (cf ? 0xc0000000 : 0) | (af ? 8 : 0);
+}
+
+function decimalAdjust(cpu: Cpu, sign: 1 | -1): void {
+  const R = cpu.R;
+  const al = R[slot.eax] & 0xff;
+  const cf = R[slot.flagCarry] < 0;
+  const adjust = (al & 15) > 9 || (R[slot.flagCarry] & 8) !== 0;
+  let result = al;
+  let carry = false;
+  if (adjust) {
+    result += sign * 6;
+    carry = cf || result < 0 || result > 0xff;
+  }
+  if (al > 0x99 || cf) {
+    result += sign * 0x60;
+    carry = true;
+  }
+  R[slot.eax] = (R[slot.eax] & ~0xff) | (result & 0xff);
+  setResult(R, result);
+  setCarryAndAdjust(R, carry, adjust);
+}
+
+function asciiAdjust(cpu: Cpu, sign: 1 | -1): void {
+  const R = cpu.R;
+  const adjust = (R[slot.eax] & 15) > 9 || (R[slot.flagCarry] & 8) !== 0;
+  let ax = R[slot.eax] & 0xffff;
+  if (adjust) ax = (ax + sign * 0x106) & 0xffff;
+  ax &= 0xff0f;
+  R[slot.eax] = (R[slot.eax] & ~0xffff) | ax;
+  setResult(R, ax & 0xff);
+  setCarryAndAdjust(R, adjust, adjust);
+}
+
+function aam(cpu: Cpu, base: number): void {
+  const R = cpu.R;
+  if (base === 0) cpu.raise(vector.de);
+  const al = R[slot.eax] & 0xff;
+  const rest = al % base;
+  R[slot.eax] = (R[slot.eax] & ~0xffff) | (Math.trunc(al / base) << 8) | rest;
+  setResult(R, rest);
+  setCarryAndAdjust(R, false, false);
+}
+
+function aad(cpu: Cpu, base: number): void {
+  const R = cpu.R;
+  const al = (R[slot.eax] + ((R[slot.eax] >>> 8) & 0xff) * base) & 0xff;
+  R[slot.eax] = (R[slot.eax] & ~0xffff) | al;
+  setResult(R, al);
+  setCarryAndAdjust(R, false, false);
+}
+
+// ---- rotation through carry
+
+function setRotateFlags(R: Int32Array, cf: number, of: number): void {
+  R[slot.flagCarry] = (R[slot.flagCarry] & 8) | (cf << 31) | ((cf ^ of) << 30);
+}
+
+/** Rotates the (bits + 1)-bit string CF:value left by `count`. */
+function rotateLeft(cpu: Cpu, size: number, value: number, count: number): number {
+  const R = cpu.R;
+  const bits = size * 8;
+  let cf = R[slot.flagCarry] >>> 31;
+  let x = value;
+  let n = count % (bits + 1);
+  if (count === 0) return value;
+  for (; n > 0; n--) {
+    const out = (x >>> (bits - 1)) & 1;
+    x = (x << 1) | cf;
+    cf = out;
+  }
+  setRotateFlags(R, cf, cf ^ ((x >>> (bits - 1)) & 1));
+  return x;
+}
+
+function rotateRight(cpu: Cpu, size: number, value: number, count: number): number {
+  const R = cpu.R;
+  const bits = size * 8;
+  let cf = R[slot.flagCarry] >>> 31;
+  let x = value;
+  let n = count % (bits + 1);
+  if (count === 0) return value;
+  for (; n > 0; n--) {
+    const out = x & 1;
+    x = (x >>> 1) | (cf << (bits - 1));
+    cf = out;
+  }
+  setRotateFlags(R, cf, ((x >>> (bits - 1)) ^ (x >>> (bits - 2))) & 1);
+  return x;
+}
+
+// ---- ENTER (SDM vol. 2)
+
+function enter(cpu: Cpu, size: number, bytes: number, nesting: number): void {
+  const { R, memory } = cpu;
+  const wide = (R[slot.segmentAccess + segment.ss] & (1 << 22)) !== 0;
+  const wrap = (offset: number): number => (wide ? offset | 0 : offset & 0xffff);
+  const linear = (offset: number, isWrite: boolean): number => {
+    checkSegment(cpu, segment.ss, wrap(offset), size, isWrite);
+    return (wrap(offset) + R[slot.segmentBase + segment.ss]) | 0;
+  };
+  const level = nesting & 31;
+  let sp = wrap(R[slot.esp] - size);
+  let bp = R[slot.ebp];
+  const frame = sp;
+  // Everything is read and probed before anything is written.
+  const values = [size === 2 ? bp & 0xffff : bp];
+  const targets = [linear(sp, true)];
+  for (let i = 1; i < level; i++) {
+    bp = (bp - size) | 0;
+    const from = linear(bp, false);
+    values.push(size === 2 ? memory.ld2(from) : memory.ld4(from));
+    sp = wrap(sp - size);
+    targets.push(linear(sp, true));
+  }
+  if (level > 0) {
+    sp = wrap(sp - size);
+    values.push(size === 2 ? frame & 0xffff : frame);
+    targets.push(linear(sp, true));
+  }
+  sp = wrap(sp - bytes);
+  // The final stack pointer must be writable (SDM: a page fault there is reported before ENTER completes).
+  memory.probeWrite(linear(sp, true), size);
+  for (const target of targets) memory.probeWrite(target, size);
+  targets.forEach((target, k) => {
+    if (size === 2) memory.st2(target, values[k]);
+    else memory.st4(target, values[k]);
+  });
+  if (wide) R[slot.esp] = sp;
+  else R[slot.esp] = (R[slot.esp] & ~0xffff) | sp;
+  R[slot.ebp] = size === 2 ? (R[slot.ebp] & ~0xffff) | (frame & 0xffff) : wide ? frame : (R[slot.ebp] & ~0xffff) | frame;
+}
+
+function probeWrite(cpu: Cpu, linear: number, size: number): void {
+  cpu.memory.probeWrite(linear, size);
+}
+
+function bound(cpu: Cpu, lower: number, upper: number, index: number): void {
+  if (index < lower || index > upper) cpu.raise(vector.br);
+}
+
+function cmpxchg8b(cpu: Cpu, linear: number): void {
+  const { R, memory } = cpu;
+  memory.probeWrite(linear, 8);
+  const low = memory.ldw4(linear);
+  const high = memory.ldw4((linear + 4) | 0);
+  const same = low === R[slot.eax] && high === R[slot.edx];
+  memory.st4(linear, same ? R[slot.ebx] : low);
+  memory.st4((linear + 4) | 0, same ? R[slot.ecx] : high);
+  if (!same) {
+    R[slot.eax] = low;
+    R[slot.edx] = high;
+  }
+  R[slot.flagZero] = same ? 0 : 1;
+}
+
+export const integerImplementations = {
+  checkCodeLimit, raiseException, divide, divideSigned, movs, cmps, stos, lods, scas, ins, outs,
+  daa: (cpu: Cpu) => decimalAdjust(cpu, 1),
+  das: (cpu: Cpu) => decimalAdjust(cpu, -1),
+  aaa: (cpu: Cpu) => asciiAdjust(cpu, 1),
+  aas: (cpu: Cpu) => asciiAdjust(cpu, -1),
+  aam, aad, enter, probeWrite, bound, cmpxchg8b,
+  rcl: rotateLeft,
+  rcr: rotateRight,
+} satisfies Record<keyof typeof integerCallouts, (cpu: Cpu, ...args: number[]) => number | void>;

@@ -1,0 +1,234 @@
+/** Conversions between integers, singles and doubles (SDM vol. 1, 11.4.1.6; what each raises: appendix E.4). */
+import { slot } from "../../../translator/contract/slots.ts";
+import type { Cpu } from "../../cpu/cpu.ts";
+import { allMasks, denormalsAreZeros, flag, roundingMask, signal } from "./control.ts";
+import { isOrdinaryDouble, isOrdinarySingle } from "./ranges.ts";
+import { exponentBias } from "../../float/unit.ts";
+import { type IsSingle, pack, setInfinity, setNaN, setZero, unpackDouble, unpackSingle } from "./soft.ts";
+import { kind, type SimdUnit } from "./unit.ts";
+
+const integerIndefinite = -0x80000000;
+const smallestDouble = 2 ** -1022;
+const smallestSingle = 2 ** -126;
+
+/** 1.5 * 2^52: adding and subtracting it rounds a double below 2^51 to an integer, to nearest even. */
+const roundingConstant = 6755399441055744;
+
+function roundToInteger(x: number, mxcsr: number): number {
+  switch (mxcsr & roundingMask) {
+    case 0:
+      return x + roundingConstant - roundingConstant;
+    case 1 << 13:
+      return Math.floor(x);
+    case 2 << 13:
+      return Math.ceil(x);
+    default:
+      return Math.trunc(x);
+  }
+}
+
+/** Lane value to int32; a result out of range, and a NaN, is invalid and gives 80000000h. Denormal operands are not recorded. */
+function toInteger(cpu: Cpu, x: number, smallest: number, truncate: boolean): number {
+  const mxcsr = cpu.R[slot.mxcsr];
+  if (Math.abs(x) < smallest && mxcsr & denormalsAreZeros) return 0;
+  const r = truncate ? Math.trunc(x) : Math.abs(x) < 2 ** 33 ? roundToInteger(x, mxcsr) : x;
+  if (r >= -2147483648 && r <= 2147483647) {
+    if (r !== x) cpu.simd.flags |= flag.precision;
+    return r | 0;
+  }
+  cpu.simd.flags |= flag.invalid;
+  return integerIndefinite;
+}
+
+const doubleToInteger = (cpu: Cpu, at: number, truncate: boolean) => toInteger(cpu, cpu.F[at >> 1], smallestDouble, truncate);
+const singleToInteger = (cpu: Cpu, at: number, truncate: boolean) => toInteger(cpu, cpu.simd.S[at], smallestSingle, truncate);
+
+/** To a general register. */
+function scalarToInteger(lane: (cpu: Cpu, at: number, truncate: boolean) => number, truncate: boolean) {
+  return (cpu: Cpu, source: number): number => {
+    cpu.simd.flags = 0;
+    const result = lane(cpu, source, truncate);
+    signal(cpu, cpu.simd.flags);
+    return result;
+  };
+}
+
+/** Packed: `lanes` int32 results, then zeros up to `words`. */
+function packedToInteger(single: IsSingle, lanes: number, words: number, truncate: boolean) {
+  return (cpu: Cpu, target: number, source: number): void => {
+    const { R, simd } = cpu;
+    simd.flags = 0;
+    for (let k = 0; k < lanes; k++) {
+      simd.out[k] = single ? singleToInteger(cpu, source + k, truncate) : doubleToInteger(cpu, source + 2 * k, truncate);
+    }
+    signal(cpu, simd.flags);
+    for (let k = 0; k < words; k++) R[target + k] = k < lanes ? simd.out[k] : 0;
+  };
+}
+
+// ---- from integers
+
+function cvtsi2sd(cpu: Cpu, target: number, value: number): void {
+  cpu.F[target >> 1] = value;
+}
+function cvtdq2pd(cpu: Cpu, target: number, source: number): void {
+  const low = cpu.R[source];
+  const high = cpu.R[source + 1];
+  cpu.F[target >> 1] = low;
+  cpu.F[(target >> 1) + 1] = high;
+}
+
+/** Bits of `value` as a single, into the unit. */
+function integerToSingle(u: SimdUnit, value: number, mxcsr: number): void {
+  if (value === 0) return setZero(u, true, 0);
+  const magnitude = Math.abs(value);
+  const shift = Math.clz32(magnitude);
+  pack(u, true, mxcsr, value < 0 ? 0x8000 : 0, exponentBias + 31 - shift, 0, magnitude << shift);
+}
+
+const unaffectedByRounding = (mxcsr: number) => (mxcsr & (roundingMask | allMasks | flag.precision)) === (allMasks | flag.precision);
+
+function cvtsi2ss(cpu: Cpu, target: number, value: number): void {
+  const { R, simd } = cpu;
+  const mxcsr = R[slot.mxcsr];
+  if (unaffectedByRounding(mxcsr)) simd.S[target] = value;
+  else {
+    simd.flags = 0;
+    integerToSingle(simd, value, mxcsr);
+    signal(cpu, simd.flags);
+    R[target] = simd.low;
+  }
+}
+
+function integersToSingles(lanes: number) {
+  return (cpu: Cpu, target: number, source: number): void => {
+    const { R, simd } = cpu;
+    const mxcsr = R[slot.mxcsr];
+    if (unaffectedByRounding(mxcsr)) {
+      for (let k = 0; k < lanes; k++) simd.S[target + k] = R[source + k];
+      return;
+    }
+    simd.flags = 0;
+    for (let k = 0; k < lanes; k++) {
+      integerToSingle(simd, R[source + k], mxcsr);
+      simd.out[k] = simd.low;
+    }
+    signal(cpu, simd.flags);
+    for (let k = 0; k < lanes; k++) R[target + k] = simd.out[k];
+  };
+}
+
+// ---- between singles and doubles
+
+/** The single at slot `at` as double bits in the unit. Exact, but for what a NaN or a denormal raises. */
+function widen(cpu: Cpu, at: number): void {
+  const u = cpu.simd;
+  const mxcsr = cpu.R[slot.mxcsr];
+  unpackSingle(u, u.a, cpu.R[at], mxcsr);
+  convert(u, false, mxcsr);
+}
+function narrow(cpu: Cpu, at: number): void {
+  const u = cpu.simd;
+  const mxcsr = cpu.R[slot.mxcsr];
+  unpackDouble(u, u.a, cpu.R[at], cpu.R[at + 1], mxcsr);
+  convert(u, true, mxcsr);
+}
+
+/** The number in `u.a` rounded to the format. */
+function convert(u: SimdUnit, toSingle: IsSingle, mxcsr: number): void {
+  const { a } = u;
+  if (a.isDenormal) u.flags |= flag.denormal;
+  if (a.kind === kind.signallingNaN) u.flags |= flag.invalid;
+  if (a.kind >= kind.quietNaN) setNaN(u, toSingle, a);
+  else if (a.kind === kind.infinity) setInfinity(u, toSingle, a.sign);
+  else if (a.kind === kind.zero) setZero(u, toSingle, a.sign);
+  else pack(u, toSingle, mxcsr, a.sign, a.exponent, a.low, a.high);
+}
+
+function cvtss2sd(cpu: Cpu, target: number, source: number): void {
+  const { R, simd } = cpu;
+  const x = simd.S[source];
+  if (isOrdinarySingle(x)) {
+    cpu.F[target >> 1] = x;
+    return;
+  }
+  simd.flags = 0;
+  widen(cpu, source);
+  signal(cpu, simd.flags);
+  R[target] = simd.low;
+  R[target + 1] = simd.high;
+}
+
+function cvtsd2ss(cpu: Cpu, target: number, source: number): void {
+  const { R, simd } = cpu;
+  const x = cpu.F[source >> 1];
+  const r = Math.fround(x);
+  const magnitude = Math.abs(r);
+  if (unaffectedByRounding(R[slot.mxcsr]) && ((magnitude > smallestSingle && magnitude < Number.POSITIVE_INFINITY) || x === 0)) {
+    simd.S[target] = r;
+    return;
+  }
+  simd.flags = 0;
+  narrow(cpu, source);
+  signal(cpu, simd.flags);
+  R[target] = simd.low;
+}
+
+function cvtps2pd(cpu: Cpu, target: number, source: number): void {
+  const { R, F, simd } = cpu;
+  const x0 = simd.S[source];
+  const x1 = simd.S[source + 1];
+  if (isOrdinarySingle(x0) && isOrdinarySingle(x1)) {
+    F[target >> 1] = x0;
+    F[(target >> 1) + 1] = x1;
+    return;
+  }
+  simd.flags = 0;
+  for (let k = 0; k < 2; k++) {
+    widen(cpu, source + k);
+    simd.out[2 * k] = simd.low;
+    simd.out[2 * k + 1] = simd.high;
+  }
+  signal(cpu, simd.flags);
+  for (let k = 0; k < 4; k++) R[target + k] = simd.out[k];
+}
+
+function cvtpd2ps(cpu: Cpu, target: number, source: number): void {
+  const { R, simd } = cpu;
+  simd.flags = 0;
+  for (let k = 0; k < 2; k++) {
+    narrow(cpu, source + 2 * k);
+    simd.out[k] = simd.low;
+  }
+  signal(cpu, simd.flags);
+  R[target] = simd.out[0];
+  R[target + 1] = simd.out[1];
+  R[target + 2] = R[target + 3] = 0;
+}
+
+const truncate = true;
+const round = false;
+
+export const convertImplementations = {
+  cvtss2si: scalarToInteger(singleToInteger, round),
+  cvttss2si: scalarToInteger(singleToInteger, truncate),
+  cvtsd2si: scalarToInteger(doubleToInteger, round),
+  cvttsd2si: scalarToInteger(doubleToInteger, truncate),
+  cvtps2dq: packedToInteger(true, 4, 4, round),
+  cvttps2dq: packedToInteger(true, 4, 4, truncate),
+  cvtpd2dq: packedToInteger(false, 2, 4, round),
+  cvttpd2dq: packedToInteger(false, 2, 4, truncate),
+  cvtps2pi: packedToInteger(true, 2, 2, round),
+  cvttps2pi: packedToInteger(true, 2, 2, truncate),
+  cvtpd2pi: packedToInteger(false, 2, 2, round),
+  cvttpd2pi: packedToInteger(false, 2, 2, truncate),
+  cvtsi2ss,
+  cvtsi2sd,
+  cvtpi2ps: integersToSingles(2),
+  cvtdq2ps: integersToSingles(4),
+  cvtdq2pd,
+  cvtss2sd,
+  cvtsd2ss,
+  cvtps2pd,
+  cvtpd2ps,
+};

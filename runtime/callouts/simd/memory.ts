@@ -1,0 +1,151 @@
+/**
+ * Vector loads and stores, and moves between registers. One TLB look-up an access. Values are copied as doubles where that is exact, because
+ * what reads them next is most often a double operation, and a CPU cannot forward two 4-byte stores to an 8-byte load; but a NaN goes as
+ * integers, since JavaScript may change its bits.
+ */
+import { slot, vector } from "../../../translator/contract/slots.ts";
+import type { Cpu } from "../../cpu/cpu.ts";
+
+/** Copies two words between 8-byte aligned places. */
+function copyPair(F: Float64Array, R: Int32Array, target: number, source: number): void {
+  const value = F[source >> 1];
+  if (value === value) F[target >> 1] = value;
+  else {
+    R[target] = R[source];
+    R[target + 1] = R[source + 1];
+  }
+}
+
+function copy64(cpu: Cpu, target: number, source: number): void {
+  copyPair(cpu.F, cpu.R, target, source);
+}
+function copy128(cpu: Cpu, target: number, source: number): void {
+  copyPair(cpu.F, cpu.R, target, source);
+  copyPair(cpu.F, cpu.R, target + 2, source + 2);
+}
+
+/** RAM at physical address `p`, a multiple of 8, to slot `target`. */
+function fromRam(cpu: Cpu, p: number, target: number): void {
+  const value = cpu.simd.ram64[p >>> 3];
+  if (value === value) cpu.F[target >> 1] = value;
+  else {
+    cpu.R[target] = cpu.memory.physical.i32[p >>> 2];
+    cpu.R[target + 1] = cpu.memory.physical.i32[(p >>> 2) + 1];
+  }
+}
+function toRam(cpu: Cpu, p: number, source: number): void {
+  const value = cpu.F[source >> 1];
+  if (value === value) cpu.simd.ram64[p >>> 3] = value;
+  else {
+    cpu.memory.physical.i32[p >>> 2] = cpu.R[source];
+    cpu.memory.physical.i32[(p >>> 2) + 1] = cpu.R[source + 1];
+  }
+}
+
+function load64(cpu: Cpu, A: number, target: number): void {
+  const memory = cpu.memory;
+  const T = memory.TR[cpu.R[slot.tlbHalf] + (A >>> 12)];
+  if (((T | A) & 7) === 0) fromRam(cpu, (T ^ A) >>> 0, target);
+  else {
+    const low = memory.ld4(A);
+    cpu.R[target + 1] = memory.ld4((A + 4) | 0);
+    cpu.R[target] = low;
+  }
+}
+
+function load128(cpu: Cpu, A: number, target: number): void {
+  const memory = cpu.memory;
+  const T = memory.TR[cpu.R[slot.tlbHalf] + (A >>> 12)];
+  if (((T | A) & 7) === 0 && (A & 0xfff) <= 0xff0) {
+    const p = (T ^ A) >>> 0;
+    fromRam(cpu, p, target);
+    fromRam(cpu, p + 8, target + 2);
+  } else loadWords(cpu, A, target);
+}
+
+function loadWords(cpu: Cpu, A: number, target: number): void {
+  const { memory, R } = cpu;
+  const word0 = memory.ld4(A);
+  const word1 = memory.ld4((A + 4) | 0);
+  const word2 = memory.ld4((A + 8) | 0);
+  R[target + 3] = memory.ld4((A + 12) | 0);
+  R[target] = word0;
+  R[target + 1] = word1;
+  R[target + 2] = word2;
+}
+
+function load128Aligned(cpu: Cpu, A: number, target: number): void {
+  const T = cpu.memory.TR[cpu.R[slot.tlbHalf] + (A >>> 12)];
+  if (((T | A) & 15) === 0) {
+    const p = (T ^ A) >>> 0;
+    fromRam(cpu, p, target);
+    fromRam(cpu, p + 8, target + 2);
+  } else {
+    if (A & 15) cpu.raise(vector.gp, 0);
+    loadWords(cpu, A, target);
+  }
+}
+
+function store64(cpu: Cpu, A: number, source: number): void {
+  const T = cpu.memory.TW[cpu.R[slot.tlbHalf] + (A >>> 12)];
+  if (((T | A) & 7) === 0) toRam(cpu, (T ^ A) >>> 0, source);
+  else storeWords(cpu, A, source, 2);
+}
+
+function store128(cpu: Cpu, A: number, source: number): void {
+  const T = cpu.memory.TW[cpu.R[slot.tlbHalf] + (A >>> 12)];
+  if (((T | A) & 7) === 0 && (A & 0xfff) <= 0xff0) {
+    const p = (T ^ A) >>> 0;
+    toRam(cpu, p, source);
+    toRam(cpu, p + 8, source + 2);
+  } else storeWords(cpu, A, source, 4);
+}
+
+function store128Aligned(cpu: Cpu, A: number, source: number): void {
+  if (A & 15) cpu.raise(vector.gp, 0);
+  store128(cpu, A, source);
+}
+
+/** Any place: all pages are probed before the first byte changes. */
+function storeWords(cpu: Cpu, A: number, source: number, count: number): void {
+  const { memory, R } = cpu;
+  memory.probeWrite(A, 4 * count);
+  for (let k = 0; k < count; k++) memory.st4((A + 4 * k) | 0, R[source + k]);
+}
+
+/** MASKMOVQ and MASKMOVDQU. Bytes that are not selected are not accessed, so that they do not fault either. */
+function storeMasked(cpu: Cpu, A: number, data: number, mask: number, bytes: number): void {
+  const { memory, R } = cpu;
+  const selected = (k: number) => (R[mask + (k >> 2)] << (24 - 8 * (k & 3))) < 0;
+  for (let k = 0; k < bytes; k++) if (selected(k)) memory.probeWrite((A + k) | 0, 1);
+  for (let k = 0; k < bytes; k++) if (selected(k)) memory.st1((A + k) | 0, (R[data + (k >> 2)] >>> (8 * (k & 3))) & 0xff);
+}
+
+/** PSLLDQ: towards higher bytes; 16 and more clear the register. */
+function shiftLeftBytes(cpu: Cpu, target: number, count: number): void {
+  const R = cpu.R;
+  const n = count > 15 ? 16 : count;
+  const words = n >> 2;
+  const bits = 8 * (n & 3);
+  for (let k = 3; k >= 0; k--) {
+    const upper = k >= words ? R[target + k - words] : 0;
+    const lower = k > words ? R[target + k - words - 1] : 0;
+    R[target + k] = bits === 0 ? upper : (upper << bits) | (lower >>> (32 - bits));
+  }
+}
+
+function shiftRightBytes(cpu: Cpu, target: number, count: number): void {
+  const R = cpu.R;
+  const n = count > 15 ? 16 : count;
+  const words = n >> 2;
+  const bits = 8 * (n & 3);
+  for (let k = 0; k < 4; k++) {
+    const lower = k + words < 4 ? R[target + k + words] : 0;
+    const upper = k + words < 3 ? R[target + k + words + 1] : 0;
+    R[target + k] = bits === 0 ? lower : (lower >>> bits) | (upper << (32 - bits));
+  }
+}
+
+export const memoryImplementations = {
+  load64, load128, load128Aligned, store64, store128, store128Aligned, storeMasked, copy64, copy128, shiftLeftBytes, shiftRightBytes,
+};

@@ -1,0 +1,216 @@
+/**
+ * Repeated string instructions. Each runs as long as it can, keeping ECX, ESI and EDI in step after every element or run of elements, so that a
+ * fault or an interrupt in the middle leaves exactly the state the manual promises. Runs inside a page with translations at hand are done in bulk.
+ *
+ * Result: 0 when finished, 1 when stopped early (time is up, or the code under way was overwritten).
+ */
+import { segment, slot } from "../../translator/contract/slots.ts";
+import type { Cpu } from "../cpu/cpu.ts";
+import { checkPort } from "../cpu/io-permission.ts";
+import { checkSegment } from "../cpu/segments.ts";
+
+const directionFlag = 1 << 10;
+/** REPE (F3). */
+const whileEqual = 1;
+
+function counterMask(addressSize: number): number {
+  return addressSize === 4 ? -1 : 0xffff;
+}
+
+function linearOf(cpu: Cpu, s: number, offset: number, size: number, isWrite: boolean): number {
+  const R = cpu.R;
+  if (R[slot.segmentChecked + s] !== 0) checkSegment(cpu, s, offset, size, isWrite);
+  return (offset + R[slot.segmentBase + s]) | 0;
+}
+
+function load(cpu: Cpu, linear: number, size: number): number {
+  return size === 1 ? cpu.memory.ld1(linear) : size === 2 ? cpu.memory.ld2(linear) : cpu.memory.ld4(linear);
+}
+function store(cpu: Cpu, linear: number, size: number, value: number): void {
+  if (size === 1) cpu.memory.st1(linear, value);
+  else if (size === 2) cpu.memory.st2(linear, value);
+  else cpu.memory.st4(linear, value);
+}
+
+function addTo(R: Int32Array, register: number, mask: number, by: number): void {
+  R[register] = (R[register] & ~mask) | ((R[register] + by) & mask);
+}
+
+/** Accounts for `elements` done and says whether to stop. */
+function mustStop(R: Int32Array, elements: number): boolean {
+  R[slot.budget] -= elements;
+  return R[slot.budget] < 0 || R[slot.leave] !== 0;
+}
+
+/** How many elements of `size` bytes from `offset` on, going up, stay inside the page of `linear` and inside a 16-bit offset. */
+function elementsInPage(linear: number, offset: number, size: number, mask: number): number {
+  const inPage = Math.trunc((0x1000 - (linear & 0xfff)) / size);
+  if (mask === -1) return inPage;
+  return Math.min(inPage, Math.trunc((0x10000 - offset) / size));
+}
+
+export function movs(cpu: Cpu, size: number, addressSize: number, source: number, repeat: number): number {
+  const { R, memory } = cpu;
+  const mask = counterMask(addressSize);
+  const u8 = memory.physical.u8;
+  const backward = (R[slot.eflags] & directionFlag) !== 0;
+  void repeat;
+  for (;;) {
+    const count = (R[slot.ecx] & mask) >>> 0;
+    if (count === 0) return 0;
+    const from = R[slot.esi] & mask;
+    const to = R[slot.edi] & mask;
+    const fromLinear = linearOf(cpu, source, from, size, false);
+    const toLinear = linearOf(cpu, segment.es, to, size, true);
+    const half = R[slot.tlbHalf];
+    const TF = memory.TR[half + (fromLinear >>> 12)];
+    const TT = memory.TW[half + (toLinear >>> 12)];
+    let n = 1;
+    const plain = ((TF | TT) & 1) === 0 && (R[slot.segmentChecked + source] | R[slot.segmentChecked + segment.es]) === 0;
+    if (plain && !backward) n = Math.min(count, elementsInPage(fromLinear, from, size, mask), elementsInPage(toLinear, to, size, mask));
+    if (plain && !backward && n > 0) {
+      const a = (TF ^ fromLinear) >>> 0;
+      const b = (TT ^ toLinear) >>> 0;
+      const bytes = n * size;
+      // A forward copy onto itself repeats a pattern; memmove would not.
+      if (b > a && b < a + bytes) {
+        if (b - a >= size || size === 1) for (let k = 0; k < bytes; k++) u8[b + k] = u8[a + k];
+        else n = 0;
+      } else if (bytes <= 32) for (let k = 0; k < bytes; k++) u8[b + k] = u8[a + k];
+      else u8.copyWithin(b, a, a + bytes);
+    } else n = 0;
+    if (n === 0) {
+      store(cpu, toLinear, size, load(cpu, fromLinear, size));
+      n = 1;
+    }
+    const by = backward ? -n * size : n * size;
+    addTo(R, slot.ecx, mask, -n);
+    addTo(R, slot.esi, mask, by);
+    addTo(R, slot.edi, mask, by);
+    if (mustStop(R, (n >>> 3) + 1)) return (R[slot.ecx] & mask) === 0 ? 0 : 1;
+  }
+}
+
+export function stos(cpu: Cpu, size: number, addressSize: number, repeat: number): number {
+  const { R, memory } = cpu;
+  const mask = counterMask(addressSize);
+  const backward = (R[slot.eflags] & directionFlag) !== 0;
+  const value = R[slot.eax];
+  void repeat;
+  for (;;) {
+    const count = (R[slot.ecx] & mask) >>> 0;
+    if (count === 0) return 0;
+    const to = R[slot.edi] & mask;
+    const linear = linearOf(cpu, segment.es, to, size, true);
+    const T = memory.TW[R[slot.tlbHalf] + (linear >>> 12)];
+    let n = 0;
+    if ((T & 1) === 0 && !backward && R[slot.segmentChecked + segment.es] === 0 && (linear & (size - 1)) === 0) {
+      n = Math.min(count, elementsInPage(linear, to, size, mask));
+      const at = (T ^ linear) >>> 0;
+      if (size === 1) memory.physical.u8.fill(value, at, at + n);
+      else if (size === 2) memory.physical.i16.fill(value, at >>> 1, (at >>> 1) + n);
+      else memory.physical.i32.fill(value, at >>> 2, (at >>> 2) + n);
+    }
+    if (n === 0) {
+      store(cpu, linear, size, value);
+      n = 1;
+    }
+    addTo(R, slot.ecx, mask, -n);
+    addTo(R, slot.edi, mask, backward ? -n * size : n * size);
+    if (mustStop(R, (n >>> 3) + 1)) return (R[slot.ecx] & mask) === 0 ? 0 : 1;
+  }
+}
+
+export function lods(cpu: Cpu, size: number, addressSize: number, source: number, repeat: number): number {
+  const R = cpu.R;
+  const mask = counterMask(addressSize);
+  const by = R[slot.eflags] & directionFlag ? -size : size;
+  void repeat;
+  for (;;) {
+    if ((R[slot.ecx] & mask) === 0) return 0;
+    const value = load(cpu, linearOf(cpu, source, R[slot.esi] & mask, size, false), size);
+    R[slot.eax] = size === 4 ? value : size === 2 ? (R[slot.eax] & ~0xffff) | value : (R[slot.eax] & ~0xff) | value;
+    addTo(R, slot.ecx, mask, -1);
+    addTo(R, slot.esi, mask, by);
+    if (mustStop(R, 1)) return (R[slot.ecx] & mask) === 0 ? 0 : 1;
+  }
+}
+
+/** Flags of x - y at `size` bytes. */
+function setCompareFlags(R: Int32Array, x: number, y: number, size: number): void {
+  const r = (x - y) | 0;
+  const borrows = (~x & y) | (~(x ^ y) & r);
+  const shift = 32 - 8 * size;
+  R[slot.flagCarry] = size === 4 ? borrows : (borrows << shift) | (borrows & 8);
+  R[slot.flagZero] = R[slot.flagSign] = (r << shift) >> shift;
+}
+
+export function scas(cpu: Cpu, size: number, addressSize: number, repeat: number): number {
+  const R = cpu.R;
+  const mask = counterMask(addressSize);
+  const by = R[slot.eflags] & directionFlag ? -size : size;
+  const x = size === 4 ? R[slot.eax] : R[slot.eax] & (size === 2 ? 0xffff : 0xff);
+  for (;;) {
+    if ((R[slot.ecx] & mask) === 0) return 0;
+    const y = load(cpu, linearOf(cpu, segment.es, R[slot.edi] & mask, size, false), size);
+    addTo(R, slot.ecx, mask, -1);
+    addTo(R, slot.edi, mask, by);
+    setCompareFlags(R, x, y, size);
+    if ((x === y) !== (repeat === whileEqual)) return 0;
+    if (mustStop(R, 1)) return (R[slot.ecx] & mask) === 0 ? 0 : 1;
+  }
+}
+
+export function cmps(cpu: Cpu, size: number, addressSize: number, source: number, repeat: number): number {
+  const R = cpu.R;
+  const mask = counterMask(addressSize);
+  const by = R[slot.eflags] & directionFlag ? -size : size;
+  for (;;) {
+    if ((R[slot.ecx] & mask) === 0) return 0;
+    const x = load(cpu, linearOf(cpu, source, R[slot.esi] & mask, size, false), size);
+    const y = load(cpu, linearOf(cpu, segment.es, R[slot.edi] & mask, size, false), size);
+    addTo(R, slot.ecx, mask, -1);
+    addTo(R, slot.esi, mask, by);
+    addTo(R, slot.edi, mask, by);
+    setCompareFlags(R, x, y, size);
+    if ((x === y) !== (repeat === whileEqual)) return 0;
+    if (mustStop(R, 1)) return (R[slot.ecx] & mask) === 0 ? 0 : 1;
+  }
+}
+
+/** INS and OUTS. The port is read only after the memory is known to be writable: device reads have side effects. */
+export function ins(cpu: Cpu, size: number, addressSize: number, repeat: number): number {
+  const { R, memory } = cpu;
+  const mask = counterMask(addressSize);
+  const by = R[slot.eflags] & directionFlag ? -size : size;
+  const port = R[slot.edx] & 0xffff;
+  checkPort(cpu, port, size);
+  for (;;) {
+    if (repeat !== 0 && (R[slot.ecx] & mask) === 0) return 0;
+    const linear = linearOf(cpu, segment.es, R[slot.edi] & mask, size, true);
+    memory.probeWrite(linear, size);
+    store(cpu, linear, size, cpu.board.ports.read(port, size as 1 | 2 | 4));
+    addTo(R, slot.edi, mask, by);
+    if (repeat === 0) return 0;
+    addTo(R, slot.ecx, mask, -1);
+    if (mustStop(R, 1)) return (R[slot.ecx] & mask) === 0 ? 0 : 1;
+  }
+}
+
+export function outs(cpu: Cpu, size: number, addressSize: number, source: number, repeat: number): number {
+  const R = cpu.R;
+  const mask = counterMask(addressSize);
+  const by = R[slot.eflags] & directionFlag ? -size : size;
+  const port = R[slot.edx] & 0xffff;
+  checkPort(cpu, port, size);
+  for (;;) {
+    if (repeat !== 0 && (R[slot.ecx] & mask) === 0) return 0;
+    const value = load(cpu, linearOf(cpu, source, R[slot.esi] & mask, size, false), size);
+    cpu.board.ports.write(port, size as 1 | 2 | 4, value);
+    addTo(R, slot.esi, mask, by);
+    if (repeat === 0) return 0;
+    addTo(R, slot.ecx, mask, -1);
+    if (mustStop(R, 1)) return (R[slot.ecx] & mask) === 0 ? 0 : 1;
+  }
+}
+

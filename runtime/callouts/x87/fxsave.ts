@@ -1,0 +1,66 @@
+/** FXSAVE and FXRSTOR: the 512-byte image of x87, MMX and SSE state (SDM vol. 1, 10.5). */
+import { slot, vector } from "../../../translator/contract/slots.ts";
+import { loadControl, loadStatus, statusWord } from "./control.ts";
+import { beginNoWait, physical, updateSummary, type X87Host } from "./host.ts";
+
+/** Bits of MXCSR that may be set, as the image's MXCSR_MASK reports them: DAZ included. */
+const mxcsrMask = 0xffff;
+const registersAt = 32;
+const xmmAt = 160;
+/** Bytes from 288 on are reserved and stay as they are. */
+const written = 288;
+
+function checkAlignment(cpu: X87Host, linear: number): void {
+  if ((linear & 15) !== 0) cpu.raise(vector.gp, 0);
+}
+
+function fxsave(cpu: X87Host, linear: number): void {
+  beginNoWait(cpu);
+  checkAlignment(cpu, linear);
+  const { R, memory } = cpu;
+  memory.probeWrite(linear, written);
+  const words = [
+    R[slot.fpuControl] | (statusWord(R) << 16),
+    (~R[slot.fpuEmpty] & 0xff) | (R[slot.fpuOpcode] << 16),
+    R[slot.fpuIp], R[slot.fpuCs] & 0xffff, R[slot.fpuDp], R[slot.fpuDs] & 0xffff, R[slot.mxcsr], mxcsrMask,
+  ];
+  for (let i = 0; i < 8; i++) memory.st4((linear + 4 * i) | 0, words[i]);
+  for (let i = 0; i < 8; i++) {
+    const register = physical(R, i);
+    const address = (linear + registersAt + 16 * i) | 0;
+    memory.st4(address, R[slot.fpuMantissaLow + register]);
+    memory.st4((address + 4) | 0, R[slot.fpuMantissaHigh + register]);
+    memory.st4((address + 8) | 0, R[slot.fpuSignExponent + register] & 0xffff);
+    memory.st4((address + 12) | 0, 0);
+  }
+  for (let i = 0; i < 32; i++) memory.st4((linear + xmmAt + 4 * i) | 0, R[slot.xmm + i]);
+}
+
+function fxrstor(cpu: X87Host, linear: number): void {
+  beginNoWait(cpu);
+  checkAlignment(cpu, linear);
+  const { R, memory } = cpu;
+  const image = new Int32Array(written / 4);
+  for (let i = 0; i < image.length; i++) image[i] = memory.ld4((linear + 4 * i) | 0);
+  if ((image[6] & ~mxcsrMask) !== 0) cpu.raise(vector.gp, 0);
+  loadControl(R, image[0]);
+  loadStatus(R, image[0] >>> 16);
+  R[slot.fpuEmpty] = ~image[1] & 0xff;
+  R[slot.fpuOpcode] = (image[1] >>> 16) & 0x7ff;
+  R[slot.fpuIp] = image[2];
+  R[slot.fpuCs] = image[3] & 0xffff;
+  R[slot.fpuDp] = image[4];
+  R[slot.fpuDs] = image[5] & 0xffff;
+  R[slot.mxcsr] = image[6];
+  for (let i = 0; i < 8; i++) {
+    const register = physical(R, i);
+    const at = registersAt / 4 + 4 * i;
+    R[slot.fpuMantissaLow + register] = image[at];
+    R[slot.fpuMantissaHigh + register] = image[at + 1];
+    R[slot.fpuSignExponent + register] = image[at + 2] & 0xffff;
+  }
+  for (let i = 0; i < 32; i++) R[slot.xmm + i] = image[xmmAt / 4 + i];
+  updateSummary(cpu);
+}
+
+export const fxsaveImplementations = { fxsave, fxrstor };

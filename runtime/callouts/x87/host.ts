@@ -1,0 +1,182 @@
+/**
+ * What every x87 instruction shares: availability and pending exceptions before it, the register stack, and the exceptions after it.
+ *
+ * The first argument of most callouts, `info`, says which instruction runs: bits 0-10 the x87 opcode (the low three bits of the escape byte, then
+ * ModRM), bits 11-14 its length, bits 16-18 the segment register of its memory operand. From it come the last-instruction registers, and
+ * what the escape byte alone tells: the format of a memory operand and whether a register form pops.
+ */
+import { cr0bit, slot, vector } from "../../../translator/contract/slots.ts";
+import { type FloatUnit, setIndefinite } from "../../float/unit.ts";
+
+/** What x87 callouts need of the CPU. */
+export interface X87Host {
+  readonly R: Int32Array;
+  readonly float: FloatUnit;
+  readonly memory: X87Memory;
+  readonly board: {
+    /** FERR#, wired to IRQ 13 on a PC: an unmasked exception is pending while CR0.NE = 0. */
+    setFerr(high: boolean): void;
+  };
+  raise(vector: number, errorCode?: number): never;
+}
+
+/** Guest memory at linear addresses; accesses raise the guest's faults. */
+export interface X87Memory {
+  ld1(linear: number): number;
+  ld2(linear: number): number;
+  ld4(linear: number): number;
+  st1(linear: number, value: number): void;
+  st2(linear: number, value: number): void;
+  st4(linear: number, value: number): void;
+  probeWrite(linear: number, size: number): void;
+}
+
+/** Status word bits beyond the six exceptions. */
+export const status = {
+  stackFault: 0x40,
+  /** Exception summary: an unmasked exception is pending. */
+  summary: 0x80,
+  c0: 0x100,
+  c1: 0x200,
+  c2: 0x400,
+  c3: 0x4000,
+  conditions: 0x4700,
+  busy: 0x8000,
+} as const;
+
+const invalid = 1;
+/** Invalid, denormal, zero divide: found before the operation, which is not carried out when they are unmasked. */
+const beforeOperation = 7;
+
+/** Register ST(i) as a physical register. */
+export function physical(R: Int32Array, i: number): number {
+  return (R[slot.fpuTop] + i) & 7;
+}
+
+export function isEmpty(R: Int32Array, register: number): boolean {
+  return ((R[slot.fpuEmpty] >>> register) & 1) !== 0;
+}
+
+/** Start of a non-waiting instruction. */
+export function beginNoWait(cpu: X87Host): void {
+  if ((cpu.R[slot.cr0] & (cr0bit.em | cr0bit.ts)) !== 0) cpu.raise(vector.nm);
+}
+
+/** Start of every other instruction: also delivers what an earlier one left pending (SDM vol. 3, 6.15, interrupt 16). */
+export function begin(cpu: X87Host): FloatUnit {
+  const R = cpu.R;
+  if ((R[slot.cr0] & (cr0bit.em | cr0bit.ts)) !== 0) cpu.raise(vector.nm);
+  if ((R[slot.fpuStatus] & status.summary) !== 0) deliverPending(cpu);
+  const f = cpu.float;
+  f.control = R[slot.fpuControl];
+  f.flags = 0;
+  f.roundedUp = 0;
+  return f;
+}
+
+/** Through #MF, or in the PC's way: FERR# to IRQ 13, whose handler runs before this instruction unless IGNNE# lets it pass. */
+export function deliverPending(cpu: X87Host): void {
+  if ((cpu.R[slot.cr0] & cr0bit.ne) !== 0) cpu.raise(vector.mf);
+  cpu.board.setFerr(true);
+}
+
+/** Sets the last-instruction registers. Call once the instruction can no longer fault. */
+export function recordInstruction(R: Int32Array, info: number): void {
+  R[slot.fpuOpcode] = info & 0x7ff;
+  R[slot.fpuIp] = R[slot.eip] - ((info >>> 11) & 15);
+  R[slot.fpuCs] = R[slot.selector + 1];
+}
+
+export function recordOperand(R: Int32Array, info: number, linear: number): void {
+  recordInstruction(R, info);
+  const segment = (info >>> 16) & 7;
+  R[slot.fpuDp] = linear - R[slot.segmentBase + segment];
+  R[slot.fpuDs] = R[slot.selector + segment];
+}
+
+/**
+ * Takes over the exceptions of the operation in `cpu.float`, with C1 from its rounding; false when the instruction must leave its destination
+ * and the stack alone.
+ */
+export function settle(cpu: X87Host, f: FloatUnit): boolean {
+  const R = cpu.R;
+  const flags = f.flags;
+  const word = R[slot.fpuStatus] & ~status.c1;
+  const unmasked = flags & ~f.control & 0x3f;
+  if (unmasked === 0) {
+    R[slot.fpuStatus] = word | flags | f.roundedUp;
+    return true;
+  }
+  if ((unmasked & beforeOperation) !== 0) {
+    R[slot.fpuStatus] = word | (flags & beforeOperation);
+    signalPending(cpu);
+    return false;
+  }
+  R[slot.fpuStatus] = word | flags | f.roundedUp;
+  signalPending(cpu);
+  return true;
+}
+
+function signalPending(cpu: X87Host): void {
+  const R = cpu.R;
+  R[slot.fpuStatus] |= status.summary | status.busy;
+  if ((R[slot.cr0] & cr0bit.ne) === 0) cpu.board.setFerr(true);
+}
+
+/** Makes ES and B agree with the exceptions and masks, after either was loaded. */
+export function updateSummary(cpu: X87Host): void {
+  const R = cpu.R;
+  if ((R[slot.fpuStatus] & ~R[slot.fpuControl] & 0x3f) !== 0) signalPending(cpu);
+  else clearSummary(cpu);
+}
+
+export function clearSummary(cpu: X87Host): void {
+  const R = cpu.R;
+  if ((R[slot.fpuStatus] & status.summary) !== 0 && (R[slot.cr0] & cr0bit.ne) === 0) cpu.board.setFerr(false);
+  R[slot.fpuStatus] &= ~(status.summary | status.busy);
+}
+
+/** Stack underflow or overflow: invalid with SF, C1 telling which. True when masked, with the indefinite NaN as the result. */
+export function stackFault(cpu: X87Host, isOverflow: boolean): boolean {
+  const R = cpu.R;
+  const f = cpu.float;
+  R[slot.fpuStatus] = (R[slot.fpuStatus] & ~status.c1) | invalid | status.stackFault | (isOverflow ? status.c1 : 0);
+  if ((R[slot.fpuControl] & invalid) === 0) {
+    signalPending(cpu);
+    return false;
+  }
+  setIndefinite(f);
+  return true;
+}
+
+/** The unit's result to a physical register, which becomes non-empty. */
+export function writeRegister(R: Int32Array, register: number, f: FloatUnit): void {
+  R[slot.fpuMantissaLow + register] = f.low;
+  R[slot.fpuMantissaHigh + register] = f.high;
+  R[slot.fpuSignExponent + register] = f.signExponent;
+  R[slot.fpuEmpty] &= ~(1 << register);
+}
+
+export function readRegister(R: Int32Array, register: number, f: FloatUnit): void {
+  f.low = R[slot.fpuMantissaLow + register];
+  f.high = R[slot.fpuMantissaHigh + register];
+  f.signExponent = R[slot.fpuSignExponent + register];
+}
+
+export function pop(R: Int32Array): void {
+  const top = R[slot.fpuTop];
+  R[slot.fpuEmpty] |= 1 << top;
+  R[slot.fpuTop] = (top + 1) & 7;
+}
+
+/** Pushes the unit's result. */
+export function push(R: Int32Array, f: FloatUnit): void {
+  const top = (R[slot.fpuTop] - 1) & 7;
+  R[slot.fpuTop] = top;
+  writeRegister(R, top, f);
+}
+
+/** The register a push would use is in use. */
+export function isFull(R: Int32Array): boolean {
+  return !isEmpty(R, (R[slot.fpuTop] - 1) & 7);
+}

@@ -1,0 +1,229 @@
+/** Data transfer and constants (SDM vol. 1, 5.2.1 and 5.2.4). */
+import { slot } from "../../../translator/contract/slots.ts";
+import { fromBcd, toBcd } from "../../float/bcd.ts";
+import { extendDouble, extendSingle, fromInt32, fromInt64, quietLoaded, toDouble, toInteger, toSingle } from "../../float/convert.ts";
+import { exception, type FloatUnit, roundingControl, setIndefinite, setResult } from "../../float/unit.ts";
+import {
+  begin, isEmpty, isFull, physical, pop, push, readRegister, recordInstruction, recordOperand, settle, stackFault, status, writeRegister,
+  type X87Host,
+} from "./host.ts";
+
+type Load = (cpu: X87Host, f: FloatUnit, linear: number) => void;
+
+function loadForm(load: Load) {
+  return (cpu: X87Host, info: number, linear: number): void => {
+    const R = cpu.R;
+    const f = begin(cpu);
+    load(cpu, f, linear);
+    recordOperand(R, info, linear);
+    if (isFull(R)) {
+      if (!stackFault(cpu, true)) return;
+    } else {
+      // A denormal operand is pushed even when its exception is unmasked: only an invalid one (a signalling NaN) stops a load.
+      const refused = (f.flags & ~f.control & exception.invalid) !== 0;
+      settle(cpu, f);
+      if (refused) return;
+    }
+    push(R, f);
+  };
+}
+
+/** Computes what to store into f.low, f.high, f.signExponent. */
+type Convert = (f: FloatUnit, low: number, high: number, signExponent: number) => void;
+type Store = (cpu: X87Host, f: FloatUnit, linear: number) => void;
+
+/** Overflow and underflow, unmasked, also keep a memory destination from being written (SDM vol. 1, 8.5.4). */
+const noStore = exception.overflow | exception.underflow;
+
+function storeForm(convert: Convert, store: Store) {
+  return (cpu: X87Host, info: number, linear: number, pops: number): void => {
+    const R = cpu.R;
+    const f = begin(cpu);
+    const top = R[slot.fpuTop];
+    const empty = isEmpty(R, top);
+    if (empty) {
+      setIndefinite(f);
+      f.flags = exception.invalid;
+    }
+    convert(f, empty ? f.low : R[slot.fpuMantissaLow + top], empty ? f.high : R[slot.fpuMantissaHigh + top], empty ? f.signExponent : R[slot.fpuSignExponent + top]);
+    const unmasked = f.flags & ~f.control;
+    // The store may fault, so it comes before any change of state.
+    if ((unmasked & (exception.invalid | noStore)) === 0) store(cpu, f, linear);
+    recordOperand(R, info, linear);
+    if (empty ? !stackFault(cpu, false) : !settle(cpu, f)) return;
+    if ((unmasked & noStore) !== 0) return;
+    if (pops > 0) pop(R);
+  };
+}
+
+function store2(cpu: X87Host, f: FloatUnit, linear: number): void {
+  cpu.memory.st2(linear, f.low & 0xffff);
+}
+function store4(cpu: X87Host, f: FloatUnit, linear: number): void {
+  cpu.memory.st4(linear, f.low);
+}
+function store8(cpu: X87Host, f: FloatUnit, linear: number): void {
+  const memory = cpu.memory;
+  memory.probeWrite(linear, 8);
+  memory.st4(linear, f.low);
+  memory.st4((linear + 4) | 0, f.high);
+}
+export function store10(cpu: X87Host, f: FloatUnit, linear: number): void {
+  const memory = cpu.memory;
+  memory.probeWrite(linear, 10);
+  memory.st4(linear, f.low);
+  memory.st4((linear + 4) | 0, f.high);
+  memory.st2((linear + 8) | 0, f.signExponent & 0xffff);
+}
+
+function integerOf(bits: number): Convert {
+  return (f, low, high, signExponent) => toInteger(f, low, high, signExponent, bits);
+}
+
+function fld(cpu: X87Host, info: number, i: number): void {
+  const R = cpu.R;
+  const f = begin(cpu);
+  recordInstruction(R, info);
+  const source = physical(R, i);
+  const empty = isEmpty(R, source);
+  if (empty || isFull(R)) {
+    if (!stackFault(cpu, !empty)) return;
+  } else {
+    readRegister(R, source, f);
+    R[slot.fpuStatus] &= ~status.c1;
+  }
+  push(R, f);
+}
+
+/** FST and FSTP to a register: a copy, whatever it holds. */
+function fst(cpu: X87Host, info: number, i: number, pops: number): void {
+  const R = cpu.R;
+  const f = begin(cpu);
+  recordInstruction(R, info);
+  const top = R[slot.fpuTop];
+  if (isEmpty(R, top)) {
+    if (!stackFault(cpu, false)) return;
+  } else {
+    readRegister(R, top, f);
+    R[slot.fpuStatus] &= ~status.c1;
+  }
+  writeRegister(R, physical(R, i), f);
+  if (pops > 0) pop(R);
+}
+
+/** Empty registers become the indefinite NaN first. */
+function fxch(cpu: X87Host, info: number, i: number): void {
+  const R = cpu.R;
+  const f = begin(cpu);
+  recordInstruction(R, info);
+  const a = R[slot.fpuTop];
+  const b = physical(R, i);
+  if (isEmpty(R, a) || isEmpty(R, b)) {
+    if (!stackFault(cpu, false)) return;
+    if (isEmpty(R, a)) writeRegister(R, a, f);
+    if (isEmpty(R, b)) writeRegister(R, b, f);
+  } else R[slot.fpuStatus] &= ~status.c1;
+  const low = R[slot.fpuMantissaLow + a];
+  const high = R[slot.fpuMantissaHigh + a];
+  const signExponent = R[slot.fpuSignExponent + a];
+  readRegister(R, b, f);
+  writeRegister(R, a, f);
+  setResult(f, low, high, signExponent);
+  writeRegister(R, b, f);
+}
+
+/** `condition` is evaluated by the lift; an empty register is a fault whether or not the move happens. */
+function fcmov(cpu: X87Host, info: number, condition: number, i: number): void {
+  const R = cpu.R;
+  const f = begin(cpu);
+  recordInstruction(R, info);
+  const top = R[slot.fpuTop];
+  const source = physical(R, i);
+  if (isEmpty(R, top) || isEmpty(R, source)) {
+    if (stackFault(cpu, false)) writeRegister(R, top, f);
+    return;
+  }
+  if (condition === 0) return;
+  readRegister(R, source, f);
+  writeRegister(R, top, f);
+}
+
+/** A constant to 66 bits and how it rounds: mantissa rounded down, and whether nearest (or up) takes the next one. */
+interface Constant {
+  readonly low: number;
+  readonly high: number;
+  readonly exponent: number;
+  /** Nearest rounds up. */
+  readonly up: boolean;
+  readonly exact: boolean;
+}
+
+/** SDM vol. 2, FLD1 and others: rounded by RC from a longer internal constant; PE is not raised and C1 is cleared. */
+const constants: readonly Constant[] = [
+  { low: 0, high: 0x80000000, exponent: 0x3fff, up: false, exact: true },
+  /* log2(10) */ { low: 0xcd1b8afe, high: 0xd49a784b, exponent: 0x4000, up: false, exact: false },
+  /* log2(e) */ { low: 0x5c17f0bb, high: 0xb8aa3b29, exponent: 0x3fff, up: true, exact: false },
+  /* pi */ { low: 0x2168c234, high: 0xc90fdaa2, exponent: 0x4000, up: true, exact: false },
+  /* log10(2) */ { low: 0xfbcff798, high: 0x9a209a84, exponent: 0x3ffd, up: true, exact: false },
+  /* ln(2) */ { low: 0xd1cf79ab, high: 0xb17217f7, exponent: 0x3ffe, up: true, exact: false },
+  { low: 0, high: 0, exponent: 0, up: false, exact: true },
+];
+
+/** FLD1 FLDL2T FLDL2E FLDPI FLDLG2 FLDLN2 FLDZ: `index` in the order of their opcodes. */
+function fldConstant(cpu: X87Host, info: number, index: number): void {
+  const R = cpu.R;
+  const f = begin(cpu);
+  recordInstruction(R, info);
+  if (isFull(R)) {
+    if (!stackFault(cpu, true)) return;
+  } else {
+    const c = constants[index];
+    const rounding = f.control & roundingControl.mask;
+    const up = !c.exact && (rounding === roundingControl.up || (rounding === roundingControl.nearest && c.up));
+    setResult(f, (c.low + (up ? 1 : 0)) | 0, c.high | 0, c.exponent);
+    R[slot.fpuStatus] &= ~status.c1;
+  }
+  push(R, f);
+}
+
+export const transferImplementations = {
+  fldSingle: loadForm((cpu, f, linear) => {
+    extendSingle(f, cpu.memory.ld4(linear));
+    quietLoaded(f);
+  }),
+  fldDouble: loadForm((cpu, f, linear) => {
+    const low = cpu.memory.ld4(linear);
+    extendDouble(f, low, cpu.memory.ld4((linear + 4) | 0));
+    quietLoaded(f);
+  }),
+  fldExtended: loadForm((cpu, f, linear) => {
+    const memory = cpu.memory;
+    const low = memory.ld4(linear);
+    const high = memory.ld4((linear + 4) | 0);
+    setResult(f, low, high, memory.ld2((linear + 8) | 0));
+  }),
+  fildWord: loadForm((cpu, f, linear) => fromInt32(f, (cpu.memory.ld2(linear) << 16) >> 16)),
+  fildDword: loadForm((cpu, f, linear) => fromInt32(f, cpu.memory.ld4(linear))),
+  fildQword: loadForm((cpu, f, linear) => {
+    const low = cpu.memory.ld4(linear);
+    fromInt64(f, low, cpu.memory.ld4((linear + 4) | 0));
+  }),
+  fbld: loadForm((cpu, f, linear) => {
+    const memory = cpu.memory;
+    const word0 = memory.ld4(linear);
+    const word1 = memory.ld4((linear + 4) | 0);
+    fromBcd(f, word0, word1, memory.ld2((linear + 8) | 0));
+  }),
+  fstSingle: storeForm(toSingle, store4),
+  fstDouble: storeForm(toDouble, store8),
+  fstExtended: storeForm(setResult, store10),
+  fistWord: storeForm(integerOf(16), store2),
+  fistDword: storeForm(integerOf(32), store4),
+  fistQword: storeForm(integerOf(64), store8),
+  fbstp: storeForm(toBcd, store10),
+  fld,
+  fst,
+  fxch,
+  fcmov,
+  fldConstant,
+};

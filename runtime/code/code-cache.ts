@@ -1,0 +1,216 @@
+/**
+ * The code cache: every decoded block of tier 0 in one Int32Array, found by physical address and mode key, dropped when the guest writes over its bytes.
+ *
+ * A block at index b (its header):
+ *
+ *     C[b-3] physical address of its first byte, -1 once dead     C[b-2] mode | bytes << 8     C[b-1] index after its last word
+ *     C[b]   guest instructions in it (0: a stub)                 C[b+1] executions
+ *     C[b+2 ...] instructions: shape number | page offset << 16, fields, links
+ *
+ * Links hold ~header of the next block. A dead block is *poisoned*: each of its instructions' shape word becomes the `poison` shape, so that whoever arrives, through
+ * a link or in the middle of running it, leaves to the dispatcher at that very instruction. Nobody needs to know who links to a block.
+ */
+import type { ModeKey } from "../../translator/contract/mode-key.ts";
+
+export const shapeBits = 0xffff;
+/** Words before a block's header. */
+const preamble = 3;
+/** Longest block in words, with its stubs: what must be free before one is begun. */
+const reserve = 4096;
+
+export class CodeCache {
+  readonly C: Int32Array;
+  /** Next free word. */
+  top: number;
+  blocks = 0;
+  invalidatedBlocks = 0;
+  flushes = 0;
+  /** Raised by each flush: an index from an earlier epoch means nothing. */
+  epoch = 0;
+  /** Words of instruction shapes by number: shape word, fields and links. */
+  sizeOf: (shape: number) => number = () => 1;
+  /** Shape number that leaves to the dispatcher. */
+  poison = 0;
+  /** Told when a block dies, before it is poisoned. */
+  blockDied: (header: number) => void = () => {};
+
+  private readonly firstFree: number;
+  private table = new Int32Array(3 << 14);
+  private mask = (1 << 14) - 1;
+  private used = 0;
+  /** Live blocks by physical page. */
+  private readonly pages = new Map<number, number[]>();
+  /** Bytes of each code page that live blocks were made from: one bit a byte. */
+  private readonly coverage = new Map<number, Int32Array>();
+
+  /** @param words capacity of the code array; @param fixed words at its start that are the dispatcher's */
+  constructor(words: number, fixed: number) {
+    this.C = new Int32Array(words);
+    this.firstFree = fixed;
+    this.top = fixed;
+  }
+
+  get isFull(): boolean {
+    return this.top + reserve > this.C.length;
+  }
+
+  /** Header of the live block at `address` under `mode`, or 0. */
+  find(address: number, mode: ModeKey): number {
+    const { table, mask } = this;
+    let k = hash(address, mode) & mask;
+    for (;;) {
+      const header = table[3 * k + 2];
+      if (header === 0) return 0;
+      if (table[3 * k] === (address | 0) && table[3 * k + 1] === mode) return this.C[header - 3] === (address | 0) ? header : 0;
+      k = (k + 1) & mask;
+    }
+  }
+
+  /** Begins a block: returns its header; words are to be stored from header + 2 on. */
+  begin(): number {
+    return this.top + preamble;
+  }
+
+  /** Makes the block at `header`, whose words end before `end`, findable. `length` bytes of guest code on the page(s) from `address`. */
+  finish(header: number, end: number, address: number, mode: ModeKey, length: number, instructions: number): void {
+    const { C } = this;
+    C[header - 3] = address | 0;
+    C[header - 2] = mode | (length << 8);
+    C[header - 1] = end;
+    C[header] = instructions;
+    C[header + 1] = 0;
+    this.top = end;
+    this.blocks++;
+    this.insert(address | 0, mode, header);
+    this.cover(address >>> 12, header, address & 0xfff, Math.min((address & 0xfff) + length, 0x1000));
+  }
+
+  /** The block also was made from bytes [0, to) of another page (its last instruction straddles). */
+  coverSecondPage(page: number, header: number, to: number): void {
+    this.cover(page, header, 0, to);
+  }
+
+  hasCode(page: number): boolean {
+    return this.pages.has(page);
+  }
+
+  pageHasCode: (page: number, has: boolean) => void = () => {};
+
+  private cover(page: number, header: number, from: number, to: number): void {
+    const list = this.pages.get(page);
+    if (list === undefined) {
+      this.pages.set(page, [header]);
+      this.pageHasCode(page, true);
+    } else list.push(header);
+    let bits = this.coverage.get(page);
+    if (bits === undefined) this.coverage.set(page, (bits = new Int32Array(128)));
+    for (let k = from; k < to; k++) bits[k >>> 5] |= 1 << (k & 31);
+  }
+
+  /**
+   * Bytes [from, to) of physical page `page` were written. Kills the blocks made from any of them.
+   * @returns true if a block died
+   */
+  invalidate(page: number, from: number, to: number): boolean {
+    const bits = this.coverage.get(page);
+    const list = this.pages.get(page);
+    if (bits === undefined || list === undefined) return false;
+    let hit = false;
+    for (let k = from; k < to && !hit; k++) hit = (bits[k >>> 5] & (1 << (k & 31))) !== 0;
+    if (!hit) return false;
+    const { C } = this;
+    const left: number[] = [];
+    for (const header of list) {
+      if (C[header - 3] === -1) continue;
+      const address = C[header - 3];
+      const length = C[header - 2] >>> 8;
+      // Relative to this page; a straddling block may begin on the page before.
+      const start = (address >>> 12) === page ? address & 0xfff : (address & 0xfff) - 0x1000;
+      if (start < to && start + length > from) this.kill(header);
+      else left.push(header);
+    }
+    if (left.length === list.length) return false;
+    bits.fill(0);
+    if (left.length === 0) {
+      this.pages.delete(page);
+      this.coverage.delete(page);
+      this.pageHasCode(page, false);
+    } else {
+      this.pages.set(page, left);
+      for (const header of left) {
+        const start = (C[header - 3] >>> 12) === page ? C[header - 3] & 0xfff : (C[header - 3] & 0xfff) - 0x1000;
+        const end = Math.min(start + (C[header - 2] >>> 8), 0x1000);
+        for (let k = Math.max(start, 0); k < end; k++) bits[k >>> 5] |= 1 << (k & 31);
+      }
+    }
+    return true;
+  }
+
+  private kill(header: number): void {
+    const { C } = this;
+    this.blockDied(header);
+    this.invalidatedBlocks++;
+    C[header - 3] = -1;
+    const end = C[header - 1];
+    for (let p = header + 2; p < end; ) {
+      const size = this.sizeOf(C[p] & shapeBits);
+      C[p] = (C[p] & ~shapeBits) | this.poison;
+      p += size;
+    }
+  }
+
+  /** Live blocks, for people and statistics. */
+  *live(): IterableIterator<{ header: number; address: number; mode: ModeKey; length: number; instructions: number; executions: number }> {
+    const { C } = this;
+    const seen = new Set<number>();
+    for (const list of this.pages.values()) {
+      for (const header of list) {
+        if (C[header - 3] === -1 || seen.has(header)) continue;
+        seen.add(header);
+        yield {
+          header, address: C[header - 3] >>> 0, mode: C[header - 2] & 0xff, length: C[header - 2] >>> 8, instructions: C[header], executions: C[header + 1] >>> 0,
+        };
+      }
+    }
+  }
+
+  liveOn(page: number): readonly number[] {
+    return (this.pages.get(page) ?? []).filter((header) => this.C[header - 3] !== -1);
+  }
+
+  /** Forgets everything. Nothing of it may be running. */
+  flush(): void {
+    for (const page of this.pages.keys()) this.pageHasCode(page, false);
+    this.pages.clear();
+    this.coverage.clear();
+    this.table.fill(0);
+    this.used = 0;
+    this.top = this.firstFree;
+    this.flushes++;
+    this.epoch++;
+  }
+
+  private insert(address: number, mode: ModeKey, header: number): void {
+    if (this.used * 2 > this.mask) this.grow();
+    const { table, mask } = this;
+    let k = hash(address, mode) & mask;
+    while (table[3 * k + 2] !== 0 && !(table[3 * k] === address && table[3 * k + 1] === mode)) k = (k + 1) & mask;
+    if (table[3 * k + 2] === 0) this.used++;
+    table[3 * k] = address;
+    table[3 * k + 1] = mode;
+    table[3 * k + 2] = header;
+  }
+
+  private grow(): void {
+    const old = this.table;
+    this.mask = this.mask * 2 + 1;
+    this.table = new Int32Array(3 * (this.mask + 1));
+    this.used = 0;
+    for (let k = 0; k < old.length; k += 3) if (old[k + 2] !== 0 && this.C[old[k + 2] - 3] !== -1) this.insert(old[k], old[k + 1], old[k + 2]);
+  }
+}
+
+function hash(address: number, mode: ModeKey): number {
+  const h = Math.imul(address ^ (mode << 24), 0x9e3779b1);
+  return h ^ (h >>> 15);
+}

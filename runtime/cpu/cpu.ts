@@ -1,0 +1,150 @@
+/**
+ * One guest CPU: its state slots, its linear memory, and the way a guest exception leaves the middle of an instruction. All that a
+ * CPU owns hangs off this instance; a machine with two of them has two instances.
+ */
+import { mode } from "../../translator/contract/mode-key.ts";
+import { slot, vector } from "../../translator/contract/slots.ts";
+import { SimdUnit } from "../callouts/simd/unit.ts";
+import type { Clock, SavedState } from "../devices/device.ts";
+import { LinearMemory } from "../memory/linear.ts";
+import { PageWalker } from "../memory/page-walk.ts";
+import type { PhysicalMemory } from "../memory/physical.ts";
+import { checkDataBreakpoints } from "./debug.ts";
+import { resetCpu } from "./reset.ts";
+
+/** Thrown to abandon an instruction because of a guest exception. One object per CPU, so that raising allocates nothing. */
+export class GuestFault {
+  vector = 0;
+  /** -1: the exception pushes none. */
+  errorCode = -1;
+}
+
+/** The bus side of IN and OUT. */
+export interface PortSpace {
+  read(port: number, size: 1 | 2 | 4): number;
+  write(port: number, size: 1 | 2 | 4, value: number): void;
+}
+
+/** The CPU's interrupt pins as the board connects them. */
+export interface InterruptController {
+  /** INTR is high. */
+  readonly pending: boolean;
+  /** The INTA cycle: the vector to deliver. */
+  acknowledge(): number;
+}
+
+export interface CpuBoard {
+  readonly physical: PhysicalMemory;
+  readonly ports: PortSpace;
+  readonly clock: Clock;
+  readonly interrupts: InterruptController;
+  /** Time-stamp counter ticks per nanosecond of guest time. */
+  readonly tscPerNanosecond: number;
+  /** FERR#: an unmasked x87 exception with CR0.NE clear. */
+  setFerr(high: boolean): void;
+}
+
+export class Cpu {
+  readonly R = new Int32Array(new ArrayBuffer(slot.count * 4));
+  /** The same slots as doubles, for SSE: element slot / 2. */
+  readonly F = new Float64Array(this.R.buffer);
+  readonly fault = new GuestFault();
+  readonly board: CpuBoard;
+  readonly walker: PageWalker;
+  readonly memory: LinearMemory;
+  /** Views and working registers of MMX and SSE. */
+  readonly simd: SimdUnit;
+  /** TSC value at guest time 0, adjusted by WRMSR. */
+  tscOffset = 0;
+  /** Model-specific registers that are storage only, by number. */
+  readonly msrs = new Map<number, number>();
+  /** DR6 bits of breakpoints met by the current instruction; looked at after it. */
+  pendingDebug = 0;
+  /** True while an event is being delivered: a fault then is a contributory one (double fault logic). -1 = none, else the vector. */
+  deliveringVector = -1;
+  /** The instruction just run delivered an interrupt (INT n): the trap flag it began with is spent. */
+  deliveredInterrupt = false;
+  /** Set when a triple fault shut the CPU down. */
+  shutdown = false;
+  /** The descriptor read last (cpu/descriptors.ts): its two words and its linear address. Scratch, not state. */
+  descriptorLow = 0;
+  descriptorHigh = 0;
+  descriptorAddress = 0;
+  /** VM exits by callout name and ring, for statistics: counts[row * 4 + cpl]; rows as in the sensitive-instruction table. */
+  exitCounts = new Float64Array(0);
+
+  constructor(board: CpuBoard) {
+    this.board = board;
+    this.walker = new PageWalker(this.R, board.physical);
+    this.memory = new LinearMemory(this, board.physical, this.walker);
+    this.simd = new SimdUnit(this.R, board.physical.buffer);
+    this.reset();
+  }
+
+  reset(): void {
+    resetCpu(this);
+  }
+
+  /** Abandons the current instruction with a guest exception. `errorCode` only for vectors that push one. */
+  raise(exception: number, errorCode = -1): never {
+    this.fault.vector = exception;
+    this.fault.errorCode = errorCode;
+    throw this.fault;
+  }
+
+  raisePageFault(linear: number, errorCode: number): never {
+    this.R[slot.cr2] = linear;
+    return this.raise(vector.pf, errorCode);
+  }
+
+  /** #GP(selector & ~3) or another selector-carrying fault. */
+  raiseSelector(exception: number, selector: number): never {
+    return this.raise(exception, selector & 0xfffc);
+  }
+
+  watch(linear: number, size: number, isWrite: boolean): void {
+    checkDataBreakpoints(this, linear, size, isWrite);
+  }
+
+  get isProtected(): boolean {
+    return (this.R[slot.mode] & mode.protected) !== 0;
+  }
+  get isVirtual8086(): boolean {
+    return (this.R[slot.mode] & mode.virtual8086) !== 0;
+  }
+
+  /** The dispatcher must look at interrupts and time before the next block. */
+  requestAttention(): void {
+    const R = this.R;
+    if (R[slot.budget] < 0) return;
+    // Keeps the sum of `sliceEnd - budget`, the count of retired instructions, what it was.
+    this.budgetHeldBack += R[slot.budget] + 1;
+    R[slot.budget] = -1;
+  }
+  /** Instructions of the running slice that `requestAttention` took out of `R[slot.budget]`. */
+  budgetHeldBack = 0;
+
+  save(): SavedState {
+    return {
+      slots: this.R.slice(),
+      pdptr: this.walker.pdptr.slice(),
+      a20Mask: this.walker.a20Mask,
+      tscOffset: this.tscOffset,
+      pendingDebug: this.pendingDebug,
+      shutdown: this.shutdown,
+      msrs: [...this.msrs].map(([number, value]) => [number, value]),
+    };
+  }
+
+  restore(state: SavedState): void {
+    this.R.set(state.slots as Int32Array);
+    this.walker.pdptr.set(state.pdptr as Int32Array);
+    this.walker.a20Mask = state.a20Mask as number;
+    this.tscOffset = state.tscOffset as number;
+    this.pendingDebug = state.pendingDebug as number;
+    this.shutdown = state.shutdown as boolean;
+    this.msrs.clear();
+    for (const [number, value] of state.msrs as [number, number][]) this.msrs.set(number, value);
+    this.memory.flush(true);
+  }
+}

@@ -1,0 +1,69 @@
+/** PUSHF, POPF, CLI and STI: what each ring may see and change of EFLAGS (SDM vol. 2 under each; vol. 3, 20.3 for VME). */
+import { cr0bit, cr4bit, eflag, slot, vector } from "../../translator/contract/slots.ts";
+import type { Cpu } from "./cpu.ts";
+import { getEflags } from "./flags.ts";
+import { mergeEflags, userFlags, userFlags32 } from "./interrupt-return.ts";
+import { updateModeKey } from "./mode.ts";
+import { moveStackPointer, readStack } from "./stack.ts";
+
+function iopl(R: Int32Array): number {
+  return (R[slot.eflags] >>> 12) & 3;
+}
+
+/** The image PUSHF pushes. */
+export function readFlags(cpu: Cpu, size: number): number {
+  const R = cpu.R;
+  const flags = getEflags(R);
+  if ((flags & eflag.vm) === 0 || iopl(R) === 3) return flags & ~(eflag.vm | eflag.rf);
+  if (size === 4 || (R[slot.cr4] & cr4bit.vme) === 0) cpu.raise(vector.gp, 0);
+  // VME: the program sees VIF as IF and an IOPL of 3.
+  return (flags & 0xffff & ~eflag.if) | eflag.iopl | ((flags & eflag.vif) >>> 10);
+}
+
+export function popFlags(cpu: Cpu, size: number): void {
+  const R = cpu.R;
+  const flags = R[slot.eflags];
+  const inVirtual8086 = (flags & eflag.vm) !== 0;
+  const extended = inVirtual8086 && iopl(R) < 3;
+  if (extended && (size === 4 || (R[slot.cr4] & cr4bit.vme) === 0)) cpu.raise(vector.gp, 0);
+  let image = readStack(cpu, 0, size);
+  let mask = size === 4 ? userFlags32 : userFlags;
+  if (extended) {
+    if (image & eflag.tf || (image & eflag.if && flags & eflag.vip)) cpu.raise(vector.gp, 0);
+    image |= (image & eflag.if) << 10;
+    mask |= eflag.vif;
+  } else {
+    if (R[slot.cpl] <= iopl(R)) mask |= eflag.if;
+    // Real mode runs with CPL 0.
+    if (R[slot.cpl] === 0) mask |= eflag.iopl;
+  }
+  moveStackPointer(R, size);
+  mergeEflags(R, image & ~eflag.rf, mask);
+  if ((R[slot.eflags] ^ flags) & eflag.tf) updateModeKey(cpu);
+}
+
+/** The flag that CLI and STI act on here: IF, or VIF under VME or PVI. Raises #GP(0) where there is neither. */
+function interruptFlagInReach(cpu: Cpu): number {
+  const R = cpu.R;
+  if ((R[slot.cr0] & cr0bit.pe) === 0 || iopl(R) >= R[slot.cpl]) return eflag.if;
+  const extension = R[slot.eflags] & eflag.vm ? cr4bit.vme : cr4bit.pvi;
+  if (R[slot.cpl] < 3 || (R[slot.cr4] & extension) === 0) cpu.raise(vector.gp, 0);
+  return eflag.vif;
+}
+
+export function clearInterruptFlag(cpu: Cpu): void {
+  cpu.R[slot.eflags] &= ~interruptFlagInReach(cpu);
+}
+
+export function setInterruptFlag(cpu: Cpu): void {
+  const R = cpu.R;
+  const flag = interruptFlagInReach(cpu);
+  if (flag === eflag.vif) {
+    if (R[slot.eflags] & eflag.vip) cpu.raise(vector.gp, 0);
+    R[slot.eflags] |= eflag.vif;
+    return;
+  }
+  // Interrupts stay off for one more instruction, if they were off (SDM vol. 2, STI).
+  if ((R[slot.eflags] & eflag.if) === 0) R[slot.interruptShadow] = 1;
+  R[slot.eflags] |= eflag.if;
+}

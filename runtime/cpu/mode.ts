@@ -1,0 +1,60 @@
+/**
+ * Keeps the derived state in step: the mode key, the TLB half and the fast segment test are functions of CR0, EFLAGS, CPL and the
+ * segment descriptors. Whoever changes one of those calls `updateMode` (or `updateSegment`, which ends in it) before returning.
+ */
+import { mode } from "../../translator/contract/mode-key.ts";
+import { cr0bit, eflag, segment, slot } from "../../translator/contract/slots.ts";
+import type { Cpu } from "./cpu.ts";
+
+/** Bits of `segmentAccess`. */
+export const access = {
+  accessed: 1 << 8,
+  /** Data: writable; code: readable. */
+  writable: 1 << 9,
+  /** Data: expand-down; code: conforming. */
+  expandDown: 1 << 10,
+  code: 1 << 11,
+  /** S: code or data, not system. */
+  codeOrData: 1 << 12,
+  dpl: 3 << 13,
+  present: 1 << 15,
+  /** D/B. */
+  big: 1 << 22,
+  granular: 1 << 23,
+} as const;
+
+/** Recomputes `segmentChecked` of one segment register after its base, limit or access changed. Does not touch the mode key. */
+export function updateSegmentCheck(R: Int32Array, s: number): void {
+  const rights = R[slot.segmentAccess + s];
+  const readWrite = (rights & (access.code | access.writable)) === access.writable;
+  const wide = R[slot.segmentLimit + s] === -1 && (rights & (access.code | access.expandDown)) !== access.expandDown;
+  R[slot.segmentChecked + s] = rights & access.present && readWrite && wide ? 0 : 1;
+}
+
+export function updateMode(cpu: Cpu): void {
+  const R = cpu.R;
+  for (let s = 0; s < 6; s++) updateSegmentCheck(R, s);
+  updateModeKey(cpu);
+}
+
+/** The same for callers that have kept `segmentChecked` in step by themselves (segment loads, far transfers). */
+export function updateModeKey(cpu: Cpu): void {
+  const R = cpu.R;
+  let key = 0;
+  if (R[slot.cr0] & cr0bit.pe) key |= R[slot.eflags] & eflag.vm ? mode.virtual8086 : mode.protected;
+  if (R[slot.segmentAccess + segment.cs] & access.big) key |= mode.code32;
+  if (R[slot.segmentAccess + segment.ss] & access.big) key |= mode.stack32;
+  if (R[slot.cpl] === 3) key |= mode.user;
+  const flatData =
+    (R[slot.segmentBase + segment.ds] | R[slot.segmentBase + segment.es] | R[slot.segmentBase + segment.ss]) === 0 &&
+    (R[slot.segmentChecked + segment.ds] | R[slot.segmentChecked + segment.es] | R[slot.segmentChecked + segment.ss]) === 0;
+  // A code segment that is not readable must check its data reads: not flat.
+  const flatCode =
+    R[slot.segmentBase + segment.cs] === 0 &&
+    R[slot.segmentLimit + segment.cs] === -1 &&
+    (R[slot.segmentAccess + segment.cs] & access.writable) !== 0;
+  if (flatData && flatCode) key |= mode.flat;
+  if (R[slot.eflags] & eflag.tf || R[slot.dr7] & 0xff) key |= mode.singleStep;
+  R[slot.mode] = key;
+  R[slot.tlbHalf] = key & mode.user ? 1 << 20 : 0;
+}

@@ -1,0 +1,40 @@
+/** Power-on state (SDM vol. 3, table 9-1). */
+import { slot } from "../../translator/contract/slots.ts";
+import type { Cpu } from "./cpu.ts";
+import { setEflags } from "./flags.ts";
+import { updateMode } from "./mode.ts";
+
+const dataSegmentAccess = 0x9300;
+const ldtAccess = 0x8200;
+const busyTssAccess = 0x8b00;
+
+export function resetCpu(cpu: Cpu): void {
+  const R = cpu.R;
+  R.fill(0);
+  R[slot.edx] = 0x673;
+  R[slot.cr0] = 0x60000010;
+  for (let s = 0; s < 6; s++) {
+    R[slot.segmentLimit + s] = 0xffff;
+    R[slot.segmentAccess + s] = dataSegmentAccess;
+  }
+  R[slot.selector + 1] = 0xf000;
+  R[slot.segmentBase + 1] = 0xffff0000 | 0;
+  R[slot.eip] = 0xfff0;
+  R[slot.segmentLimit + 6] = R[slot.segmentLimit + 7] = 0xffff;
+  R[slot.segmentAccess + 6] = ldtAccess;
+  R[slot.segmentAccess + 7] = busyTssAccess;
+  R[slot.idtLimit] = R[slot.gdtLimit] = 0xffff;
+  R[slot.dr6] = 0xffff0ff0 | 0;
+  R[slot.dr7] = 0x400;
+  R[slot.fpuControl] = 0x40;
+  R[slot.mxcsr] = 0x1f80;
+  setEflags(R, 2);
+  cpu.msrs.clear();
+  cpu.pendingDebug = 0;
+  cpu.deliveringVector = -1;
+  cpu.shutdown = false;
+  cpu.memory.watching = false;
+  cpu.memory.flush(true);
+  updateMode(cpu);
+}
+

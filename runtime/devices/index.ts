@@ -1,0 +1,21 @@
+/** The platform's devices: one chip a file, each behind the interface of device.ts. */
+export { AcpiPm, acpiPmLayout, sleepTypeSoftOff } from "./acpi-pm.ts";
+export { type AcpiTableOptions, type AcpiTables, buildAcpiTables } from "./acpi-tables.ts";
+export { HostClock, MachineClock, VirtualClock } from "./clock.ts";
+export { DebugExit } from "./debug-exit.ts";
+export type { Clock, Device, Line, RegisterBank, Saveable, SavedState, SavedValue, Timer } from "./device.ts";
+export { I8042, type I8042Options } from "./i8042.ts";
+export { type IsaPortName, isaIrqs, isaPorts, type PortRange, resetControlPort } from "./isa-ports.ts";
+export { onChange, unconnected, WiredOr } from "./line.ts";
+export { PciBus } from "./pci.ts";
+export { PciFunction, type PciIdentity, pciCommand, pciRegister } from "./pci-function.ts";
+export { Pic8259 } from "./pic8259.ts";
+export { HostBridge440Fx, IsaBridgePiix3, PowerManagementPiix4, pirqOf, pirqRouting } from "./piix.ts";
+export { Pit8254 } from "./pit8254.ts";
+export { PortBus, PortConflictError } from "./port-bus.ts";
+export { Port61, type SpeakerTimer } from "./port61.ts";
+export { Port92 } from "./port92.ts";
+export { type Ps2Device, Ps2Keyboard } from "./ps2-keyboard.ts";
+export { keyByCode, pauseKey } from "./ps2-scan-codes.ts";
+export { Rtc146818, type RtcOptions, rtcCenturyRegister } from "./rtc146818.ts";
+export { modemInput, Uart16550, type UartOptions } from "./uart16550.ts";

@@ -1,0 +1,511 @@
+/**
+ * The dispatcher: finds the block at EIP, runs it and whatever it links to, and deals with everything that is not straight execution: time, interrupts, guest
+ * faults, single-stepping, code that was overwritten, a full code cache.
+ *
+ * Terms. A *slice* is a number of guest instructions after which the dispatcher looks around; `R[slot.budget]` counts it down, block by block. A *stub* is a block of no
+ * guest instructions that stands in for one not yet decoded: it decodes it, links it and goes there. *Shape numbers* below `firstShape` are the dispatcher's own
+ * pseudo-instructions (stubs, poison, page-straddle check); the translator's follow.
+ *
+ * What must always hold: between instructions all architectural state but EIP is in the slots; EIP is R[slot.page] + the page offset stored with the instruction at
+ * index p, except where `eipIsCurrent` says that R[slot.eip] itself is right.
+ */
+import { mode, type ModeKey } from "../../translator/contract/mode-key.ts";
+import { eflag, segment, slot, vector } from "../../translator/contract/slots.ts";
+import { decodeFailure, type Translator } from "../../translator/contract/translator.ts";
+import { calloutImplementations } from "../callouts/index.ts";
+import { CodeCache, shapeBits } from "../code/code-cache.ts";
+import { compile, type HostNames } from "../code/compile.ts";
+import type { Cpu } from "../cpu/cpu.ts";
+import { instructionBreakpoints } from "../cpu/debug.ts";
+import { deliverException, deliverHardwareInterrupt } from "../cpu/interrupts.ts";
+import { mulhs, mulhu } from "../cpu/multiply.ts";
+import { checkSegment } from "../cpu/segments.ts";
+
+/** Pseudo-shapes. */
+const pseudo = { stop: 0, dispatch: 1, poison: 2, stub: 3, crossPage: 4, fall: 5, straddle: 6, undefinedOpcode: 7, tooLong: 8, region: 9 } as const;
+const firstShape = 10;
+
+/** Fixed blocks at the start of the code array (header indices). */
+const stopBlock = 8;
+const dispatchBlock = 16;
+const fixedWords = 24;
+
+/** Words of a stub: header pair, shape word, page offset of the target, index of the link word to patch (in the cross-page
+ * form: physical page and header of the target), own physical page. */
+const stubWords = 8;
+
+const maximumBlockInstructions = 48;
+
+export type StopReason = "halted" | "shutdown" | "slice" | "requested";
+
+export interface DispatcherOptions {
+  /** Words of the code array. */
+  readonly codeWords?: number;
+  /** Guest instructions between two looks at time. */
+  readonly sliceInstructions?: number;
+  /** Runs before each look at interrupts: expires timers that are due. */
+  readonly poll: () => void;
+}
+
+type Handler = (p: number) => number;
+
+export class Dispatcher {
+  readonly cache: CodeCache;
+  private readonly cpu: Cpu;
+  private readonly translator: Translator;
+  private readonly host: HostNames;
+  private readonly C: Int32Array;
+  private readonly H: Handler[] = [];
+  private readonly sizes: number[] = [];
+  private readonly poll: () => void;
+  private readonly sliceInstructions: number;
+  private eipIsCurrent = false;
+  private stopping: StopReason | undefined;
+  /** Retired instructions before the current slice, plus all of the slice: minus R[budget] = retired now. */
+  private issued = 0;
+  private deadline = 0;
+  private readonly straddleBytes = new Uint8Array(32);
+  faults = 0;
+  interruptsDelivered = 0;
+
+  constructor(cpu: Cpu, translator: Translator, options: DispatcherOptions) {
+    this.cpu = cpu;
+    this.translator = translator;
+    this.poll = options.poll;
+    this.sliceInstructions = options.sliceInstructions ?? 8192;
+    this.cache = new CodeCache(options.codeWords ?? 1 << 23, fixedWords);
+    this.C = this.cache.C;
+    this.host = this.makeHost();
+    this.makePseudoShapes();
+    this.cache.sizeOf = (shape) => this.sizes[shape];
+    this.cache.poison = pseudo.poison;
+    const { physical } = cpu.board;
+    this.cache.pageHasCode = (page, has) => {
+      physical.codePages[page] = has ? 1 : 0;
+      if (has) cpu.memory.protectPhysicalPage(page << 12);
+    };
+    physical.codeWritten = (address, length) => this.codeWritten(address, length);
+    this.C[stopBlock + 2] = pseudo.stop;
+    this.C[dispatchBlock + 2] = pseudo.dispatch;
+  }
+
+  /** Guest instructions retired since power-on (whole blocks at a time while one is running). */
+  get retired(): number {
+    return this.issued - this.cpu.budgetHeldBack - this.cpu.R[slot.budget];
+  }
+
+  /** Makes `run` return soon; callable from devices and callouts. */
+  stop(reason: StopReason = "requested"): void {
+    this.stopping = reason;
+    this.cpu.requestAttention();
+  }
+
+  /** Runs until the CPU halts, shuts down, is told to stop, or about `instructions` have retired. */
+  run(instructions: number): StopReason {
+    const { C, H, cpu } = this;
+    const R = cpu.R;
+    this.stopping = undefined;
+    this.deadline = this.retired + instructions;
+    let p = -1;
+    for (;;) {
+      try {
+        if (p < 0) {
+          this.eipIsCurrent = true;
+          p = this.look();
+        }
+        for (;;) {
+          C[p + 1]++;
+          if ((R[slot.budget] -= C[p]) < 0) {
+            p = this.attend(p);
+            if (p === stopBlock) return this.stopping ?? "slice";
+          }
+          p += 2;
+          do p = H[C[p] & shapeBits](p);
+          while (p >= 0);
+          p = ~p;
+        }
+      } catch (e) {
+        if (e !== cpu.fault) throw e;
+        this.takeFault(p);
+        p = -1;
+      }
+    }
+  }
+
+  /** A guest exception left the instruction at index `p` (or the delivery or fetch at R[eip]). */
+  private takeFault(p: number): void {
+    const { cpu } = this;
+    this.faults++;
+    if (!this.eipIsCurrent) cpu.R[slot.eip] = (cpu.R[slot.page] + (this.C[p] >>> 16)) | 0;
+    cpu.R[slot.interruptShadow] = 0;
+    deliverException(cpu, cpu.fault.vector, cpu.fault.errorCode);
+  }
+
+  /** The slice is used up at the header `p` of a block not yet begun: look around, then go on somewhere. */
+  private attend(p: number): number {
+    const { C } = this;
+    const R = this.cpu.R;
+    if (p === stopBlock) return p;
+    // A stub first finds its block, which then attends; the budget stays negative meanwhile.
+    if (C[p] === 0 && (C[p + 2] & shapeBits) !== pseudo.region) return p;
+    R[slot.budget] += C[p];
+    C[p + 1]--;
+    R[slot.eip] = (R[slot.page] + (C[p + 2] >>> 16)) | 0;
+    this.eipIsCurrent = true;
+    const next = this.look();
+    if (next !== stopBlock) R[slot.budget] -= C[next];
+    return next;
+  }
+
+  /** With R[eip] current: time, interrupts, reasons to stop; then the block to run. */
+  private look(): number {
+    const { cpu } = this;
+    const R = cpu.R;
+    R[slot.leave] = 0;
+    for (;;) {
+      this.poll();
+      if (cpu.shutdown) return this.stopAt("shutdown");
+      if (R[slot.halted] !== 0) {
+        if (!this.interruptReady()) return this.stopAt("halted");
+        R[slot.halted] = 0;
+      }
+      if (this.stopping !== undefined) return this.stopAt(this.stopping);
+      if (R[slot.interruptShadow] === 0 && this.interruptReady()) {
+        this.interruptsDelivered++;
+        deliverHardwareInterrupt(cpu, cpu.board.interrupts.acknowledge());
+        continue;
+      }
+      const retired = this.retired;
+      if (retired >= this.deadline) return this.stopAt("slice");
+      this.issued = retired;
+      cpu.budgetHeldBack = 0;
+      R[slot.budget] = Math.min(this.sliceInstructions, this.deadline - retired);
+      this.issued += R[slot.budget];
+      if (R[slot.interruptShadow] === 0 && (R[slot.mode] & mode.singleStep) === 0) return this.enter();
+      this.step();
+    }
+  }
+
+  private stopAt(reason: StopReason): number {
+    this.stopping = reason;
+    return stopBlock;
+  }
+
+  private interruptReady(): boolean {
+    return (this.cpu.R[slot.eflags] & eflag.if) !== 0 && this.cpu.board.interrupts.pending;
+  }
+
+  /** Executes exactly one instruction at R[eip], with its traps; R[eip] is current before and after. */
+  step(): void {
+    const { cpu } = this;
+    const R = cpu.R;
+    const shadow = R[slot.interruptShadow];
+    const trap = (R[slot.eflags] & eflag.tf) !== 0;
+    const resume = (R[slot.eflags] & eflag.rf) !== 0;
+    if ((shadow & 2) === 0) cpu.pendingDebug = 0;
+    cpu.deliveredInterrupt = false;
+    if ((R[slot.dr7] & 0xff) !== 0 && !resume && (shadow & 2) === 0) {
+      const met = instructionBreakpoints(cpu, (R[slot.eip] + R[slot.segmentBase + segment.cs]) | 0);
+      if (met !== 0) {
+        R[slot.dr6] |= met;
+        cpu.raise(vector.db);
+      }
+    }
+    const header = this.enter(mode.singleStep);
+    R[slot.budget] -= 1;
+    this.settle(this.runOne(header + 2));
+    if (R[slot.interruptShadow] === shadow) R[slot.interruptShadow] = 0;
+    if (resume) R[slot.eflags] &= ~eflag.rf;
+    // MOV SS and POP SS hold debug traps off until after the next instruction.
+    if ((R[slot.interruptShadow] & 2) === 0) this.debugTraps(trap && !cpu.deliveredInterrupt);
+    cpu.deliveredInterrupt = false;
+  }
+
+  /** Runs the single instruction at word `at` (and the check before it, if it straddles pages); a fault in it finds R[eip] current. */
+  private runOne(at: number): number {
+    const { C, H, cpu } = this;
+    try {
+      if ((C[at] & shapeBits) !== pseudo.straddle) return H[C[at] & shapeBits](at);
+      const q = H[pseudo.straddle](at);
+      return q < 0 ? q : H[C[q] & shapeBits](q);
+    } catch (e) {
+      if (e === cpu.fault && !this.eipIsCurrent) cpu.R[slot.eip] = (cpu.R[slot.page] + (C[at] >>> 16)) | 0;
+      this.eipIsCurrent = true;
+      throw e;
+    }
+  }
+
+  /** After a single instruction returned `q`: makes R[eip] current. */
+  private settle(q: number): void {
+    const { C } = this;
+    const R = this.cpu.R;
+    this.eipIsCurrent = true;
+    if (q >= 0) {
+      // Falls through: the pseudo-instruction after it, or poison if it overwrote itself, knows the offset.
+      R[slot.eip] = (R[slot.page] + (C[q] >>> 16)) | 0;
+      return;
+    }
+    const header = ~q;
+    const shape = C[header + 2] & shapeBits;
+    if (shape === pseudo.dispatch || shape === pseudo.stop) return;
+    const offset = shape === pseudo.stub || shape === pseudo.crossPage ? C[header + 3] : C[header + 2] >>> 16;
+    R[slot.eip] = (R[slot.page] + offset) | 0;
+  }
+
+  private debugTraps(trap: boolean): void {
+    const { cpu } = this;
+    if (!trap && cpu.pendingDebug === 0) return;
+    cpu.R[slot.dr6] |= cpu.pendingDebug | (trap ? 1 << 14 : 0);
+    cpu.pendingDebug = 0;
+    cpu.raise(vector.db);
+  }
+
+  /** The block at R[eip] under the current mode: found or decoded. Raises #PF or #GP of the fetch, at R[eip]. */
+  private enter(extraMode: ModeKey = 0): number {
+    const { cpu } = this;
+    const R = cpu.R;
+    const key = R[slot.mode] | extraMode;
+    const linear = (R[slot.eip] + R[slot.segmentBase + segment.cs]) | 0;
+    this.eipIsCurrent = true;
+    if ((key & mode.flat) === 0 && R[slot.eip] >>> 0 > R[slot.segmentLimit + segment.cs] >>> 0) cpu.raise(vector.gp, 0);
+    const address = cpu.memory.translateFetch(linear);
+    R[slot.page] = (R[slot.eip] - (linear & 0xfff)) | 0;
+    let header = this.cache.find(address, key);
+    if (header === 0) header = this.decodeBlock(linear, address, key);
+    if ((key & mode.flat) === 0) this.checkBlockLimit(header, key);
+    this.eipIsCurrent = false;
+    return header;
+  }
+
+  /** A block that runs past the end of CS: its first instruction is executed alone or faults. */
+  private checkBlockLimit(header: number, key: ModeKey): void {
+    const R = this.cpu.R;
+    const limit = R[slot.segmentLimit + segment.cs] >>> 0;
+    const length = this.C[header - 2] >>> 8;
+    if ((R[slot.eip] >>> 0) + length - 1 <= limit) return;
+    if ((key & mode.singleStep) !== 0) this.cpu.raise(vector.gp, 0);
+    // Stepping decodes blocks of one instruction, and comes back here with its own length.
+    this.step();
+    throw new Error("unreachable");
+  }
+
+  // ---- decoding
+
+  private decodeBlock(linear: number, address: number, key: ModeKey): number {
+    const { C, cache, cpu, translator } = this;
+    const { physical } = cpu.board;
+    if (cache.isFull) cache.flush();
+    const page = address & ~0xfff;
+    const isRam = physical.isRam(address);
+    const bytes = isRam ? physical.u8 : this.fetchOpenBus(address);
+    const base = isRam ? page >>> 0 : -(address & 0xfff);
+    const start = address & 0xfff;
+    const limit = key & mode.singleStep ? 1 : maximumBlockInstructions;
+    const header = cache.begin();
+    let at = header + 2;
+    let offset = start;
+    let count = 0;
+    const exits: number[] = [];
+    let secondPage = -1;
+    let ended = false;
+    while (count < limit && offset < 0x1000) {
+      let shape = translator.decode(bytes, base + offset, base + 0x1000, key, offset);
+      if (shape === decodeFailure.truncated) {
+        if (count > 0) break;
+        // The instruction goes on in the next page: fetch it now (which may fault, as the processor's fetch would).
+        const next = cpu.memory.translateFetch(((linear & ~0xfff) + 0x1000) | 0);
+        const tail = 0x1000 - offset;
+        this.straddleBytes.set(physical.readBytes((page >>> 0) + offset, tail));
+        this.straddleBytes.set(physical.readBytes(next, 16), tail);
+        shape = translator.decode(this.straddleBytes, 0, tail + 16, key, offset);
+        secondPage = next;
+        C[at] = pseudo.straddle | (offset << 16);
+        C[at + 1] = next;
+        at += 2;
+      }
+      if (shape < 0) {
+        C[at++] = (shape === decodeFailure.tooLong ? pseudo.tooLong : pseudo.undefinedOpcode) | (offset << 16);
+        count++;
+        offset += translator.length;
+        ended = true;
+        break;
+      }
+      const number = shape + firstShape;
+      if (this.H[number] === undefined) this.addShape(shape);
+      const code = translator.shape(shape);
+      C[at] = number | (offset << 16);
+      const next = offset + translator.length;
+      let q = at + 1;
+      for (const field of code.layout) C[q++] = translator.fields[field];
+      for (const exit of code.exits) {
+        exits.push(q, exit.kind === "next" ? next : exit.kind === "self" ? offset : translator.fields[exit.field]);
+        q++;
+      }
+      at = q;
+      count++;
+      offset = next;
+      if (code.endsBlock) {
+        ended = true;
+        break;
+      }
+      if (secondPage >= 0) break;
+    }
+    if (!ended) {
+      C[at] = pseudo.fall | ((offset & 0xffff) << 16);
+      exits.push(at + 1, offset);
+      at += 2;
+    }
+    const end = at;
+    for (let k = 0; k < exits.length; k += 2) at = this.addStub(exits[k], exits[k + 1], at, page);
+    cache.finish(header, end, address, key, offset - start, count);
+    cache.top = at;
+    if (secondPage >= 0 && physical.isRam(secondPage)) cache.coverSecondPage(secondPage >>> 12, header, offset - 0x1000);
+    return header;
+  }
+
+  /** Code outside RAM (a jump into the void): what the bus answers, read byte by byte. Never cached as a code page. */
+  private fetchOpenBus(address: number): Uint8Array {
+    const bytes = new Uint8Array(0x1000);
+    const { physical } = this.cpu.board;
+    for (let k = 0; k < 0x1000 - (address & 0xfff); k++) bytes[(address & 0xfff) + k] = physical.read1(address + k);
+    return bytes.subarray(address & 0xfff);
+  }
+
+  /** Writes a stub for page offset `offset` at word `at`, pointed to by the link word `link`; returns the word after it. */
+  private addStub(link: number, offset: number, at: number, page: number): number {
+    const { C } = this;
+    C[at] = 0;
+    C[at + 1] = 0;
+    C[at + 2] = pseudo.stub;
+    C[at + 3] = offset;
+    C[at + 4] = link;
+    C[at + 7] = page;
+    C[link] = ~at;
+    return at + stubWords;
+  }
+
+  private addShape(shape: number): void {
+    const code = this.translator.shape(shape);
+    const number = shape + firstShape;
+    this.H[number] = compile<Handler>(code.text, ["R", "C", ...code.freeNames.filter((n) => n !== "R" && n !== "C")], this.host);
+    this.sizes[number] = code.size;
+  }
+
+  // ---- pseudo-instructions
+
+  private makePseudoShapes(): void {
+    const { C, cpu } = this;
+    const R = cpu.R;
+    const { TX } = cpu.memory;
+    const define = (number: number, size: number, handler: Handler): void => {
+      this.H[number] = handler;
+      this.sizes[number] = size;
+    };
+    define(pseudo.stop, 1, () => ~stopBlock);
+    define(pseudo.dispatch, 1, () => ~this.dispatch());
+    define(pseudo.poison, 1, (p) => {
+      R[slot.eip] = (R[slot.page] + (C[p] >>> 16)) | 0;
+      return ~this.dispatch();
+    });
+    define(pseudo.fall, 2, (p) => C[p + 1]);
+    define(pseudo.stub, 6, (p) => ~this.link(p));
+    define(pseudo.crossPage, 6, (p) => {
+      const eip = (R[slot.page] + C[p + 1]) | 0;
+      const T = TX[R[slot.tlbHalf] + (eip >>> 12)];
+      if ((T & 1) !== 0 || ((T ^ eip) & ~0xfff) !== C[p + 3]) return ~this.relink(p);
+      R[slot.page] = (eip & ~0xfff) | 0;
+      return ~C[p + 4];
+    });
+    define(pseudo.straddle, 2, (p) => {
+      const eip = (R[slot.page] + 0x1000) | 0;
+      this.eipIsCurrent = true;
+      R[slot.eip] = (R[slot.page] + (C[p] >>> 16)) | 0;
+      const next = cpu.memory.translateFetch((eip + R[slot.segmentBase + segment.cs]) | 0);
+      this.eipIsCurrent = false;
+      if (next === C[p + 1] >>> 0) return p + 2;
+      // Another page follows now: decode again.
+      this.cache.invalidate(C[p - 2 - 3] >>> 12, C[p] >>> 16, (C[p] >>> 16) + 1);
+      return ~this.dispatch();
+    });
+    define(pseudo.undefinedOpcode, 1, () => cpu.raise(vector.ud));
+    define(pseudo.tooLong, 1, () => cpu.raise(vector.gp, 0));
+    define(pseudo.region, 2, () => ~stopBlock);
+  }
+
+  /** R[eip] is current: the block there, after a look around if the slice is over. */
+  private dispatch(): number {
+    const R = this.cpu.R;
+    this.eipIsCurrent = true;
+    R[slot.leave] = 0;
+    if (R[slot.budget] < 0 || (R[slot.interruptShadow] | R[slot.halted] | (R[slot.mode] & mode.singleStep)) !== 0 || this.interruptReady()) {
+      return this.look();
+    }
+    return this.enter();
+  }
+
+  /** An indirect jump to `eip`: the mode is what it was. */
+  private jump(eip: number): number {
+    const R = this.cpu.R;
+    R[slot.eip] = eip;
+    this.eipIsCurrent = true;
+    return ~((R[slot.mode] & mode.singleStep) !== 0 ? dispatchBlock : this.enter());
+  }
+
+  /** First arrival at the stub whose shape word is at `p`. */
+  private link(p: number): number {
+    const { C } = this;
+    const R = this.cpu.R;
+    const offset = C[p + 1];
+    const { epoch } = this.cache;
+    const eip = (R[slot.page] + offset) | 0;
+    R[slot.eip] = eip;
+    const header = this.dispatch();
+    // Not a plain arrival (an interrupt came first, another epoch, segment limits to check each time): leave the stub as it is.
+    const key = C[header - 2] & 0xff;
+    if (header < fixedWords || this.cache.epoch !== epoch || (key & mode.flat) === 0 || (key & mode.singleStep) !== 0) return header;
+    if (R[slot.eip] !== eip) return header;
+    if (offset >= 0 && offset < 0x1000) {
+      // The same linear page; if it was remapped meanwhile, the block came from another physical one.
+      if (((C[header - 3] ^ C[p + 5]) & ~0xfff) === 0) C[C[p + 2]] = ~header;
+    } else {
+      C[p] = pseudo.crossPage;
+      C[p + 3] = C[header - 3] & ~0xfff;
+      C[p + 4] = header;
+    }
+    return header;
+  }
+
+  /** The page behind a cross-page link is another one now, or its translation is not at hand. */
+  private relink(p: number): number {
+    this.C[p] = pseudo.stub;
+    return this.link(p);
+  }
+
+  // ---- self-modifying code
+
+  private codeWritten(address: number, length: number): void {
+    const from = address & 0xfff;
+    if (this.cache.invalidate(address >>> 12, from, from + length)) this.cpu.R[slot.leave] = 1;
+  }
+
+  // ---- what generated code may name
+
+  private makeHost(): HostNames {
+    const { cpu } = this;
+    const { memory } = cpu;
+    const { physical } = memory;
+    const callouts = Object.fromEntries(Object.entries(calloutImplementations).map(([name, f]) => [`v_${name}`, f]));
+    return {
+      ...callouts,
+      cpu, mulhu, mulhs,
+      R: cpu.R, F: cpu.F, C: this.C,
+      M8: physical.i8, M16: physical.i16, M32: physical.i32,
+      TR: memory.TR, TW: memory.TW,
+      ld1: memory.ld1, ld2: memory.ld2, ld4: memory.ld4, ldw1: memory.ldw1, ldw2: memory.ldw2, ldw4: memory.ldw4,
+      st1: memory.st1, st2: memory.st2, st4: memory.st4,
+      checkSegment: (s: number, offset: number, size: number, isWrite: number) => checkSegment(cpu, s, offset, size, isWrite !== 0),
+      jump: (eip: number) => this.jump(eip),
+      dispatch: () => ~this.dispatch(),
+    };
+  }
+}

@@ -1,0 +1,313 @@
+/**
+ * Linear memory: what instructions see after segmentation. Holds the translation look-aside buffers (the shadow of the guest's
+ * page tables) and the slow paths behind generated code's in-line fast path.
+ *
+ * Three tables of 2 x 2^20 words (`TR` read, `TW` write, `TX` fetch), indexed by `R[slot.tlbHalf] + (linear >>> 12)`: the lower half for
+ * CPL 0-2, the upper for CPL 3, so that changing ring costs nothing. An entry is physical ^ linear page address; bit 0 set means
+ * invalid. An entry in TW promises: page present, writable at that privilege, dirty bit already set, plain RAM, no translated code.
+ *
+ * Everything that needs care (page straddling, misalignment with #AC armed, MMIO, code pages, watchpoints, misses) arrives here.
+ */
+import { cr0bit, eflag, slot, vector } from "../../translator/contract/slots.ts";
+import type { PhysicalMemory } from "./physical.ts";
+import { type PageWalker, walkFlag } from "./page-walk.ts";
+
+const invalid = 1;
+const halfSize = 1 << 20;
+/** Valid entries are listed so that a flush costs what was filled, not the size of the tables. */
+const filledCapacity = 1 << 16;
+
+/** What the linear memory needs of its CPU. */
+export interface MemoryHost {
+  readonly R: Int32Array;
+  raise(vector: number, errorCode?: number): never;
+  raisePageFault(linear: number, errorCode: number): never;
+  /** A data breakpoint may cover this access (only called while any is armed). */
+  watch(linear: number, size: number, isWrite: boolean): void;
+}
+
+export class LinearMemory {
+  readonly physical: PhysicalMemory;
+  readonly TR = new Int32Array(2 * halfSize).fill(invalid);
+  readonly TW = new Int32Array(2 * halfSize).fill(invalid);
+  readonly TX = new Int32Array(2 * halfSize).fill(invalid);
+  /** True while a data breakpoint is armed: no read or write entry is made, so that every access comes here. */
+  watching = false;
+  /** Misses served by a page walk, for statistics. */
+  misses = 0;
+  flushes = 0;
+
+  private readonly host: MemoryHost;
+  private readonly R: Int32Array;
+  private readonly walker: PageWalker;
+  private readonly filled = new Int32Array(filledCapacity);
+  private filledCount = 0;
+  private readonly filledGlobal = new Int32Array(filledCapacity);
+  private filledGlobalCount = 0;
+  /** 1 for each 4 MiB of linear space that was filled from a large page: INVLPG drops the whole of it. */
+  private readonly largeRegions = new Uint8Array(1024);
+
+  constructor(host: MemoryHost, physical: PhysicalMemory, walker: PageWalker) {
+    this.host = host;
+    this.R = host.R;
+    this.physical = physical;
+    this.walker = walker;
+  }
+
+  // ---- reads at the current privilege; unsigned for 1 and 2 bytes, int32 for 4
+
+  ld1 = (A: number): number => {
+    const T = this.TR[this.R[slot.tlbHalf] + (A >>> 12)];
+    if ((T & 1) === 0) return this.physical.u8[(T ^ A) >>> 0];
+    if (this.watching) this.host.watch(A, 1, false);
+    return this.physical.read1(this.translate(A, 0));
+  };
+
+  ld2 = (A: number): number => {
+    const T = this.TR[this.R[slot.tlbHalf] + (A >>> 12)];
+    if ((A & 1) !== 0) this.checkAlignment();
+    if ((T & 1) === 0 && (A & 0xfff) !== 0xfff) return this.physical.read2((T ^ A) >>> 0);
+    if (this.watching) this.host.watch(A, 2, false);
+    if ((A & 0xfff) !== 0xfff) return this.physical.read2(this.translate(A, 0));
+    const low = this.translate(A, 0);
+    const high = this.translate((A + 1) | 0, 0);
+    return this.physical.read1(low) | (this.physical.read1(high) << 8);
+  };
+
+  ld4 = (A: number): number => {
+    const T = this.TR[this.R[slot.tlbHalf] + (A >>> 12)];
+    if ((A & 3) !== 0) this.checkAlignment();
+    if ((T & 1) === 0 && (A & 0xfff) <= 0xffc) return this.physical.read4((T ^ A) >>> 0);
+    if (this.watching) this.host.watch(A, 4, false);
+    if ((A & 0xfff) <= 0xffc) return this.physical.read4(this.translate(A, 0));
+    return this.straddlingRead4(A, 0);
+  };
+
+  // ---- reads that announce a write to the same place (read-modify-write): faults are write faults
+
+  ldw1 = (A: number): number => {
+    const T = this.TW[this.R[slot.tlbHalf] + (A >>> 12)];
+    if ((T & 1) === 0) return this.physical.u8[(T ^ A) >>> 0];
+    if (this.watching) this.host.watch(A, 1, true);
+    return this.physical.read1(this.translate(A, walkFlag.write));
+  };
+
+  ldw2 = (A: number): number => {
+    if ((A & 1) !== 0) this.checkAlignment();
+    if (this.watching) this.host.watch(A, 2, true);
+    const low = this.translate(A, walkFlag.write);
+    if ((A & 0xfff) !== 0xfff) return this.physical.read2(low);
+    const high = this.translate((A + 1) | 0, walkFlag.write);
+    return this.physical.read1(low) | (this.physical.read1(high) << 8);
+  };
+
+  ldw4 = (A: number): number => {
+    if ((A & 3) !== 0) this.checkAlignment();
+    if (this.watching) this.host.watch(A, 4, true);
+    if ((A & 0xfff) <= 0xffc) return this.physical.read4(this.translate(A, walkFlag.write));
+    return this.straddlingRead4(A, walkFlag.write);
+  };
+
+  // ---- writes at the current privilege
+
+  st1 = (A: number, value: number): void => {
+    const T = this.TW[this.R[slot.tlbHalf] + (A >>> 12)];
+    if ((T & 1) === 0) {
+      this.physical.u8[(T ^ A) >>> 0] = value;
+      return;
+    }
+    if (this.watching) this.host.watch(A, 1, true);
+    this.physical.write1(this.translate(A, walkFlag.write), value);
+  };
+
+  st2 = (A: number, value: number): void => {
+    if ((A & 1) !== 0) this.checkAlignment();
+    if (this.watching) this.host.watch(A, 2, true);
+    const low = this.translate(A, walkFlag.write);
+    if ((A & 0xfff) !== 0xfff) return this.physical.write2(low, value);
+    const high = this.translate((A + 1) | 0, walkFlag.write);
+    this.physical.write1(low, value & 0xff);
+    this.physical.write1(high, (value >>> 8) & 0xff);
+  };
+
+  st4 = (A: number, value: number): void => {
+    if ((A & 3) !== 0) this.checkAlignment();
+    if (this.watching) this.host.watch(A, 4, true);
+    const low = this.translate(A, walkFlag.write);
+    if ((A & 0xfff) <= 0xffc) return this.physical.write4(low, value);
+    const split = 0x1000 - (A & 0xfff);
+    const high = this.translate((A + split) | 0, walkFlag.write);
+    for (let i = 0; i < 4; i++) this.physical.write1(i < split ? low + i : high + i - split, (value >>> (8 * i)) & 0xff);
+  };
+
+  /** Raises the fault a write of `size` bytes at the current privilege would raise; writes nothing. */
+  probeWrite(A: number, size: number): void {
+    this.translate(A, walkFlag.write);
+    const last = (A + size - 1) | 0;
+    if (((A ^ last) & ~0xfff) !== 0) this.translate(last & ~0xfff, walkFlag.write);
+  }
+  /** The same for a read. */
+  probeRead(A: number, size: number): void {
+    this.translate(A, 0);
+    const last = (A + size - 1) | 0;
+    if (((A ^ last) & ~0xfff) !== 0) this.translate(last & ~0xfff, 0);
+  }
+
+  // ---- implicit supervisor accesses: descriptor tables, TSS, stacks of inner rings (SDM vol. 3, 4.6)
+
+  systemRead1(A: number): number {
+    return this.physical.read1(this.translateAs(A, 0));
+  }
+  systemRead2(A: number): number {
+    if ((A & 0xfff) !== 0xfff) return this.physical.read2(this.translateAs(A, 0));
+    return this.systemRead1(A) | (this.systemRead1((A + 1) | 0) << 8);
+  }
+  systemRead4(A: number): number {
+    if ((A & 0xfff) <= 0xffc) return this.physical.read4(this.translateAs(A, 0));
+    return this.systemRead2(A) | (this.systemRead2((A + 2) | 0) << 16);
+  }
+  systemWrite1(A: number, value: number): void {
+    this.physical.write1(this.translateAs(A, walkFlag.write), value & 0xff);
+  }
+  systemWrite2(A: number, value: number): void {
+    if ((A & 0xfff) !== 0xfff) return this.physical.write2(this.translateAs(A, walkFlag.write), value & 0xffff);
+    this.systemProbeWrite(A, 2);
+    this.systemWrite1(A, value);
+    this.systemWrite1((A + 1) | 0, value >>> 8);
+  }
+  systemWrite4(A: number, value: number): void {
+    if ((A & 0xfff) <= 0xffc) return this.physical.write4(this.translateAs(A, walkFlag.write), value);
+    this.systemProbeWrite(A, 4);
+    this.systemWrite2(A, value);
+    this.systemWrite2((A + 2) | 0, value >>> 16);
+  }
+  systemProbeWrite(A: number, size: number): void {
+    this.translateAs(A, walkFlag.write);
+    const last = (A + size - 1) | 0;
+    if (((A ^ last) & ~0xfff) !== 0) this.translateAs(last & ~0xfff, walkFlag.write);
+  }
+
+  // ---- translation
+
+  /** Physical address of the instruction byte at linear address `A`; raises #PF. */
+  translateFetch(A: number): number {
+    const T = this.TX[this.R[slot.tlbHalf] + (A >>> 12)];
+    if ((T & 1) === 0) return (T ^ A) >>> 0;
+    return this.translate(A, walkFlag.fetch);
+  }
+
+  /** Physical address for an access of the current privilege; fills the TLB; raises #PF. */
+  translate(A: number, access: number): number {
+    return this.walkAndFill(A, this.R[slot.tlbHalf] === 0 ? access : access | walkFlag.user);
+  }
+
+  /** The same with supervisor rights whatever the CPL. */
+  private translateAs(A: number, access: number): number {
+    const T = (access & walkFlag.write ? this.TW : this.TR)[A >>> 12];
+    if ((T & 1) === 0) return (T ^ A) >>> 0;
+    return this.walkAndFill(A, access);
+  }
+
+  /** Physical address without side effects or faults, for debuggers: -1 when unmapped. */
+  peekTranslate(A: number): number {
+    return this.walker.peek(A);
+  }
+
+  private walkAndFill(A: number, access: number): number {
+    const walker = this.walker;
+    const index = (access & walkFlag.user ? halfSize : 0) + (A >>> 12);
+    const known = access & walkFlag.write ? this.TW[index] : access & walkFlag.fetch ? this.TX[index] : this.TR[index];
+    if ((known & 1) === 0) return (known ^ A) >>> 0;
+    this.misses++;
+    if (!walker.walk(A, access)) this.host.raisePageFault(A, walker.errorCode);
+    const page = walker.page;
+    const address = page + (A & 0xfff);
+    if (page >= this.physical.size || !this.physical.isRam(page)) return address;
+    const entry = (page ^ A) & ~0xfff;
+    const isNew = (this.TR[index] & this.TW[index] & this.TX[index] & 1) !== 0;
+    if (access & walkFlag.fetch) this.TX[index] = entry;
+    else if (!this.watching) {
+      this.TR[index] = entry;
+      if (access & walkFlag.write && this.physical.codePages[page >>> 12] === 0) this.TW[index] = entry;
+    }
+    if (walker.isLarge) this.largeRegions[A >>> 22] = 1;
+    if (isNew) this.remember(index, walker.isGlobal);
+    return address;
+  }
+
+  private remember(index: number, isGlobal: boolean): void {
+    if (isGlobal) {
+      if (this.filledGlobalCount === filledCapacity) this.compact();
+      this.filledGlobal[this.filledGlobalCount++] = index;
+    } else {
+      if (this.filledCount === filledCapacity) this.compact();
+      this.filled[this.filledCount++] = index;
+    }
+  }
+
+  /** A list is full (INVLPG leaves stale numbers in it): start over with everything invalid except the entry just made. */
+  private compact(): void {
+    this.flush(true);
+  }
+
+  /** Drops translations; global ones only when `everything`. Cost: what was filled. */
+  flush(everything: boolean): void {
+    this.flushes++;
+    this.drop(this.filled, this.filledCount);
+    this.filledCount = 0;
+    if (everything) {
+      this.drop(this.filledGlobal, this.filledGlobalCount);
+      this.filledGlobalCount = 0;
+      this.largeRegions.fill(0);
+    }
+  }
+
+  private drop(list: Int32Array, count: number): void {
+    const { TR, TW, TX } = this;
+    for (let i = 0; i < count; i++) {
+      const index = list[i];
+      TR[index] = TW[index] = TX[index] = invalid;
+    }
+  }
+
+  /** INVLPG. */
+  invalidatePage(A: number): void {
+    if (this.largeRegions[A >>> 22] === 0) return this.invalidateIndex(A >>> 12);
+    const first = (A >>> 22) << 10;
+    for (let i = first; i < first + 1024; i++) this.invalidateIndex(i);
+  }
+
+  private invalidateIndex(page: number): void {
+    this.TR[page] = this.TW[page] = this.TX[page] = invalid;
+    this.TR[page + halfSize] = this.TW[page + halfSize] = this.TX[page + halfSize] = invalid;
+  }
+
+  /** The physical page now holds translated code: no alias of it may be written without us. */
+  protectPhysicalPage(address: number): void {
+    this.protectIn(this.filled, this.filledCount, address);
+    this.protectIn(this.filledGlobal, this.filledGlobalCount, address);
+  }
+
+  private protectIn(list: Int32Array, count: number, address: number): void {
+    const TW = this.TW;
+    for (let i = 0; i < count; i++) {
+      const T = TW[list[i]];
+      if ((T & 1) === 0 && ((T ^ (list[i] << 12) ^ address) & ~0xfff) === 0) TW[list[i]] = invalid;
+    }
+  }
+
+  private straddlingRead4(A: number, access: number): number {
+    const split = 0x1000 - (A & 0xfff);
+    const low = this.translate(A, access);
+    const high = this.translate((A + split) | 0, access);
+    let value = 0;
+    for (let i = 0; i < 4; i++) value |= this.physical.read1(i < split ? low + i : high + i - split) << (8 * i);
+    return value;
+  }
+
+  /** #AC: CR0.AM, EFLAGS.AC and CPL 3 (SDM vol. 3, 6.15). */
+  private checkAlignment(): void {
+    const R = this.R;
+    if (R[slot.cpl] === 3 && R[slot.cr0] & cr0bit.am && R[slot.eflags] & eflag.ac) this.host.raise(vector.ac, 0);
+  }
+}

@@ -1,0 +1,195 @@
+/** Turns argv into a command with checked option values. Errors: `UsageError`, each naming the option and what it takes. */
+import { type DebugCategory, debugCategories, maxMemory, minMemory } from "../machine/options.ts";
+import { UsageError } from "./error.ts";
+import { type CommandName, type CommandRow, commandRows, type OptionName, type OptionRow, optionRows } from "./options.ts";
+
+export interface RunOptions {
+  kernel?: string;
+  initrd?: string;
+  append?: string;
+  modules: string[];
+  /** Bytes. */
+  memory: number;
+  serial: { readonly kind: "stdio" | "none" } | { readonly kind: "file"; readonly path: string };
+  engine: "translate" | "interpret";
+  clock: "host" | "virtual";
+  stats: "no" | "table" | "json";
+  /** Seconds. */
+  timeout?: number;
+  debug: DebugCategory[];
+  debugFile?: string;
+  at?: number;
+  hot?: number;
+}
+
+export type Invocation =
+  | { readonly action: "help"; readonly command?: CommandName }
+  | { readonly action: "version" }
+  | { readonly action: "command"; readonly command: CommandName; readonly operands: readonly string[]; readonly options: RunOptions };
+
+const rows: readonly OptionRow[] = optionRows;
+const commands: readonly CommandRow[] = commandRows;
+
+/** Reads argv without the interpreter and script names. */
+export function parseArguments(argv: readonly string[]): Invocation {
+  const rest = [...argv];
+  let command: CommandName | undefined;
+  if (rest.length > 0 && !rest[0]!.startsWith("-")) {
+    const name = rest.shift()!;
+    if (name === "help") return { action: "help", ...(rest[0] === undefined ? {} : { command: commandNamed(rest[0]) }) };
+    command = commandNamed(name);
+  }
+  const given = new Map<OptionName, string[]>();
+  const operands: string[] = [];
+  while (rest.length > 0) {
+    const word = rest.shift()!;
+    if (word === "--help" || word === "-h" || word === "-help") return { action: "help", ...(command ? { command } : {}) };
+    if (word === "--version" || word === "-V" || word === "-version") return { action: "version" };
+    if (!word.startsWith("-") || word === "-") {
+      operands.push(word);
+      continue;
+    }
+    const { row, inline } = optionNamed(word, command);
+    const name = row.name as OptionName;
+    const values = given.get(name) ?? [];
+    if (row.value !== undefined) values.push(inline ?? takeValue(row, rest));
+    else if (inline === undefined) values.push("");
+    else if (row.optionalValue?.includes(inline)) values.push(inline);
+    else throw new UsageError(`--${row.name}=${inline}: expected --${row.name}${(row.optionalValue ?? []).map((v) => ` or --${row.name}=${v}`).join("")}`);
+    given.set(name, values);
+  }
+  // "xlat86 -kernel bzImage", as QEMU is called.
+  const chosen = command ?? (given.has("kernel") ? "run" : "demo");
+  const row = commands.find((c) => c.name === chosen)!;
+  for (const name of given.keys()) {
+    if (!row.options.includes(name)) throw new UsageError(`${chosen} does not take --${name}; see xlat86 ${chosen} --help`);
+  }
+  checkOperands(row, operands);
+  return { action: "command", command: chosen, operands, options: checkValues(given) };
+}
+
+function commandNamed(name: string): CommandName {
+  const row = commands.find((c) => c.name === name);
+  if (row) return row.name as CommandName;
+  const near = nearest(name, commands.map((c) => c.name)); // biome-ignore format: one thought
+  throw new UsageError(`unknown command "${name}"; ${near ? `did you mean ${near}?` : "see xlat86 --help"}`);
+}
+
+function optionNamed(word: string, command: CommandName | undefined): { row: OptionRow; inline?: string } {
+  const equals = word.indexOf("=");
+  const spelled = equals < 0 ? word : word.slice(0, equals);
+  const row = rows.find((r) => spelled === `--${r.name}` || r.aliases?.includes(spelled));
+  if (row) return { row, ...(equals < 0 ? {} : { inline: word.slice(equals + 1) }) };
+  const allowed = rows.filter((r) => !command || commands.find((c) => c.name === command)!.options.includes(r.name as OptionName));
+  const near = nearest(spelled.replace(/^-+/, ""), [...allowed.map((r) => r.name), "help", "version"]);
+  throw new UsageError(`unknown option ${spelled}; ${near ? `did you mean --${near}?` : `see xlat86 ${command ? `${command} ` : ""}--help`}`);
+}
+
+function takeValue(row: OptionRow, rest: string[]): string {
+  const next = rest[0];
+  const isOption = next !== undefined && rows.some((r) => next === `--${r.name}` || r.aliases?.includes(next));
+  if (next === undefined || isOption) throw new UsageError(`--${row.name} needs a value: --${row.name} ${row.value}`);
+  return rest.shift()!;
+}
+
+function checkOperands(row: CommandRow, operands: readonly string[]): void {
+  if (row.operands === undefined) {
+    if (operands.length > 0) throw new UsageError(`unexpected "${operands[0]}"; ${row.name === "run" ? "pass the kernel with --kernel FILE" : `see xlat86 ${row.name} --help`}`);
+    return;
+  }
+  if (operands.length !== 1 || operands[0] !== row.operands) {
+    const found = operands.length === 0 ? "nothing" : `"${operands.join(" ")}"`;
+    throw new UsageError(`${row.name} takes one of: ${row.operands}; found ${found}`);
+  }
+}
+
+function checkValues(given: ReadonlyMap<OptionName, readonly string[]>): RunOptions {
+  const last = (name: OptionName): string | undefined => given.get(name)?.at(-1);
+  const choice = <T extends string>(name: OptionName, fallback: T): T => {
+    const value = last(name);
+    const choices = rows.find((r) => r.name === name)!.choices!;
+    if (value === undefined) return fallback;
+    if (!choices.includes(value)) throw new UsageError(`--${name} ${value}: expected one of ${choices.join(", ")}`);
+    return value as T;
+  };
+  const options: RunOptions = {
+    modules: [...(given.get("module") ?? [])],
+    memory: parseMemory(last("memory") ?? "256M"),
+    serial: parseSerial(last("serial") ?? "stdio"),
+    engine: choice("engine", "translate"),
+    clock: choice("clock", "host"),
+    stats: last("stats") === undefined ? "no" : last("stats") === "json" ? "json" : "table",
+    debug: parseDebug(last("debug") ?? ""),
+  };
+  for (const name of ["kernel", "initrd", "append"] as const) if (last(name) !== undefined) options[name] = last(name)!;
+  if (last("debug-file") !== undefined) options.debugFile = last("debug-file")!;
+  const timeout = last("timeout");
+  if (timeout !== undefined) options.timeout = parsePositive("timeout", timeout, "a number of seconds above 0");
+  const at = last("at");
+  if (at !== undefined) options.at = parseAddress(at);
+  const hot = last("hot");
+  if (hot !== undefined) options.hot = Math.trunc(parsePositive("hot", hot, "a number of blocks, 1 or more"));
+  return options;
+}
+
+const unit: Readonly<Record<string, number>> = { k: 2 ** 10, m: 2 ** 20, g: 2 ** 30 };
+
+function parseMemory(text: string): number {
+  const match = /^(\d+(?:\.\d+)?)\s*([kmg])?(?:i?b)?$/i.exec(text);
+  if (!match) throw new UsageError(`--memory ${text}: expected a size such as 64M or 1G`);
+  const bytes = Math.floor((Number(match[1]) * unit[(match[2] ?? "m").toLowerCase()]!) / 4096) * 4096;
+  if (bytes < minMemory) throw new UsageError(`--memory ${text}: expected at least 4M; the default is 256M`);
+  if (bytes > maxMemory) throw new UsageError(`--memory ${text}: expected at most ${maxMemory / 2 ** 20}M, where the addresses of devices begin`);
+  return bytes;
+}
+
+function parseSerial(text: string): RunOptions["serial"] {
+  if (text === "stdio" || text === "none") return { kind: text };
+  if (text.startsWith("file:") && text.length > 5) return { kind: "file", path: text.slice(5) };
+  throw new UsageError(`--serial ${text}: expected stdio, none or file:PATH`);
+}
+
+function parseDebug(text: string): DebugCategory[] {
+  const words = text.split(",").filter((word) => word !== "");
+  for (const word of words) {
+    if (debugCategories.includes(word as DebugCategory)) continue;
+    const near = nearest(word, debugCategories);
+    throw new UsageError(`--debug ${word}: ${near ? `did you mean ${near}?` : `expected any of ${debugCategories.join(",")}`}`);
+  }
+  return words as DebugCategory[];
+}
+
+function parsePositive(name: string, text: string, expected: string): number {
+  const value = Number(text);
+  if (text.trim() === "" || !Number.isFinite(value) || value <= 0 || (name === "hot" && value < 1)) {
+    throw new UsageError(`--${name} ${text}: expected ${expected}`);
+  }
+  return value;
+}
+
+function parseAddress(text: string): number {
+  if (!/^(0x[0-9a-f]{1,8}|\d{1,10})$/i.test(text) || Number(text) > 0xffffffff) {
+    throw new UsageError(`--at ${text}: expected a 32-bit address such as 0x100000`);
+  }
+  return Number(text);
+}
+
+/** The candidate within two edits (a third of the word for short ones), or undefined. */
+export function nearest(word: string, candidates: readonly string[]): string | undefined {
+  const limit = Math.max(1, Math.min(2, Math.floor(word.length / 3)));
+  const ranked = candidates.map((c) => [editDistance(word, c), c] as const).sort(([a], [b]) => a - b);
+  return ranked[0] && ranked[0][0] <= limit ? ranked[0][1] : undefined;
+}
+
+/** Levenshtein distance. */
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      next.push(Math.min(next[j - 1]! + 1, row[j]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)));
+    }
+    row = next;
+  }
+  return row[b.length]!;
+}

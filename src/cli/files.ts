@@ -1,0 +1,44 @@
+/** Guest files from disk, with errors a person can act on. */
+import { closeSync, constants, openSync, readFileSync, statSync } from "node:fs";
+import type { GuestFile } from "../boot/plan.ts";
+import { UsageError } from "./error.ts";
+
+const reasons: Readonly<Record<string, string>> = {
+  ENOENT: "no such file; check the path",
+  EACCES: "permission denied; make it readable",
+  EISDIR: "is a directory; expected a file",
+  ENOTDIR: "a part of the path is not a directory; check the path",
+  ELOOP: "too many symbolic links; check the path",
+  ENOSPC: "no space left on the device",
+  EROFS: "the file system is read-only; choose another path",
+};
+
+function reason(error: unknown): string {
+  const { code, message } = error as NodeJS.ErrnoException;
+  return (code !== undefined && reasons[code]) || message;
+}
+
+/** Errors: `UsageError` with the option, the path and what to do. */
+export function readGuestFile(option: string, path: string): GuestFile {
+  try {
+    if (statSync(path).isDirectory()) throw Object.assign(new Error(), { code: "EISDIR" });
+    return { name: path, bytes: readFileSync(path) };
+  } catch (error) {
+    throw new UsageError(`--${option} ${path}: ${reason(error)}`);
+  }
+}
+
+export function fileExists(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
+}
+
+/** Opens for writing at once, so that a bad path is reported before the guest starts. Returns the descriptor. */
+export function openOutput(option: string, path: string): number {
+  try {
+    return openSync(path, constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC, 0o644);
+  } catch (error) {
+    throw new UsageError(`--${option} ${path}: ${reason(error)}`);
+  }
+}
+
+export { closeSync as closeOutput };

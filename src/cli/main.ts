@@ -1,0 +1,72 @@
+#!/usr/bin/env node
+/** The command: reads argv, runs one command, turns what went wrong into one line and an exit code. */
+import { createRequire } from "node:module";
+import { BootError } from "../boot/error.ts";
+import { MachineError } from "../machine/options.ts";
+import { type Invocation, parseArguments } from "./arguments.ts";
+import { UsageError } from "./error.ts";
+import { commandHelp, generalHelp } from "./help.ts";
+import { exitCode } from "./options.ts";
+
+type Command = Extract<Invocation, { action: "command" }>;
+
+/** Each command's code is loaded when it is asked for: --help and a mistyped option should answer at once. */
+const commands: Readonly<Record<Command["command"], (command: Command) => Promise<number>>> = {
+  async run({ options }) {
+    const { bootImages, runAtTerminal } = await import("./run.ts");
+    return runAtTerminal(bootImages("run", options), options);
+  },
+  async demo({ options }) {
+    const { runDemo } = await import("./demo.ts");
+    return runDemo(options);
+  },
+  async guest({ options }) {
+    const { runLinuxGuest } = await import("./guest.ts");
+    return runLinuxGuest(options);
+  },
+  async dump({ options }) {
+    const { dump } = await import("./dump.ts");
+    return dump(options);
+  },
+};
+
+async function main(argv: readonly string[]): Promise<number> {
+  const invocation = parseArguments(argv);
+  if (invocation.action === "help") {
+    process.stdout.write(invocation.command ? commandHelp(invocation.command) : generalHelp());
+    return exitCode.success;
+  }
+  if (invocation.action === "version") {
+    process.stdout.write(`xlat86 ${version()}\n`);
+    return exitCode.success;
+  }
+  return commands[invocation.command](invocation);
+}
+
+function version(): string {
+  // From src/cli and from dist alike: the nearest package.json above.
+  const require = createRequire(import.meta.url);
+  for (const path of ["../package.json", "../../package.json"]) {
+    try {
+      const found = require(path) as { name?: string; version?: string };
+      if (found.name === "xlat86" && found.version) return found.version;
+    } catch {
+      // Not there: look one level up.
+    }
+  }
+  return "unknown";
+}
+
+function isExpected(error: unknown): error is Error {
+  if (error instanceof UsageError || error instanceof BootError || error instanceof MachineError) return true;
+  return error instanceof Error && error.name === "GuestFetchError";
+}
+
+process.exitCode = await main(process.argv.slice(2)).catch((error: unknown) => {
+  if (isExpected(error)) {
+    process.stderr.write(`xlat86: ${error.message.replaceAll("\n", " ")}\n`);
+    return exitCode.usage;
+  }
+  process.stderr.write(`xlat86: internal error, please report it: ${error instanceof Error ? error.stack : String(error)}\n`);
+  return exitCode.internal;
+});

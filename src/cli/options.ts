@@ -1,0 +1,82 @@
+/**
+ * The command line as data: every command and every option is a row, from which the parser, the help texts and the "did you mean"
+ * are made. QEMU's one-dash spellings are aliases in the same rows.
+ */
+
+export interface OptionRow {
+  readonly name: string;
+  /** Other spellings, dashes included. */
+  readonly aliases?: readonly string[];
+  /** The value's name in the help; absent: a switch. */
+  readonly value?: string;
+  /** A switch that may carry a value after "=" only (--stats, --stats=json). */
+  readonly optionalValue?: readonly string[];
+  readonly choices?: readonly string[];
+  readonly many?: true;
+  readonly help: string;
+}
+
+export const optionRows = [
+  { name: "kernel", aliases: ["-kernel"], value: "FILE", help: "Linux bzImage or Multiboot 1 kernel (told apart by content)" },
+  { name: "initrd", aliases: ["-initrd"], value: "FILE", help: "initial RAM disk (for a Multiboot kernel: its first module)" },
+  { name: "append", aliases: ["-append"], value: "STRING", help: "kernel command line" },
+  { name: "module", value: "FILE", many: true, help: 'Multiboot module; more than one may be given; "FILE ARGUMENTS" passes the kernel a string' },
+  { name: "memory", aliases: ["-m"], value: "SIZE", help: "guest memory, as 64M or 1G; a bare number is MiB (default 256M)" },
+  { name: "serial", aliases: ["-serial"], value: "stdio|none|file:PATH", help: "where serial port 0 goes (default stdio)" },
+  { name: "engine", value: "ENGINE", choices: ["translate", "interpret"], help: "translate hot code, or stay in tier 0 (default translate)" },
+  { name: "clock", value: "CLOCK", choices: ["host", "virtual"], help: "guest time: the host's, or counted in instructions (default host)" },
+  { name: "stats", optionalValue: ["json"], help: "print statistics at exit on stderr, as a table or as JSON" },
+  { name: "timeout", value: "SECONDS", help: "stop after this much host time, with exit code 124" },
+  { name: "debug", aliases: ["-d"], value: "LIST", help: "log in_asm,ir,js,exec,int,callout (any of them, comma-separated)" },
+  { name: "debug-file", aliases: ["-D"], value: "PATH", help: "write the debug log here instead of stderr" },
+  { name: "at", value: "ADDRESS", help: "linear address of the block to show" },
+  { name: "hot", value: "N", help: "run the kernel (until it ends, or for --timeout seconds, default 10), then show the N hottest blocks" },
+] as const satisfies readonly OptionRow[];
+
+export type OptionName = (typeof optionRows)[number]["name"];
+
+export interface CommandRow {
+  readonly name: string;
+  /** Words after the command's name. */
+  readonly operands?: string;
+  readonly options: readonly OptionName[];
+  readonly summary: string;
+  readonly detail: string;
+}
+
+const machineOptions = ["memory", "serial", "engine", "clock", "stats", "timeout", "debug", "debug-file"] as const;
+const kernelOptions = ["kernel", "initrd", "append", "module"] as const;
+
+export const commandRows = [
+  {
+    name: "run",
+    options: [...kernelOptions, ...machineOptions],
+    summary: "boot a kernel of your own",
+    detail: "Boots a Linux bzImage or a Multiboot 1 kernel. Serial port 0 is the terminal; Ctrl-A X leaves, Ctrl-A H lists the other keys.",
+  },
+  {
+    name: "demo",
+    options: machineOptions,
+    summary: "run the embedded guest (the default command)",
+    detail: "Runs the small kernel that comes with xlat86 and prints a summary. With a terminal it ends in a prompt; type help there.",
+  },
+  {
+    name: "guest",
+    operands: "linux",
+    options: ["append", ...machineOptions],
+    summary: "fetch Debian's i386 kernel and busybox, and boot them to a shell",
+    detail:
+      "Fetches Debian 12's i386 kernel and busybox with apt-get download (no root needed), keeps them in .cache, makes an initramfs, and boots it\nto a shell. --append adds to the kernel command line.",
+  },
+  {
+    name: "dump",
+    options: [...kernelOptions, "memory", "timeout", "at", "hot"],
+    summary: "show what the translator makes of a block",
+    detail: "Per block: address, mode, bytes, disassembly, micro-ops before and after the passes, and the JavaScript.",
+  },
+] as const satisfies readonly CommandRow[];
+
+export type CommandName = (typeof commandRows)[number]["name"];
+
+/** Exit codes other than a value the guest chose itself. */
+export const exitCode = { success: 0, usage: 2, tripleFault: 3, timeout: 124, internal: 70 } as const;

@@ -1,0 +1,39 @@
+/** Statistics as text for people. */
+import type { MachineStats } from "../machine/types.ts";
+
+const count = (n: number): string => Math.round(n).toLocaleString("en-US");
+const seconds = (s: number): string => `${s.toFixed(s < 10 ? 2 : 1)} s`;
+
+/** A few lines: what happened. */
+export function summary(stats: MachineStats): string {
+  const busy = stats.hostSeconds - stats.idleSeconds;
+  const perSecond = busy > 0 ? ` (${(stats.instructions / busy / 1e6).toFixed(1)} million a second)` : "";
+  const exits = stats.exits.reduce((sum, e) => sum + e.total, 0);
+  const top = stats.exits.slice(0, 6).map((e) => `${e.reason} ${count(e.total)}`);
+  const rest = stats.exits.length > 6 ? `, ${stats.exits.length - 6} more kinds` : "";
+  return lines([
+    ["guest instructions", `${count(stats.instructions)}${perSecond}`],
+    ["blocks", `${count(stats.blocks)} decoded, ${count(stats.regions)} regions translated to JavaScript`],
+    ["VM exits", `${count(exits)}${top.length ? `: ${top.join(", ")}${rest}` : ""}`],
+    ["invalidations", count(stats.invalidations)],
+    ["time", `${seconds(stats.hostSeconds)}, of which ${seconds(stats.idleSeconds)} idle; guest time ${seconds(stats.guestSeconds)}`],
+  ]);
+}
+
+/** Everything: the summary and the table of VM exits by reason and ring. */
+export function table(stats: MachineStats): string {
+  const head = lines([
+    ["engine, clock", `${stats.engine}, ${stats.clock}`],
+    ["interrupts", count(stats.interrupts)],
+    ["TLB", `${count(stats.tlbMisses)} misses, ${count(stats.tlbFlushes)} flushes`],
+  ]);
+  if (stats.exits.length === 0) return `${summary(stats)}${head}`;
+  const cells = [["VM exits", "ring 0", "ring 1", "ring 2", "ring 3", "total"], ...stats.exits.map((e) => [e.reason, ...e.byRing.map(count), count(e.total)])];
+  const widths = cells[0]!.map((_, column) => Math.max(...cells.map((row) => row[column]!.length)));
+  const rows = cells.map((row) => `  ${row.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!))).join("  ")}\n`);
+  return `${summary(stats)}${head}${rows.join("")}`;
+}
+
+function lines(rows: readonly (readonly [string, string])[]): string {
+  return rows.map(([name, value]) => `  ${name.padEnd(20)}${value}\n`).join("");
+}

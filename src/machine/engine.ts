@@ -1,0 +1,89 @@
+/**
+ * What executes guest code: the dispatcher with a translator injected, run in slices of guest instructions that take a few
+ * milliseconds of host time.
+ */
+import type { Cpu } from "../../runtime/cpu/cpu.ts";
+import { updateMode } from "../../runtime/cpu/mode.ts";
+import type { MachineClock } from "../../runtime/devices/clock.ts";
+import { Dispatcher, type StopReason } from "../../runtime/execute/dispatcher.ts";
+import { mode } from "../../translator/contract/mode-key.ts";
+import { slot } from "../../translator/contract/slots.ts";
+import { JavaScriptTranslator } from "../../translator/index.ts";
+import type { ResolvedOptions } from "./options.ts";
+import type { BlockInfo, MachineStats } from "./types.ts";
+
+/** Under the virtual clock slices are a fixed number of instructions: where they end must not depend on the host's speed. */
+const virtualSlice = 1 << 20;
+const smallestSlice = 1 << 14;
+const largestSlice = 1 << 26;
+
+export class Engine {
+  readonly #cpu: Cpu;
+  readonly #dispatcher: Dispatcher;
+  readonly #adapts: boolean;
+  #slice = virtualSlice;
+
+  constructor(cpu: Cpu, clock: MachineClock, options: ResolvedOptions) {
+    this.#cpu = cpu;
+    this.#adapts = options.clock === "host";
+    this.#dispatcher = new Dispatcher(cpu, new JavaScriptTranslator(), { poll: () => clock.runDue() });
+  }
+
+  /** Guest instructions retired since power-on. */
+  get instructions(): number {
+    return this.#dispatcher.retired;
+  }
+
+  /** Runs for about `milliseconds` of host time. */
+  run(milliseconds: number): StopReason {
+    const started = performance.now();
+    const before = this.instructions;
+    const reason = this.#dispatcher.run(this.#slice);
+    if (this.#adapts && reason === "slice") {
+      const took = Math.max(performance.now() - started, 0.1);
+      const wanted = ((this.instructions - before) * milliseconds) / took;
+      // Half way each time: one slice with a large decode in it should not make the next ones tiny.
+      this.#slice = Math.min(largestSlice, Math.max(smallestSlice, Math.round((this.#slice + wanted) / 2)));
+    }
+    return reason;
+  }
+
+  /** Executes exactly one instruction, or delivers the exception it raises. */
+  step(): StopReason {
+    // A block of one instruction, whatever the mode says; the next instruction computes the mode anew.
+    this.#cpu.R[slot.mode] |= mode.singleStep;
+    const reason = this.#dispatcher.run(1);
+    updateMode(this.#cpu);
+    return reason;
+  }
+
+  /** Makes `run` return after the current block. */
+  stop(): void {
+    this.#dispatcher.stop();
+  }
+
+  /** Forgets all code. */
+  reset(): void {
+    this.#dispatcher.cache.flush();
+  }
+
+  blocks(): BlockInfo[] {
+    const blocks = [...this.#dispatcher.cache.live()].map(
+      ({ address, mode, length, instructions, executions }): BlockInfo => ({ address, mode, length, instructions, executions, tier: "cold" }),
+    );
+    return blocks.sort((a, b) => b.executions - a.executions);
+  }
+
+  stats(): Pick<MachineStats, "instructions" | "blocks" | "regions" | "invalidations" | "interrupts" | "faults" | "exits"> {
+    const { cache } = this.#dispatcher;
+    return {
+      instructions: this.instructions,
+      blocks: cache.blocks,
+      regions: 0,
+      invalidations: cache.invalidatedBlocks,
+      interrupts: this.#dispatcher.interruptsDelivered,
+      faults: this.#dispatcher.faults,
+      exits: [],
+    };
+  }
+}

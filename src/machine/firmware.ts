@@ -1,0 +1,28 @@
+/** What firmware leaves in memory for a kernel that boots without any: the memory map, the BIOS data area, the ACPI tables. */
+import { buildAcpiTables } from "../../runtime/devices/acpi-tables.ts";
+import { conventionalEnd, firmwareArea, type MemoryRange, pcMemoryMap } from "../boot/memory-map.ts";
+
+/** IBM PC/AT BIOS data area at 400h: serial port bases, segment of the extended BIOS data area, KiB of conventional memory. */
+const biosDataArea = { base: 0x400, serialPorts: 0x00, extendedArea: 0x0e, memoryKiB: 0x13, size: 0x100 } as const;
+
+export class Firmware {
+  readonly memoryMap: readonly MemoryRange[];
+  /** Guest-physical address of the ACPI root pointer. */
+  readonly rsdp: number;
+  readonly writes: readonly { readonly address: number; readonly bytes: Uint8Array }[];
+
+  constructor(memorySize: number) {
+    this.memoryMap = pcMemoryMap(memorySize);
+    const acpi = buildAcpiTables({ address: firmwareArea.base, memoryBytes: memorySize });
+    this.rsdp = acpi.address;
+    this.writes = [{ address: biosDataArea.base, bytes: biosData() }, acpi];
+  }
+}
+
+function biosData(): Uint8Array {
+  const area = new DataView(new ArrayBuffer(biosDataArea.size));
+  for (const [i, base] of [0x3f8, 0x2f8, 0x3e8, 0x2e8].entries()) area.setUint16(biosDataArea.serialPorts + 2 * i, base, true);
+  area.setUint16(biosDataArea.extendedArea, conventionalEnd >> 4, true);
+  area.setUint16(biosDataArea.memoryKiB, conventionalEnd >> 10, true);
+  return new Uint8Array(area.buffer);
+}

@@ -1,0 +1,290 @@
+/**
+ * The machine: the one place where CPU, memory, devices, translator and boot loader are put together, and what a program sees of
+ * them. Guest code runs in slices, and the host's event loop gets a turn after each, so that input arrives and other machines run;
+ * a halted guest sleeps until its next timer or until input.
+ */
+import { planBoot } from "../boot/detect.ts";
+import { describeSize } from "../boot/error.ts";
+import type { BootPlan } from "../boot/plan.ts";
+import { HostClock, type MachineClock, VirtualClock } from "../../runtime/devices/clock.ts";
+import { Cpu } from "../../runtime/cpu/cpu.ts";
+import { PhysicalMemory } from "../../runtime/memory/physical.ts";
+import type { ModeKey } from "../../translator/contract/mode-key.ts";
+import { slot } from "../../translator/contract/slots.ts";
+import { Board, type BoardSignals } from "./board.ts";
+import { Engine } from "./engine.ts";
+import { Events, type Listener } from "./events.ts";
+import { Firmware } from "./firmware.ts";
+import { GuestMemory } from "./guest-memory.ts";
+import { hostTurn, Sleeper } from "./host.ts";
+import { applyCpuState } from "./initial-state.ts";
+import { MachineError, type MachineOptions, type ResolvedOptions, resolveOptions } from "./options.ts";
+import { Registers } from "./registers.ts";
+import type { BlockInfo, ExitInfo, MachineEvents, MachineStats } from "./types.ts";
+
+/** Host time between two turns of the host's event loop. */
+const sliceMilliseconds = 10;
+/** Below this a sleep would overshoot more than it saves: host timers tick in milliseconds. */
+const shortestSleep = 0.2;
+const statsInterval = 1000;
+
+export interface RunControl {
+  /** Host seconds after which `run` returns with reason "timeout". */
+  readonly timeout?: number;
+}
+
+export interface SerialPort {
+  /** Sends bytes (or a string as UTF-8) to the guest; they wait until its receiver takes them. */
+  write(data: Uint8Array | string): void;
+}
+
+/** Builds a machine and loads its kernel. Errors: `MachineError`, `BootError`; nothing is left behind then. */
+export function createMachine(options: MachineOptions): Machine {
+  return new Machine(resolveOptions(options));
+}
+
+export class Machine {
+  readonly registers: Registers;
+  readonly memory: GuestMemory;
+  readonly serial: SerialPort;
+  /** What the kernel asked for and does not get. */
+  readonly warnings: readonly string[];
+
+  readonly #options: ResolvedOptions;
+  readonly #events = new Events<MachineEvents>();
+  readonly #sleeper = new Sleeper();
+  readonly #clock: MachineClock;
+  readonly #physical: PhysicalMemory;
+  readonly #cpu: Cpu;
+  readonly #board: Board;
+  readonly #engine: Engine;
+  readonly #plan: BootPlan;
+  #exit: ExitInfo | undefined;
+  #state: "ready" | "running" | "destroyed" = "ready";
+  #pauseRequested = false;
+  #hostSeconds = 0;
+  #idleSeconds = 0;
+  #runStarted = 0;
+
+  /** Use `createMachine`. */
+  constructor(options: ResolvedOptions) {
+    this.#options = options;
+    const firmware = new Firmware(options.memory);
+    this.#plan = planBoot({
+      kernel: options.kernel,
+      ...(options.initrd ? { initrd: options.initrd } : {}),
+      append: options.append,
+      modules: options.modules,
+      memorySize: options.memory,
+      memoryMap: firmware.memoryMap,
+      rsdp: firmware.rsdp,
+    });
+    this.warnings = this.#plan.warnings;
+
+    this.#physical = allocate(options.memory);
+    this.#clock = options.clock === "host" ? new HostClock(() => performance.now()) : new VirtualClock(() => this.#engine.instructions);
+    const signals: BoardSignals = {
+      // Devices drive their lines while they are built, before there is a CPU.
+      interrupt: () => this.#cpu?.requestAttention(),
+      gateA20: (open) => this.#setA20(open),
+      exit: (exit) => this.#stop(exit),
+      serial: (bytes) => this.#events.emit("serial", bytes),
+    };
+    this.#board = new Board(this.#physical, this.#clock, signals);
+    this.#cpu = new Cpu(this.#board.cpuBoard);
+    this.#engine = new Engine(this.#cpu, this.#clock, options);
+    this.registers = new Registers(this.#cpu);
+    this.memory = new GuestMemory(this.#physical, this.#cpu);
+    this.serial = {
+      write: (data) => {
+        this.#board.serial.receive(typeof data === "string" ? new TextEncoder().encode(data) : data);
+        this.#sleeper.wake();
+      },
+    };
+    this.#boot(firmware);
+    this.#firmware = firmware;
+  }
+  readonly #firmware: Firmware;
+
+  on<K extends keyof MachineEvents>(name: K, listener: Listener<MachineEvents[K]>): this {
+    this.#events.on(name, listener);
+    return this;
+  }
+
+  off<K extends keyof MachineEvents>(name: K, listener: Listener<MachineEvents[K]>): this {
+    this.#events.off(name, listener);
+    return this;
+  }
+
+  /**
+   * Runs until the guest ends, `pause` is called or the timeout is over. After "paused" and "timeout" it can be called again; after any
+   * other reason only once `reset` was called. Errors: `MachineError` when it is running already or destroyed.
+   */
+  async run(control: RunControl = {}): Promise<ExitInfo> {
+    this.#claim();
+    this.#runStarted = performance.now();
+    const end = control.timeout === undefined ? Number.POSITIVE_INFINITY : this.#runStarted + control.timeout * 1000;
+    const clock = this.#clock;
+    if (clock instanceof HostClock) clock.resume();
+    try {
+      const exit = await this.#loop(end);
+      this.#events.emit("exit", exit);
+      return exit;
+    } finally {
+      if (clock instanceof HostClock) clock.pause();
+      this.#hostSeconds += (performance.now() - this.#runStarted) / 1000;
+      if (this.#state === "running") this.#state = "ready";
+    }
+  }
+
+  /** Makes `run` return with reason "paused" after the current slice. */
+  pause(): void {
+    this.#pauseRequested = this.#state === "running";
+    this.#sleeper.wake();
+  }
+
+  /** Executes `count` guest instructions here and now; fewer when the guest ends or halts. Returns how it ended, if it did. */
+  step(count = 1): ExitInfo | undefined {
+    this.#claim();
+    const clock = this.#clock;
+    if (clock instanceof HostClock) clock.resume();
+    try {
+      for (let i = 0; i < count && !this.#exit; i++) {
+        const result = this.#engine.step();
+        if (result === "shutdown") this.#tripleFault();
+        if (result === "halted") break;
+      }
+      this.#board.flush();
+      if (this.#exit) this.#events.emit("exit", this.#exit);
+      return this.#exit;
+    } finally {
+      if (clock instanceof HostClock) clock.pause();
+      this.#state = "ready";
+    }
+  }
+
+  /** Power-on again with the same images. Errors: `MachineError` while running. */
+  reset(): void {
+    if (this.#state !== "ready") throw new MachineError(`reset: the machine is ${this.#state}; pause it first`);
+    this.#exit = undefined;
+    this.#physical.writeBytes(0, new Uint8Array(this.#physical.size));
+    this.#board.reset();
+    this.#engine.reset();
+    this.#cpu.reset();
+    this.#boot(this.#firmware);
+  }
+
+  /** Stops for good and drops listeners and code. A `run` under way returns with reason "destroyed". */
+  destroy(): void {
+    if (this.#state === "destroyed") return;
+    const wasRunning = this.#state === "running";
+    this.#state = "destroyed";
+    this.#engine.reset();
+    this.#sleeper.wake();
+    if (!wasRunning) this.#events.clear();
+  }
+
+  /** The mode bits code is translated for now (translator/contract/mode-key.ts). */
+  get mode(): ModeKey {
+    return this.#cpu.R[slot.mode];
+  }
+
+  get running(): boolean {
+    return this.#state === "running";
+  }
+
+  /** Blocks known to the translator, most executed first. */
+  blocks(): BlockInfo[] {
+    return this.#engine.blocks();
+  }
+
+  stats(): MachineStats {
+    const running = this.#state === "running" ? (performance.now() - this.#runStarted) / 1000 : 0;
+    return {
+      engine: this.#options.engine,
+      clock: this.#options.clock,
+      ...this.#engine.stats(),
+      tlbMisses: this.#cpu.memory.misses,
+      tlbFlushes: this.#cpu.memory.flushes,
+      hostSeconds: this.#hostSeconds + running,
+      idleSeconds: this.#idleSeconds,
+      guestSeconds: this.#clock.now() / 1e9,
+    };
+  }
+
+  async #loop(end: number): Promise<ExitInfo> {
+    let nextStats = performance.now() + statsInterval;
+    for (;;) {
+      if (this.#state === "destroyed") return { reason: "destroyed" };
+      if (this.#exit) return this.#exit;
+      if (this.#pauseRequested) return { reason: "paused" };
+      const now = performance.now();
+      if (now >= end) return { reason: "timeout" };
+      if (now >= nextStats) {
+        nextStats = now + statsInterval;
+        if (this.#events.has("stats")) this.#events.emit("stats", this.stats());
+      }
+      const result = this.#engine.run(sliceMilliseconds);
+      this.#board.flush();
+      if (result === "shutdown") this.#tripleFault();
+      if (this.#exit) continue;
+      if (result === "halted") await this.#idle(end);
+      else await hostTurn();
+    }
+  }
+
+  /** The guest halted: until its next deadline nothing can happen but input. */
+  async #idle(end: number): Promise<void> {
+    const clock = this.#clock;
+    const deadline = clock.nextDeadline();
+    if (clock instanceof VirtualClock && deadline !== Number.POSITIVE_INFINITY) {
+      clock.skipTo(deadline);
+      return hostTurn();
+    }
+    const started = performance.now();
+    const wait = Math.min((deadline - clock.now()) / 1e6, end - started);
+    if (wait < shortestSleep) return hostTurn();
+    await this.#sleeper.sleep(wait);
+    this.#idleSeconds += (performance.now() - started) / 1000;
+  }
+
+  #boot(firmware: Firmware): void {
+    for (const { address, bytes } of firmware.writes) this.#physical.writeBytes(address, bytes);
+    for (const { address, bytes } of this.#plan.writes) this.#physical.writeBytes(address, bytes);
+    this.#board.handOver();
+    applyCpuState(this.#cpu, this.#plan.cpu);
+  }
+
+  #setA20(open: boolean): void {
+    const mask = open ? -1 : ~(1 << 20);
+    // Before there is a CPU the gate does not matter: `handOver` opens it.
+    if (!this.#cpu || this.#cpu.walker.a20Mask === mask) return;
+    this.#cpu.walker.a20Mask = mask;
+    this.#cpu.memory.flush(true);
+  }
+
+  #stop(exit: ExitInfo): void {
+    this.#exit ??= exit;
+    this.#engine.stop();
+  }
+
+  #tripleFault(): void {
+    this.#exit ??= { reason: "triple-fault", state: this.registers.describe() };
+  }
+
+  #claim(): void {
+    if (this.#state !== "ready") throw new MachineError(`run: the machine is ${this.#state === "running" ? "running already" : "destroyed"}`);
+    if (this.#exit) throw new MachineError(`run: the guest ended (${this.#exit.reason}); call reset to start it again`);
+    this.#state = "running";
+    this.#pauseRequested = false;
+  }
+}
+
+function allocate(size: number): PhysicalMemory {
+  try {
+    return new PhysicalMemory(size);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    throw new MachineError(`memory: this host cannot provide ${describeSize(size)} in one ArrayBuffer; ask for less`);
+  }
+}

@@ -1,0 +1,111 @@
+/**
+ * The outside of a UART: what the guest sends is gathered into pieces; what it is sent waits until it wants it and its receiver has room.
+ *
+ * A real sender would respect the handshake lines. A driver empties the receiver while it starts up, so input that is there already (a
+ * pipe, someone who types early) must not be fed before the guest listens: it asserts RTS, or enables the receive interrupt, or, having
+ * initialised nothing, polls the line status and does nothing else.
+ */
+import type { RegisterBank } from "../../runtime/devices/device.ts";
+import type { Uart16550 } from "../../runtime/devices/uart16550.ts";
+
+const gatherLimit = 4096;
+/** Reads of LSR in a row that can only mean waiting for input: a transmitter that is always ready ends a driver's wait after one. */
+const pollsThatListen = 64;
+const port = { interruptEnable: 1, lineControl: 3, modemControl: 4, lineStatus: 5 } as const;
+const receiveInterrupt = 1;
+const requestToSend = 2;
+const divisorLatch = 0x80;
+
+export class SerialPipe {
+  /** The UART's registers as the guest reaches them. */
+  readonly registers: RegisterBank;
+
+  readonly #uart: Uart16550;
+  readonly #emit: (bytes: Uint8Array) => void;
+  readonly #gathered = new Uint8Array(gatherLimit);
+  #length = 0;
+  #waiting: Uint8Array[] = [];
+  #listening = false;
+  #polls = 0;
+  #divisorLatched = false;
+
+  /** @param connect makes the UART for what is to happen with each byte it sends, and whenever its receiver has room again */
+  constructor(connect: (transmit: (byte: number) => void, space: () => void) => Uart16550, emit: (bytes: Uint8Array) => void) {
+    this.#emit = emit;
+    this.#uart = connect(
+      (byte) => this.#transmit(byte),
+      () => this.#pump(),
+    );
+    const { registers } = this.#uart;
+    this.registers = {
+      read: (offset, size) => {
+        const value = registers.read(offset, size);
+        if (!this.#listening) this.#sawRead(offset);
+        return value;
+      },
+      write: (offset, size, value) => {
+        registers.write(offset, size, value);
+        if (!this.#listening) this.#sawWrite(offset, value);
+      },
+    };
+  }
+
+  get device(): Uart16550 {
+    return this.#uart;
+  }
+
+  /** To the guest. */
+  receive(bytes: Uint8Array): void {
+    // A copy: the caller may use its buffer again before the guest reads.
+    if (bytes.length > 0) this.#waiting.push(bytes.slice());
+    this.#pump();
+  }
+
+  /** Passes on what the guest sent since the last time. */
+  flush(): void {
+    if (this.#length === 0) return;
+    const bytes = this.#gathered.slice(0, this.#length);
+    this.#length = 0;
+    this.#emit(bytes);
+  }
+
+  reset(): void {
+    this.#listening = false;
+    this.#polls = 0;
+    this.#divisorLatched = false;
+  }
+
+  #transmit(byte: number): void {
+    this.#gathered[this.#length++] = byte;
+    if (this.#length === gatherLimit) this.flush();
+  }
+
+  #pump(): void {
+    while (this.#listening && this.#waiting.length > 0) {
+      const bytes = this.#waiting[0]!;
+      const taken = this.#uart.receive(bytes);
+      if (taken < bytes.length) {
+        this.#waiting[0] = bytes.subarray(taken);
+        return;
+      }
+      this.#waiting.shift();
+    }
+  }
+
+  #sawRead(offset: number): void {
+    this.#polls = offset === port.lineStatus ? this.#polls + 1 : 0;
+    if (this.#polls >= pollsThatListen) this.#listen();
+  }
+
+  #sawWrite(offset: number, value: number): void {
+    this.#polls = 0;
+    if (offset === port.lineControl) this.#divisorLatched = (value & divisorLatch) !== 0;
+    const enabled = offset === port.interruptEnable && !this.#divisorLatched && (value & receiveInterrupt) !== 0;
+    if (enabled || (offset === port.modemControl && (value & requestToSend) !== 0)) this.#listen();
+  }
+
+  #listen(): void {
+    this.#listening = true;
+    this.#pump();
+  }
+}

@@ -1,0 +1,75 @@
+/** What a machine reports to the outside. Plain values throughout. */
+
+/** Why `run` returned. */
+export type ExitInfo =
+  /** The guest powered off through ACPI. */
+  | { readonly reason: "power-off" }
+  /** The guest asked for a reset (keyboard controller, port 92h, port CF9h, ACPI). */
+  | { readonly reason: "reset" }
+  /** The guest wrote `value` to port F4h; `code` is the exit code of QEMU's isa-debug-exit, (value << 1) | 1. */
+  | { readonly reason: "debug-exit"; readonly value: number; readonly code: number }
+  /** An exception while delivering a double fault; `state` is the CPU at that moment, as text. */
+  | { readonly reason: "triple-fault"; readonly state: string }
+  /** The time given to `run` is over; the machine can go on. */
+  | { readonly reason: "timeout" }
+  /** `pause` was called; the machine can go on. */
+  | { readonly reason: "paused" }
+  | { readonly reason: "destroyed" };
+
+/** VM exits through one kind of sensitive instruction, counted by the ring it ran in. */
+export interface VmExitCount {
+  /** The instruction or its callout, as the sensitive-instruction table names it. */
+  readonly reason: string;
+  /** Times at CPL 0, 1, 2 and 3. */
+  readonly byRing: readonly [number, number, number, number];
+  readonly total: number;
+}
+
+export interface MachineStats {
+  readonly engine: "translate" | "interpret";
+  readonly clock: "host" | "virtual";
+  /** Guest instructions retired. */
+  readonly instructions: number;
+  /** Basic blocks decoded and prepared for tier 0. */
+  readonly blocks: number;
+  /** Regions translated to JavaScript. */
+  readonly regions: number;
+  /** Blocks and regions dropped because their bytes were written. */
+  readonly invalidations: number;
+  /** Hardware interrupts delivered. */
+  readonly interrupts: number;
+  /** Exceptions delivered. */
+  readonly faults: number;
+  /** Most frequent first. */
+  readonly exits: readonly VmExitCount[];
+  readonly tlbMisses: number;
+  readonly tlbFlushes: number;
+  /** Host seconds spent in `run`, and of those the ones asleep while the guest was halted. */
+  readonly hostSeconds: number;
+  readonly idleSeconds: number;
+  /** Guest time since power-on. */
+  readonly guestSeconds: number;
+}
+
+/** A block that was decoded or translated. */
+export interface BlockInfo {
+  /** Guest-physical address of its first byte. */
+  readonly address: number;
+  /** Mode bits it was translated for (translator/contract/mode-key.ts). */
+  readonly mode: number;
+  /** Guest bytes it was made from. */
+  readonly length: number;
+  /** Guest instructions in it. */
+  readonly instructions: number;
+  readonly executions: number;
+  readonly tier: "cold" | "region";
+}
+
+export interface MachineEvents {
+  /** Bytes the guest sent on serial port 0. */
+  serial: Uint8Array;
+  /** `run` is about to return. */
+  exit: ExitInfo;
+  /** About once a second of host time while running. */
+  stats: MachineStats;
+}

@@ -1,0 +1,87 @@
+/** The rules of the house (docs/architecture.md) over the import graph and the text of the sources. */
+import { describe, expect, it } from "vitest";
+import { closure, type SourceFile, sources } from "./source.ts";
+
+const translator = sources("translator");
+const runtime = sources("runtime");
+const src = sources("src");
+const all = [...translator, ...runtime, ...src];
+
+/** "file -> import" for every import that is not allowed. */
+function violations(files: readonly SourceFile[], isAllowed: (target: string, file: SourceFile) => boolean): string[] {
+  return files.flatMap((file) => file.imports.filter((target) => !isAllowed(target, file)).map((target) => `${file.path} -> ${target}`));
+}
+
+const isWithin = (target: string, folder: string): boolean => target.startsWith(`${folder}/`);
+
+describe("dependency direction", () => {
+  it("finds the sources and their imports", () => {
+    expect(translator.length).toBeGreaterThan(20);
+    expect(runtime.length).toBeGreaterThan(20);
+    const slots = runtime.filter((file) => file.imports.includes("translator/contract/slots.ts"));
+    expect(slots.length).toBeGreaterThan(3);
+  });
+
+  it("translator imports acorn, astring and itself", () => {
+    expect(violations(translator, (t) => isWithin(t, "translator") || ["acorn", "astring", "estree"].includes(t))).toEqual([]);
+  });
+
+  it("runtime imports translator/contract and itself", () => {
+    expect(violations(runtime, (t) => isWithin(t, "runtime") || isWithin(t, "translator/contract") || t === "translator/contract.ts")).toEqual([]);
+  });
+
+  it("devices import neither the CPU nor anything else of the machine", () => {
+    const devices = runtime.filter((file) => isWithin(file.path, "runtime/devices"));
+    expect(violations(devices, (t) => isWithin(t, "runtime/devices"))).toEqual([]);
+  });
+
+  it("the contract and the decoder stand on their own", () => {
+    const contract = translator.filter((file) => isWithin(file.path, "translator/contract"));
+    expect(violations(contract, (t) => isWithin(t, "translator/contract"))).toEqual([]);
+    const decoder = translator.filter((file) => isWithin(file.path, "translator/decode"));
+    expect(violations(decoder, (t) => isWithin(t, "translator/decode") || isWithin(t, "translator/contract"))).toEqual([]);
+  });
+
+  it("only test and bench import src", () => {
+    expect(violations([...translator, ...runtime], (t) => !isWithin(t, "src"))).toEqual([]);
+  });
+
+  it("only src/machine puts a machine together", () => {
+    // Elsewhere in src the machine is used through its own interface; the boot loaders share the register contract, the inspector reads the pipeline.
+    const others = src.filter((file) => !["src/machine", "src/inspector"].some((folder) => isWithin(file.path, folder)));
+    expect(violations(others, (t) => !isWithin(t, "runtime"))).toEqual([]);
+  });
+
+  it("ESTree, acorn and astring stay in translator/javascript and the table of pure micro-ops", () => {
+    const users = all.filter((file) => file.imports.some((t) => ["acorn", "astring"].includes(t))).map((file) => file.path);
+    expect(users.filter((path) => !isWithin(path, "translator/javascript") && !isWithin(path, "translator/ir"))).toEqual([]);
+  });
+});
+
+describe("what the library is made of", () => {
+  it("the API runs in browsers: it reaches no Node module", () => {
+    const reached = [...closure("src/index.ts").values()];
+    expect(reached.length).toBeGreaterThan(10);
+    expect(violations(reached, (t) => !t.startsWith("node:"))).toEqual([]);
+  });
+
+  it("packages: acorn and astring alone", () => {
+    const packages = new Set(all.flatMap((file) => file.imports).filter((t) => !t.endsWith(".ts") && !t.startsWith("node:")));
+    expect([...packages].filter((p) => !["acorn", "astring", "estree", "iced-x86"].includes(p))).toEqual([]);
+  });
+
+  it("code is compiled in one place", () => {
+    const compilers = all.filter((file) => /\bnew\s+Function\b|\bFunction\s*\(|\beval\s*\(|\bAsyncFunction\b|["']node:vm["']/.test(file.code));
+    expect(compilers.map((file) => file.path)).toEqual(["runtime/code/compile.ts"]);
+  });
+
+  it("no module-level variables", () => {
+    const variables = all.flatMap((file) => [...file.code.matchAll(/^(?:export\s+)?(?:let|var)\s+\w+/gm)].map((match) => `${file.path}: ${match[0]}`));
+    expect(variables).toEqual([]);
+  });
+
+  it("device and CPU time come from a clock, randomness from nowhere", () => {
+    const hostTime = [...translator, ...runtime].filter((file) => /\bDate\.now\b|\bnew Date\b|\bperformance\.now\b|\bMath\.random\b/.test(file.code));
+    expect(hostTime.map((file) => file.path)).toEqual([]);
+  });
+});

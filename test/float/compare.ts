@@ -1,0 +1,69 @@
+/**
+ * Our x87 against this CPU's: `node test/float/compare.ts [--cases N] [--seed S] [--group arithmetic|other|transcendental] [--show K]`.
+ * Every record compares control, status and tag words, all eight registers, memory, AX, flags and #MF.
+ */
+import { parseArgs } from "node:util";
+import { arithmeticCodes, makeCases, otherCodes, transcendentalCodes } from "./cases.ts";
+import { describeDifference, describeRecord, differs } from "./differences.ts";
+import { inputSize, instructionFor, outputSize, runRecord, TestHost } from "./engine.ts";
+import { buildHardware, runHardware } from "./hardware.ts";
+
+const { values } = parseArgs({
+  options: {
+    cases: { type: "string", default: "1000000" }, seed: { type: "string", default: "1" }, group: { type: "string" },
+    show: { type: "string", default: "5" }, only: { type: "string" },
+  },
+});
+const built = buildHardware();
+if ("reason" in built) {
+  console.error(`no hardware to compare with: ${built.reason}`);
+  process.exit(2);
+}
+const groups: Record<string, { codes: number[][]; tolerance: boolean }> = {
+  arithmetic: { codes: arithmeticCodes(), tolerance: false },
+  other: { codes: otherCodes(), tolerance: false },
+  transcendental: { codes: transcendentalCodes(), tolerance: true },
+};
+const chunk = 20_000;
+const cpu = new TestHost();
+let failed = false;
+for (const [name, group] of Object.entries(groups)) {
+  if (values.group !== undefined && values.group !== name) continue;
+  const codes = group.codes.filter(([escape, modrm]) => values.only === undefined || instructionFor(escape, modrm)?.name === values.only);
+  if (codes.length === 0) continue;
+  const counts = new Map<string, { total: number; wrong: number }>();
+  const share = name === "transcendental" ? 0.2 : 0.5;
+  const total = values.group === undefined ? Number(values.cases) * share : Number(values.cases);
+  const output = new DataView(new ArrayBuffer(outputSize));
+  const shown = new Map<string, number>();
+  for (let done = 0, part = 0; done < total; done += chunk, part++) {
+    const count = Math.min(chunk, total - done);
+    const input = makeCases(Number(values.seed) * 1_000_003 + part, count, codes);
+    const expected = runHardware(built.program, input);
+    for (let i = 0; i < count; i++) {
+      const record = new DataView(input.buffer, i * inputSize, inputSize);
+      const truth = new DataView(expected.buffer, expected.byteOffset + i * outputSize, outputSize);
+      const instruction = instructionFor(record.getUint8(128), record.getUint8(129));
+      const label = `${instruction?.name} ${instruction?.operands}`;
+      let count = counts.get(label);
+      if (count === undefined) counts.set(label, (count = { total: 0, wrong: 0 }));
+      count.total++;
+      runRecord(cpu, record, output);
+      if (!differs(record, truth, output, group.tolerance)) continue;
+      count.wrong++;
+      const soFar = shown.get(label) ?? 0;
+      shown.set(label, soFar + 1);
+      if (soFar < Number(values.show)) console.log(`${label}: ${describeRecord(record)}\n  ${describeDifference(truth, output)}`);
+    }
+  }
+  let wrong = 0;
+  let all = 0;
+  for (const [label, count] of [...counts].sort((a, b) => b[1].wrong - a[1].wrong)) {
+    wrong += count.wrong;
+    all += count.total;
+    if (count.wrong > 0) console.log(`${label}: ${count.wrong} of ${count.total} differ`);
+  }
+  console.log(`${name}: ${all} cases, ${wrong} differ`);
+  if (wrong > 0) failed = true;
+}
+process.exit(failed ? 1 : 0);

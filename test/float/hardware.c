@@ -1,0 +1,84 @@
+/*
+ * Runs single x87 instructions on this CPU. Standard input: records of a fixed size, each a whole x87 state (FSAVE image, 32-bit protected
+ * format), 16 bytes of memory, EFLAGS and an instruction of two bytes, whose memory operand (if any) is [rdi] = those 16 bytes.
+ * Standard output: the state, memory, AX, EFLAGS after it, and whether it raised #MF. x87 behaves alike in 64-bit mode, so plain gcc does.
+ */
+#define _GNU_SOURCE
+#include <setjmp.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+
+struct input {
+  uint8_t state[108];
+  uint8_t memory[16];
+  uint32_t flags;
+  uint8_t code[4];
+};
+struct output {
+  uint8_t state[108];
+  uint8_t memory[16];
+  uint32_t eax;
+  uint32_t flags;
+  uint32_t trapped;
+};
+
+static sigjmp_buf escape;
+static void on_fpe(int signal) {
+  (void)signal;
+  siglongjmp(escape, 1);
+}
+
+static uint8_t *stubs;
+static uint8_t made[8 * 256];
+
+static void run(const struct input *in, struct output *out) {
+  unsigned index = (in->code[0] & 7) * 256 + in->code[1];
+  uint8_t *stub = stubs + index * 4;
+  if (!made[index]) {
+    stub[0] = in->code[0];
+    stub[1] = in->code[1];
+    stub[2] = 0xc3;
+    made[index] = 1;
+  }
+  memset(out, 0, sizeof *out);
+  memcpy(out->memory, in->memory, 16);
+  if (sigsetjmp(escape, 1)) {
+    __asm__ volatile("fninit");
+    out->trapped = 1;
+    return;
+  }
+  uint64_t flags = in->flags, rax = 0;
+  __asm__ volatile(
+      "frstor %[state]\n\t"
+      "pushq %[flags]\n\t"
+      "popfq\n\t"
+      "call *%[stub]\n\t"
+      "pushfq\n\t"
+      "popq %[flags]\n\t"
+      "fnsave %[after]\n\t"
+      : [flags] "+r"(flags), "+a"(rax), [after] "=m"(*(uint8_t(*)[108])out->state)
+      : [state] "m"(*(const uint8_t(*)[108])in->state), [stub] "r"(stub), "D"(out->memory)
+      : "memory", "cc");
+  out->eax = (uint32_t)rax;
+  out->flags = (uint32_t)flags;
+}
+
+int main(void) {
+  stubs = mmap(0, 8 * 256 * 4, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (stubs == MAP_FAILED) return 1;
+  struct sigaction action;
+  memset(&action, 0, sizeof action);
+  action.sa_handler = on_fpe;
+  sigaction(SIGFPE, &action, 0);
+  static struct input in[256];
+  static struct output out[256];
+  size_t n;
+  while ((n = fread(in, sizeof in[0], 256, stdin)) > 0) {
+    for (size_t i = 0; i < n; i++) run(&in[i], &out[i]);
+    if (fwrite(out, sizeof out[0], n, stdout) != n) return 1;
+  }
+  return 0;
+}

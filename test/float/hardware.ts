@@ -1,0 +1,26 @@
+/** Builds hardware.c and runs records through it. */
+import { execFileSync, spawnSync } from "node:child_process";
+import { mkdtempSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { outputSize } from "./engine.ts";
+
+/** Path of the built program; undefined (with the reason) where this machine has no compiler or no x86 CPU. */
+export function buildHardware(): { program: string } | { reason: string } {
+  if (process.arch !== "x64") return { reason: `this is ${process.arch}, not x64` };
+  const program = join(mkdtempSync(join(tmpdir(), "xlat86-x87-")), "hardware");
+  try {
+    execFileSync("gcc", ["-O1", "-mno-red-zone", "-o", program, fileURLToPath(new URL("hardware.c", import.meta.url))], { stdio: "pipe" });
+  } catch (e) {
+    return { reason: `gcc failed: ${e instanceof Error ? e.message : e}` };
+  }
+  return { program };
+}
+
+export function runHardware(program: string, input: Uint8Array): Uint8Array {
+  const { stdout, status, error } = spawnSync(program, { input, maxBuffer: 1 << 30 });
+  if (error || status !== 0) throw error ?? new Error(`hardware program exited with ${status}`);
+  if (stdout.length % outputSize !== 0) throw new Error("hardware program wrote a partial record");
+  return stdout;
+}

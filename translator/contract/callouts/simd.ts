@@ -1,0 +1,68 @@
+/**
+ * Callouts of MMX, SSE and SSE2. Vector operands are named by *slot*: the index of their first word in `R`, which is a register's or a
+ * staging area's (`slot.scratch`, `slot.scratch2`). None touches general registers or the flag words.
+ *
+ * Those that take (target, source) write the target only after everything that may raise #XM, so that an exception leaves it unchanged.
+ */
+import type { CalloutRow } from "../callouts.ts";
+
+/** (target, source) */
+const binary = { args: 2, general: false } as const;
+/** (source): an int32 result. */
+const toInteger = { args: 1, returns: true, general: false } as const;
+/** (left, right): EFLAGS-shaped result, CF PF ZF. */
+const compare = { args: 2, returns: true, general: false } as const;
+/** (target, source, predicate) */
+const predicate = { args: 3, general: false } as const;
+/** Cannot raise an exception. */
+const plain = { general: false, neverFaults: true } as const;
+
+export const simdCallouts = {
+  /** #UD with CR0.EM or without CR4.OSFXSR, #NM with CR0.TS. */
+  sseAvailable: { args: 0, general: false },
+  /** #UD with CR0.EM, #NM with CR0.TS, #MF when an x87 exception is pending. */
+  mmxAvailable: { args: 0, general: false },
+  /** #MF alone, for SSE instructions that also use MMX registers. */
+  pendingFloatException: { args: 0, general: false },
+
+  /** (linear, target slot): the -Aligned form raises #GP(0) unless the address is a multiple of 16. */
+  load64: { args: 2, general: false },
+  load128: { args: 2, general: false },
+  load128Aligned: { args: 2, general: false },
+  /** (linear, source slot): all or nothing. */
+  store64: { args: 2, general: false },
+  store128: { args: 2, general: false },
+  store128Aligned: { args: 2, general: false },
+  /** (linear, data slot, mask slot, bytes): MASKMOVQ and MASKMOVDQU. */
+  storeMasked: { args: 4, general: false },
+  /** (target, source): register moves that keep whatever bits there are. */
+  copy64: { args: 2, ...plain },
+  copy128: { args: 2, ...plain },
+  /** (target, bytes): PSLLDQ and PSRLDQ. */
+  shiftLeftBytes: { args: 2, ...plain },
+  shiftRightBytes: { args: 2, ...plain },
+  /** (value): #GP(0) for reserved bits. */
+  ldmxcsr: { args: 1, general: false },
+
+  addss: binary, addsd: binary, addps: binary, addpd: binary,
+  subss: binary, subsd: binary, subps: binary, subpd: binary,
+  mulss: binary, mulsd: binary, mulps: binary, mulpd: binary,
+  divss: binary, divsd: binary, divps: binary, divpd: binary,
+  minss: binary, minsd: binary, minps: binary, minpd: binary,
+  maxss: binary, maxsd: binary, maxps: binary, maxpd: binary,
+  sqrtss: binary, sqrtsd: binary, sqrtps: binary, sqrtpd: binary,
+  rcpss: { ...binary, ...plain }, rcpps: { ...binary, ...plain }, rsqrtss: { ...binary, ...plain }, rsqrtps: { ...binary, ...plain },
+  cmpss: predicate, cmpsd: predicate, cmpps: predicate, cmppd: predicate,
+  comiss: compare, comisd: compare, ucomiss: compare, ucomisd: compare,
+
+  cvtss2si: toInteger, cvttss2si: toInteger, cvtsd2si: toInteger, cvttsd2si: toInteger,
+  /** (target, int32 value) */
+  cvtsi2ss: binary, cvtsi2sd: { ...binary, ...plain },
+  cvtss2sd: binary, cvtsd2ss: binary, cvtps2pd: binary, cvtpd2ps: binary,
+  cvtdq2ps: binary, cvtps2dq: binary, cvttps2dq: binary,
+  cvtdq2pd: { ...binary, ...plain }, cvtpd2dq: binary, cvttpd2dq: binary,
+  /** (target, source): two int32 to the two low singles. */
+  cvtpi2ps: binary,
+  /** (target, source): the two int32 results go to the target's first two words. */
+  cvtps2pi: binary, cvttps2pi: binary, cvtpd2pi: binary, cvttpd2pi: binary,
+} as const satisfies Record<string, CalloutRow>;

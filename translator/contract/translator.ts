@@ -1,0 +1,70 @@
+/**
+ * What the runtime asks of a translator, injected by the composition root. Everything here is plain data: text to compile, numbers to store.
+ */
+import type { ModeKey } from "./mode-key.ts";
+
+/** Where an instruction may go next, statically; the page offset is the instruction's field `field`, or its own start, or the next one's. */
+export type ExitTarget = { readonly kind: "field"; readonly field: number } | { readonly kind: "self" } | { readonly kind: "next" };
+
+/** Tier 0 code of one shape: the text of `(p) => ...`, run for every instruction of that shape. */
+export interface ShapeCode {
+  /** For people: mnemonic, operand kinds, sizes. */
+  readonly name: string;
+  /** JavaScript of the handler, an arrow function of the instruction's index in the code array. */
+  readonly text: string;
+  /** Names in `text` that the host binds. */
+  readonly freeNames: readonly string[];
+  /** Which of the instruction's fields are stored after the shape word, in order. */
+  readonly layout: readonly number[];
+  /** Link words that follow the fields, one for each static exit. Empty for an instruction that falls through or leaves dynamically. */
+  readonly exits: readonly ExitTarget[];
+  /** The instruction is the last of its block. */
+  readonly endsBlock: boolean;
+  /** Words in the code array: shape word, fields, links. */
+  readonly size: number;
+}
+
+/** Outcomes of decoding that are not an instruction: what the guest gets instead. */
+export const decodeFailure = { undefinedOpcode: -1, truncated: -2, tooLong: -3 } as const;
+
+export interface Translator {
+  /**
+   * Decodes one instruction at `bytes[offset]` (nothing is read at or beyond `end`) and returns its shape number, or a `decodeFailure`.
+   * `length` and `fields` then describe it.
+   * @param pageOffset offset of the instruction in its physical page
+   */
+  decode(bytes: Uint8Array, offset: number, end: number, mode: ModeKey, pageOffset: number): number;
+  /** Bytes of the instruction last decoded. */
+  readonly length: number;
+  /** Its field values. */
+  readonly fields: Int32Array;
+  /** Code of a shape number. */
+  shape(number: number): ShapeCode;
+  readonly shapeCount: number;
+  /** A region for the blocks given, or undefined if it cannot be done. */
+  region(request: RegionRequest): RegionCode | undefined;
+}
+
+/** A region to translate: guest code reachable from one entry inside one physical page. */
+export interface RegionRequest {
+  /** The page's bytes. */
+  readonly page: Uint8Array;
+  /** Page offset of the entry. */
+  readonly entry: number;
+  readonly mode: ModeKey;
+  /** Names the function, for profilers. */
+  readonly name: string;
+  /** Execution count of the block starting at this page offset, 0 if never run. */
+  heat(offset: number): number;
+}
+
+export interface RegionCode {
+  /** JavaScript of the region: `function name() { ... return <link> }`. */
+  readonly text: string;
+  readonly freeNames: readonly string[];
+  /** Page offsets of the static exits; the text names exit k's link word as `L + k`. */
+  readonly exits: readonly number[];
+  /** Guest bytes the text was made from: pairs of page offset and length. */
+  readonly ranges: readonly (readonly [number, number])[];
+  readonly instructions: number;
+}

@@ -1,0 +1,91 @@
+/**
+ * Micro-ops. A lifted instruction is a list of statements in program order; each statement refers to values, which are trees of pure
+ * ops over leaves and over the results of earlier statements.
+ *
+ * Leaves are constants or *fields*: the parts of an instruction that vary between instructions of one shape (register numbers, immediates,
+ * displacements). Tier 0 prints a field as a read of the code array, a region as its literal, so that one lift serves both.
+ */
+import type { CalloutName } from "../contract/callouts.ts";
+import type { PureOp, ValueType } from "./pure-ops.ts";
+
+export type Value =
+  | { readonly kind: "constant"; readonly value: number }
+  /** Field number `index` of the shape; `value` once instantiated (regions). */
+  | { readonly kind: "field"; readonly index: number }
+  | { readonly kind: "pure"; readonly op: PureOp; readonly args: readonly Value[]; readonly type: ValueType }
+  /** The result of a statement of this instruction (state read, load, callout). */
+  | { readonly kind: "result"; readonly statement: ResultStatement }
+  /** The EIP of page offset `offset` of the running block's page. */
+  | { readonly kind: "codeAddress"; readonly offset: Value };
+
+/** A state slot: base + offset, where base is a constant or a field (register operands). */
+export interface SlotRef {
+  readonly base: Value;
+  readonly offset: number;
+}
+
+export type Statement = ResultStatement | SetStatement | StoreStatement;
+export type ResultStatement = GetStatement | LoadStatement | SegmentStatement | CallStatement;
+
+/** Reads a slot. */
+export interface GetStatement {
+  readonly kind: "get";
+  readonly slot: SlotRef;
+  /** "f64" reads the slot pair as a double. */
+  readonly type: "i32" | "f64";
+}
+export interface SetStatement {
+  readonly kind: "set";
+  readonly slot: SlotRef;
+  readonly type: "i32" | "f64";
+  readonly value: Value;
+}
+/** Reads guest memory at a linear address: zero-extended for 1 and 2 bytes. `forWrite`: a store to the same place follows. */
+export interface LoadStatement {
+  readonly kind: "load";
+  readonly size: 1 | 2 | 4;
+  readonly address: Value;
+  readonly forWrite: boolean;
+}
+export interface StoreStatement {
+  readonly kind: "store";
+  readonly size: 1 | 2 | 4;
+  readonly address: Value;
+  readonly value: Value;
+}
+/** Segmentation: checks [offset, offset + size) against segment register `segment` and yields the linear address. */
+export interface SegmentStatement {
+  readonly kind: "segment";
+  readonly segment: number;
+  readonly offset: Value;
+  readonly size: number;
+  readonly isWrite: boolean;
+}
+/** Calls the VMM. */
+export interface CallStatement {
+  readonly kind: "call";
+  readonly callout: CalloutName;
+  readonly args: readonly Value[];
+}
+
+/** How an instruction leaves, when it does not just fall through to the next. */
+export type Terminator =
+  /** To a fixed page offset (may be negative or beyond the page). */
+  | { readonly kind: "jump"; readonly target: Value }
+  | { readonly kind: "branch"; readonly condition: Value; readonly taken: Value; readonly fall: Value }
+  /** To a computed EIP. */
+  | { readonly kind: "indirect"; readonly target: Value; readonly flavour: "jump" | "call" | "return" }
+  /** A direct call: like `jump`, with the page offset it returns to as a hint for regions. */
+  | { readonly kind: "call"; readonly target: Value; readonly returnTo: Value }
+  /** While the condition holds the instruction runs again from its start, else the next one follows. */
+  | { readonly kind: "again"; readonly condition: Value }
+  /** A callout changed EIP or the mode: on at R[slot.eip]. */
+  | { readonly kind: "dispatch" };
+
+/** The meaning of one instruction of some shape. */
+export interface MicroTemplate {
+  readonly statements: readonly Statement[];
+  readonly terminator: Terminator | undefined;
+  /** Number of fields, including those the builder added (next offset, branch targets). */
+  readonly fieldCount: number;
+}

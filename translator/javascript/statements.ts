@@ -1,0 +1,334 @@
+/**
+ * Micro-op statements to ESTree, for both tiers. What differs between them (how a field, a slot or an address of code is written, what goes around
+ * a callout or a slow path) is the `Target`'s; the rest, and above all the in-line memory access, is here once.
+ *
+ * A value used once stays inside its user's expression; one used more often becomes a `const`. State is read where the statement stands unless nothing
+ * in between may change it.
+ */
+import { type CalloutRow, callouts } from "../contract/callouts.ts";
+import { slot } from "../contract/slots.ts";
+import type { GetStatement, LoadStatement, ResultStatement, SetStatement, SlotRef, Statement as MicroStatement, StoreStatement, Value } from "../ir/micro.ts";
+import * as js from "./estree.ts";
+import type { Expression, Statement } from "./estree.ts";
+import type { PureTemplates } from "./pure-templates.ts";
+
+export interface Target {
+  /** Field `index` of the instruction. */
+  field(index: number): Expression;
+  /** The place that holds a slot: an array element or a local. */
+  slotPlace(ref: SlotRef, type: "i32" | "f64"): Expression;
+  /** EIP at a page offset. */
+  codeAddress(offset: Expression): Expression;
+  /** Which half of a TLB: an expression to add to the page number, or undefined for the lower half known statically. */
+  tlbHalf(): Expression | undefined;
+  /** Wraps the call of a memory slow path so that a fault in it finds exact state. */
+  slowPath(call: Expression): Expression;
+  /** Statements after a store took the slow path (the code under way may have been overwritten). */
+  afterSlowStore(): Statement[];
+  /** Statements around a callout: commit state before, reload after. */
+  beforeCall(row: CalloutRow): Statement[];
+  afterCall(row: CalloutRow): Statement[];
+  /** Whether two places may be the same. */
+  mayAlias(a: SlotRef, b: SlotRef): boolean;
+  /** A fresh local name. */
+  name(hint: string): string;
+}
+
+/** Names of callouts used in text, so that the printer of the function can bind them. */
+export function calloutName(name: string): string {
+  return `v_${name}`;
+}
+
+export class StatementEmitter {
+  readonly out: Statement[] = [];
+  /** Free names of the generated text that the host must bind. */
+  readonly freeNames = new Set<string>();
+  private readonly target: Target;
+  private readonly templates: PureTemplates;
+  private readonly useCounts = new Map<Value, number>();
+  private readonly resultUses = new Map<ResultStatement, number>();
+  /** Index of the last statement that (directly or not) uses a state read; statements.length for the terminator. */
+  private readonly lastUse = new Map<ResultStatement, number>();
+  private readonly bound = new Map<Value | ResultStatement, Expression>();
+  /** TLB entry local of the latest load for writing, by address value. */
+  private readonly writeEntries = new Map<string, string>();
+
+  constructor(target: Target, templates: PureTemplates) {
+    this.target = target;
+    this.templates = templates;
+  }
+
+  /** Emits `statements`; `tail` are the values the terminator uses afterwards (kept computable). */
+  emit(statements: readonly MicroStatement[], tail: readonly Value[]): void {
+    statements.forEach((s, k) => {
+      for (const v of operandsOf(s)) this.count(v, k);
+    });
+    for (const v of tail) this.count(v, statements.length);
+    statements.forEach((s, k) => this.statement(s, k, statements));
+    // State may be read by the terminator after the last set: such reads were bound already (see `keepsValue`).
+  }
+
+  /** The expression of a value, after `emit`. */
+  value(v: Value): Expression {
+    return this.expression(v);
+  }
+
+  private count(v: Value, at: number): void {
+    const seen = this.useCounts.get(v) ?? 0;
+    this.useCounts.set(v, seen + 1);
+    if (v.kind === "result") {
+      this.resultUses.set(v.statement, (this.resultUses.get(v.statement) ?? 0) + 1);
+      this.lastUse.set(v.statement, Math.max(this.lastUse.get(v.statement) ?? 0, at));
+    }
+    if (v.kind === "pure") {
+      if (seen === 0) {
+        const { uses } = this.templates.get(v.op);
+        v.args.forEach((a, k) => {
+          this.count(a, at);
+          // A meaning that mentions a parameter twice needs a simple expression there.
+          if (uses[k] > 1 && !isSimple(a)) this.useCounts.set(a, (this.useCounts.get(a) ?? 0) + 1);
+        });
+      } else for (const a of v.args) this.extend(a, at);
+    }
+    if (v.kind === "codeAddress" && seen === 0) this.count(v.offset, at);
+  }
+
+  /** `v` was counted before; it is used again, later. */
+  private extend(v: Value, at: number): void {
+    if (v.kind === "result") this.lastUse.set(v.statement, Math.max(this.lastUse.get(v.statement) ?? 0, at));
+    else if (v.kind === "pure") for (const a of v.args) this.extend(a, at);
+  }
+
+  private statement(s: MicroStatement, at: number, all: readonly MicroStatement[]): void {
+    switch (s.kind) {
+      case "get":
+        return this.get(s, at, all);
+      case "set":
+        return this.set(s);
+      case "load":
+        return this.load(s);
+      case "store":
+        return this.store(s);
+      case "segment": {
+        const offset = this.simple(s.offset, "o");
+        this.free("checkSegment");
+        const check = this.target.slowPath(
+          js.call("checkSegment", [js.literal(s.segment), offset, js.literal(s.size), js.literal(s.isWrite ? 1 : 0)]),
+        );
+        const isChecked = js.binary("!==", this.constantSlot(slot.segmentChecked + s.segment), js.literal(0));
+        this.push(js.ifStatement(isChecked, [js.expressionStatement(check)]));
+        this.bind(s, js.toInt32(js.binary("+", offset, this.constantSlot(slot.segmentBase + s.segment))), "A");
+        return;
+      }
+      case "call": {
+        const row: CalloutRow = callouts[s.callout];
+        const args = s.args.map((a) => this.simple(a, "a"));
+        for (const x of this.target.beforeCall(row)) this.push(x);
+        const name = calloutName(s.callout);
+        this.free(name);
+        this.free("cpu");
+        const result = js.call(name, [js.identifier("cpu"), ...args]);
+        const isUsed = (this.resultUses.get(s) ?? 0) > 0;
+        if (isUsed) {
+          const local = this.target.name("r");
+          // A callout of the contract returns an int32; `| 0` tells V8 so.
+          this.push(js.declare("const", local, js.toInt32(result)));
+          this.bound.set(s, js.identifier(local));
+        } else this.push(js.expressionStatement(result));
+        for (const x of this.target.afterCall(row)) this.push(x);
+        return;
+      }
+    }
+  }
+
+  private get(s: GetStatement, at: number, all: readonly MicroStatement[]): void {
+    const uses = this.resultUses.get(s) ?? 0;
+    if (uses === 0) return;
+    const place = this.target.slotPlace(s.slot, s.type);
+    const last = this.lastUse.get(s) ?? at;
+    if (this.keepsValue(s, at, last, all) && (uses === 1 || place.type === "Identifier")) this.bound.set(s, place);
+    else {
+      const local = this.target.name("g");
+      this.push(js.declare("const", local, place));
+      this.bound.set(s, js.identifier(local));
+    }
+  }
+
+  /** Nothing between statement `from` and statement `to` (the user itself excluded, for its operands are read first) may write the slot. */
+  private keepsValue(s: GetStatement, from: number, to: number, all: readonly MicroStatement[]): boolean {
+    for (let k = from + 1; k < Math.min(to, all.length); k++) {
+      const other = all[k];
+      if (other.kind === "call") {
+        const row: CalloutRow = callouts[other.callout];
+        if (row.general !== false || !isGeneral(s.slot)) return false;
+      }
+      if (other.kind === "set" && this.target.mayAlias(other.slot, s.slot)) return false;
+    }
+    return true;
+  }
+
+  private set(s: SetStatement): void {
+    const value = this.expression(s.value);
+    this.push(js.expressionStatement(js.assign(this.target.slotPlace(s.slot, s.type) as never, value)));
+  }
+
+  private load(s: LoadStatement): void {
+    const address = this.addressOf(s.address);
+    const entry = this.entry(s.forWrite ? "TW" : "TR", address);
+    if (s.forWrite) this.writeEntries.set(keyOf(address), entry);
+    const slow = `${s.forWrite ? "ldw" : "ld"}${s.size}`;
+    this.free(slow);
+    const value = js.conditional(
+      fastTest(entry, address, s.size),
+      this.fastRead(entry, address, s.size),
+      this.target.slowPath(js.call(slow, [address])),
+    );
+    if ((this.resultUses.get(s) ?? 0) > 0) {
+      const local = this.target.name("m");
+      this.push(js.declare("const", local, value));
+      this.bound.set(s, js.identifier(local));
+    } else this.push(js.expressionStatement(value));
+  }
+
+  private store(s: StoreStatement): void {
+    const address = this.addressOf(s.address);
+    const value = this.simple(s.value, "w");
+    const entry = this.writeEntries.get(keyOf(address)) ?? this.entry("TW", address);
+    const slow = `st${s.size}`;
+    this.free(slow);
+    this.push(
+      js.ifStatement(
+        fastTest(entry, address, s.size),
+        [js.expressionStatement(js.assign(this.ramPlace(entry, address, s.size) as never, value))],
+        [js.expressionStatement(this.target.slowPath(js.call(slow, [address, value]))), ...this.target.afterSlowStore()],
+      ),
+    );
+  }
+
+  private entry(table: "TR" | "TW", address: Expression): string {
+    const name = this.target.name("T");
+    this.free(table);
+    const page = js.binary(">>>", address, js.literal(12));
+    const half = this.target.tlbHalf();
+    this.push(js.declare("const", name, js.index(table, half === undefined ? page : js.binary("+", half, page))));
+    return name;
+  }
+
+  private fastRead(entry: string, address: Expression, size: number): Expression {
+    const place = this.ramPlace(entry, address, size);
+    return size === 4 ? place : js.binary("&", place, js.literal(size === 1 ? 255 : 65535));
+  }
+
+  private ramPlace(entry: string, address: Expression, size: number): Expression {
+    const array = size === 1 ? "M8" : size === 2 ? "M16" : "M32";
+    this.free(array);
+    const physical = js.binary("^", js.identifier(entry), address);
+    return js.index(array, js.binary(">>>", physical, js.literal(size === 1 ? 0 : size === 2 ? 1 : 2)));
+  }
+
+  /** The address as a local or literal: it is used several times. */
+  private addressOf(v: Value): Expression {
+    return this.simple(v, "A");
+  }
+
+  private constantSlot(index: number): Expression {
+    return this.target.slotPlace({ base: { kind: "constant", value: index }, offset: 0 }, "i32");
+  }
+
+  private bind(s: ResultStatement, value: Expression, hint: string): void {
+    const local = this.target.name(hint);
+    this.push(js.declare("const", local, value));
+    this.bound.set(s, js.identifier(local));
+  }
+
+  /** The value as an identifier or literal, bound to a const if need be. */
+  private simple(v: Value, hint: string): Expression {
+    const e = this.expression(v);
+    if (e.type === "Identifier" || e.type === "Literal") return e;
+    if (e.type === "UnaryExpression" && e.argument.type === "Literal") return e;
+    const local = this.target.name(hint);
+    this.push(js.declare("const", local, e));
+    this.bound.set(v, js.identifier(local));
+    if (v.kind === "result") this.bound.set(v.statement, js.identifier(local));
+    return js.identifier(local);
+  }
+
+  private expression(v: Value): Expression {
+    const known = this.bound.get(v);
+    if (known !== undefined) return known;
+    switch (v.kind) {
+      case "constant":
+        return js.literal(v.value);
+      case "field":
+        return this.target.field(v.index);
+      case "result": {
+        const e = this.bound.get(v.statement);
+        if (e === undefined) throw new Error(`a ${v.statement.kind} is used before its statement`);
+        return e;
+      }
+      case "codeAddress":
+        return this.shared(v, this.target.codeAddress(this.expression(v.offset)));
+      case "pure": {
+        for (const helper of helperNames) if (v.op === helper) this.free(helper);
+        const { uses } = this.templates.get(v.op);
+        const args = v.args.map((a, k) => (uses[k] > 1 ? this.simple(a, "t") : this.expression(a)));
+        return this.shared(v, this.templates.instantiate(v.op, args));
+      }
+    }
+  }
+
+  /** A const for an expression with several users. */
+  private shared(v: Value, e: Expression): Expression {
+    if ((this.useCounts.get(v) ?? 0) < 2 || e.type === "Identifier" || e.type === "Literal") return e;
+    const local = this.target.name("t");
+    this.push(js.declare("const", local, e));
+    this.bound.set(v, js.identifier(local));
+    return js.identifier(local);
+  }
+
+  private free(name: string): void {
+    this.freeNames.add(name);
+  }
+  private push(s: Statement): void {
+    this.out.push(s);
+  }
+}
+
+const helperNames = ["mulhu", "mulhs"] as const;
+
+/** Valid translation and natural alignment in one test. */
+function fastTest(entry: string, address: Expression, size: number): Expression {
+  const T = js.identifier(entry);
+  const bits = size === 1 ? T : js.binary("|", T, address);
+  return js.binary("===", js.binary("&", bits, js.literal(size === 4 ? 3 : 1)), js.literal(0));
+}
+
+function keyOf(e: Expression): string {
+  return e.type === "Identifier" ? e.name : e.type === "Literal" ? String(e.value) : JSON.stringify(e);
+}
+
+function isSimple(v: Value): boolean {
+  return v.kind === "constant" || v.kind === "field";
+}
+
+/** General registers and flag words: what callouts with `general: false` leave alone. */
+function isGeneral(ref: SlotRef): boolean {
+  return ref.base.kind === "constant" ? ref.base.value + ref.offset <= slot.flagCarry : ref.offset < 8;
+}
+
+export function operandsOf(s: MicroStatement): readonly Value[] {
+  switch (s.kind) {
+    case "get":
+      return [s.slot.base];
+    case "set":
+      return [s.slot.base, s.value];
+    case "load":
+      return [s.address];
+    case "store":
+      return [s.address, s.value];
+    case "segment":
+      return [s.offset];
+    case "call":
+      return s.args;
+  }
+}

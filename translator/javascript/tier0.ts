@@ -1,0 +1,150 @@
+/**
+ * Tier 0: the handler of a shape. The instruction's template printed with operands left as reads of the code array `C` at index `p`, where
+ *
+ *     C[p] = shape number | page offset << 16,  C[p + 1 ...] = the fields the text uses,  then one link word for each static exit.
+ *
+ * A handler returns the index of the next instruction of its block, or (negative) a link: ~index of the next block's header.
+ */
+import { generate } from "astring";
+import type { CalloutRow } from "../contract/callouts.ts";
+import { slot } from "../contract/slots.ts";
+import type { ExitTarget, ShapeCode } from "../contract/translator.ts";
+import type { MicroTemplate, SlotRef, Terminator, Value } from "../ir/micro.ts";
+import type { Shape } from "../lift/shape.ts";
+import * as js from "./estree.ts";
+import type { Expression, Statement } from "./estree.ts";
+import type { PureTemplates } from "./pure-templates.ts";
+import { StatementEmitter, type Target } from "./statements.ts";
+
+class TierZeroTarget implements Target {
+  /** Fields used, in order of first use: their place after the shape word. */
+  readonly layout: number[] = [];
+  readonly shape: Shape;
+  private names = 0;
+
+  constructor(shape: Shape) {
+    this.shape = shape;
+  }
+
+  field(index: number): Expression {
+    let at = this.layout.indexOf(index);
+    if (at < 0) at = this.layout.push(index) - 1;
+    return js.index("C", js.binary("+", js.identifier("p"), js.literal(at + 1)));
+  }
+  slotPlace(ref: SlotRef, type: "i32" | "f64"): Expression {
+    const shift = type === "f64" ? 1 : 0;
+    const array = type === "f64" ? "F" : "R";
+    if (ref.base.kind === "constant") return js.index(array, js.literal((ref.base.value + ref.offset) >> shift));
+    const base = this.field(fieldIndex(ref.base));
+    const number = ref.offset === 0 ? base : js.binary("+", base, js.literal(ref.offset));
+    return js.index(array, shift === 0 ? number : js.binary(">>", number, js.literal(1)));
+  }
+  codeAddress(offset: Expression): Expression {
+    return js.toInt32(js.binary("+", js.index("R", js.literal(slot.page)), offset));
+  }
+  tlbHalf(): Expression {
+    return js.index("R", js.literal(slot.tlbHalf));
+  }
+  slowPath(call: Expression): Expression {
+    return call;
+  }
+  afterSlowStore(): Statement[] {
+    return [];
+  }
+  beforeCall(row: CalloutRow): Statement[] {
+    if (row.neverFaults && row.general === false) return [];
+    const next = this.codeAddress(this.field(this.shape.nextField));
+    return [js.expressionStatement(js.assign(js.index("R", js.literal(slot.eip)) as never, next))];
+  }
+  afterCall(): Statement[] {
+    return [];
+  }
+  mayAlias(a: SlotRef, b: SlotRef): boolean {
+    if (a.base.kind === "constant" && b.base.kind === "constant") return a.base.value + a.offset === b.base.value + b.offset;
+    if (a.base.kind !== "constant" && b.base.kind !== "constant") {
+      // The same register at another lane never aliases itself.
+      return fieldIndex(a.base) !== fieldIndex(b.base) || a.offset === b.offset;
+    }
+    const fixed = (a.base.kind === "constant" ? a.base.value + a.offset : (b.base as { value: number }).value + b.offset) as number;
+    // A field names a general register, an x87/MMX register or an XMM word; the control words in between have no numbers.
+    return fixed < 8 || (fixed >= slot.fpuMantissaLow && fixed < slot.fpuControl) || (fixed >= slot.xmm && fixed < slot.scratch2);
+  }
+  name(hint: string): string {
+    return `${hint}${this.names++}`;
+  }
+}
+
+function fieldIndex(v: Value): number {
+  if (v.kind !== "field") throw new Error("a slot's base is a constant or a field");
+  return v.index;
+}
+
+export function tierZeroCode(shape: Shape, template: MicroTemplate, templates: PureTemplates, name: string): ShapeCode {
+  const target = new TierZeroTarget(shape);
+  const emitter = new StatementEmitter(target, templates);
+  const { terminator } = template;
+  emitter.emit(template.statements, tailValues(terminator));
+  const tail = terminator === undefined ? undefined : tailOf(terminator, emitter);
+  const body = [...emitter.out];
+  const exits = terminator === undefined ? [] : exitsOf(terminator, shape);
+  const linkAt = 1 + target.layout.length;
+  const size = linkAt + exits.length;
+  const link = (k: number): Expression => js.index("C", js.binary("+", js.identifier("p"), js.literal(linkAt + k)));
+  body.push(js.returnStatement(tail === undefined ? js.binary("+", js.identifier("p"), js.literal(size)) : tail(link)));
+  const handler = js.functionExpression(null, ["p"], body);
+  return {
+    name,
+    text: generate(handler),
+    freeNames: [...emitter.freeNames, ...(terminator?.kind === "indirect" ? ["jump"] : []), ...(terminator?.kind === "dispatch" ? ["dispatch"] : [])],
+    layout: target.layout,
+    exits,
+    endsBlock: terminator !== undefined,
+    size,
+  };
+}
+
+export function tailValues(t: Terminator | undefined): Value[] {
+  if (t === undefined) return [];
+  if (t.kind === "branch" || t.kind === "again") return [t.condition];
+  return t.kind === "indirect" ? [t.target] : [];
+}
+
+type Tail = (link: (k: number) => Expression) => Expression;
+
+function tailOf(t: Terminator, emitter: StatementEmitter): Tail {
+  switch (t.kind) {
+    case "jump":
+    case "call":
+      return (link) => link(0);
+    case "branch":
+    case "again": {
+      const condition = emitter.value(t.condition);
+      return (link) => js.conditional(condition, link(0), link(1));
+    }
+    case "indirect": {
+      const target = emitter.value(t.target);
+      return () => js.call("jump", [target]);
+    }
+    case "dispatch":
+      return () => js.call("dispatch", []);
+  }
+}
+
+function exitsOf(t: Terminator, shape: Shape): ExitTarget[] {
+  const exit = (offset: Value): ExitTarget => {
+    if (offset.kind === "field" && offset.index === shape.nextField) return { kind: "next" };
+    if (offset.kind !== "field") throw new Error("a static exit is a field");
+    return { kind: "field", field: offset.index };
+  };
+  switch (t.kind) {
+    case "jump":
+    case "call":
+      return [exit(t.target)];
+    case "branch":
+      return [exit(t.taken), exit(t.fall)];
+    case "again":
+      return [{ kind: "self" }, { kind: "next" }];
+    default:
+      return [];
+  }
+}

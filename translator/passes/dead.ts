@@ -1,0 +1,50 @@
+/**
+ * Drops writes of slots that are written again before anything can see them. What can see them: a read, a callout, the end of the block (as far as `liveOut`
+ * says), and every statement that may fault, for then the guest's handler sees all state.
+ */
+import { slot } from "../contract/slots.ts";
+import { type MicroBlock, type MicroStatement, slotNumber } from "../ir/block.ts";
+
+/** Slots whose liveness is tracked: general registers and flag words. Others always stay. */
+export const trackedSlots = slot.flagCarry + 1;
+const all = (1 << trackedSlots) - 1;
+
+/** @param liveOut bit set of slots seen after the block */
+export function dropDeadWrites(block: MicroBlock, liveOut: number): MicroBlock {
+  let live = liveOut;
+  const out: MicroStatement[] = [];
+  for (let k = block.statements.length - 1; k >= 0; k--) {
+    const statement = block.statements[k];
+    const { s } = statement;
+    if (s.kind === "set" && s.type === "i32") {
+      const n = slotNumber(s.slot);
+      if (n < trackedSlots) {
+        if ((live & (1 << n)) === 0) continue;
+        live &= ~(1 << n);
+      }
+    } else if (s.kind === "get") {
+      const n = slotNumber(s.slot);
+      if (n < trackedSlots) live |= 1 << n;
+    } else if (s.kind !== "set") live = all;
+    out.push(statement);
+  }
+  return { ...block, statements: out.reverse() };
+}
+
+/** Slots seen by the block before it writes them, given those live at its end. */
+export function liveIn(block: MicroBlock, liveOut: number): number {
+  let live = liveOut;
+  for (let k = block.statements.length - 1; k >= 0; k--) {
+    const { s } = block.statements[k];
+    if (s.kind === "set") {
+      const n = slotNumber(s.slot);
+      if (n < trackedSlots) live &= ~(1 << n);
+    } else if (s.kind === "get") {
+      const n = slotNumber(s.slot);
+      if (n < trackedSlots) live |= 1 << n;
+    } else live = all;
+  }
+  return live;
+}
+
+export const allLive = all;

@@ -1,0 +1,21 @@
+/** The one ordered list of passes over a block. Dead writes come last, for they need the liveness of the whole region. */
+import type { MicroBlock } from "../ir/block.ts";
+import { forward } from "./forward.ts";
+import { type Fold, simplify } from "./simplify.ts";
+
+export interface Pass {
+  readonly name: string;
+  readonly run: (block: MicroBlock, fold: Fold) => MicroBlock;
+}
+
+export const blockPasses: readonly Pass[] = [
+  { name: "forward", run: forward },
+  { name: "simplify", run: simplify },
+];
+
+/** @param disabled names of passes to leave out, to bisect a wrong result */
+export function runPasses(block: MicroBlock, fold: Fold, disabled: ReadonlySet<string> = new Set()): MicroBlock {
+  let current = block;
+  for (const pass of blockPasses) if (!disabled.has(pass.name)) current = pass.run(current, fold);
+  return current;
+}

@@ -1,0 +1,206 @@
+/**
+ * Algebra on values, bottom up: constants folded from the rows' own meaning, neutral elements dropped, and the flag words undone where a branch looks at them:
+ * "the sign of the borrow vector of a - b" is "a below b". Rules are listed by the op they rewrite.
+ */
+import { type MicroBlock, ValueMapper } from "../ir/block.ts";
+import type { Value } from "../ir/micro.ts";
+import { type PureOp, type PureOpRow, pureOps } from "../ir/pure-ops.ts";
+
+type Pure = Extract<Value, { kind: "pure" }>;
+/** Folds an op over constants: see PureTemplates.evaluate. */
+export type Fold = (op: PureOp, args: readonly number[]) => number | undefined;
+
+const constant = (value: number): Value => ({ kind: "constant", value: value | 0 });
+type Constant = Extract<Value, { kind: "constant" }>;
+// Deliberately not type guards on the negative side: `v` may be a constant other than the one asked for.
+const isConstant = (v: Value, value?: number): v is Constant & { readonly checked?: never } => v.kind === "constant" && (value === undefined || v.value === value);
+const isOp = (v: Value, op: PureOp): v is Pure & { readonly checked?: never } => v.kind === "pure" && v.op === op;
+function make(op: PureOp, ...args: Value[]): Value {
+  const row: PureOpRow = pureOps[op];
+  return { kind: "pure", op, args, type: row.type ?? "i32" };
+}
+
+/** Structural equality of values: cheap, for it stops at shared nodes. */
+function same(a: Value, b: Value): boolean {
+  if (a === b) return true;
+  if (a.kind !== b.kind) return false;
+  if (a.kind === "constant") return a.value === (b as typeof a).value;
+  if (a.kind === "result") return a.statement === (b as typeof a).statement;
+  if (a.kind === "pure") {
+    const other = b as Pure;
+    return a.op === other.op && a.args.every((x, k) => same(x, other.args[k]));
+  }
+  return false;
+}
+
+/** How many low bits may be set: 8 for a byte load, and so on. */
+function width(v: Value): number {
+  if (v.kind === "constant") return 32 - Math.clz32(v.value);
+  if (v.kind === "result") return v.statement.kind === "load" ? v.statement.size * 8 : 32;
+  if (v.kind !== "pure") return 32;
+  switch (v.op) {
+    case "zeroExtend8":
+      return Math.min(8, width(v.args[0]));
+    case "zeroExtend16":
+      return Math.min(16, width(v.args[0]));
+    case "and":
+      return Math.min(width(v.args[0]), width(v.args[1]));
+    case "or":
+    case "xor":
+      return Math.max(width(v.args[0]), width(v.args[1]));
+    case "shr":
+      return isConstant(v.args[1]) ? Math.max(0, width(v.args[0]) - (v.args[1].value & 31)) : 32;
+    case "toInt":
+      return 1;
+    case "select":
+      return Math.max(width(v.args[1]), width(v.args[2]));
+    default:
+      return 32;
+  }
+}
+
+interface Comparison {
+  readonly left: Value;
+  readonly right: Value;
+  /** Operand size in bits. */
+  readonly bits: number;
+}
+
+/** flagCarry of a subtraction or comparison: its operands. */
+function subtractionOf(v: Value): Comparison | undefined {
+  const bits = isOp(v, "carryVector8") ? 8 : isOp(v, "carryVector16") ? 16 : 32;
+  const vector = bits === 32 ? v : (v as Pure).args[0];
+  if (!isOp(vector, "borrows")) return undefined;
+  const [left, right, result] = vector.args;
+  // With a borrow in, the result is not left - right.
+  if (!isOp(result, "sub") || !same(result.args[0], left) || !same(result.args[1], right)) {
+    if (!(isConstant(left) && isConstant(right)) && !(isOp(result, "neg") && isConstant(left, 0) && same(result.args[0], right))) {
+      if (!(isOp(result, "add") && isConstant(right) && isConstant(result.args[1], -right.value) && same(result.args[0], left))) return undefined;
+    }
+  }
+  return { left, right, bits };
+}
+
+function signed(v: Value, bits: number): Value {
+  return bits === 8 ? rewrite(make("signExtend8", v)) : bits === 16 ? rewrite(make("signExtend16", v)) : v;
+}
+
+/** A value whose zero-ness decides: undoes sign extension and subtraction. */
+function zeroTest(v: Value): Value {
+  if (isOp(v, "sub")) return rewrite(make("equal", v.args[0], v.args[1]));
+  if (isOp(v, "signExtend8") || isOp(v, "signExtend16")) {
+    const bits = v.op === "signExtend8" ? 8 : 16;
+    const inner = v.args[0];
+    if (width(inner) <= bits) return zeroTest(inner);
+    if (isOp(inner, "sub") && width(inner.args[0]) <= bits && width(inner.args[1]) <= bits) return rewrite(make("equal", inner.args[0], inner.args[1]));
+  }
+  return make("equal", v, constant(0));
+}
+
+/** v < 0 */
+function signTest(v: Value): Value {
+  const carry = subtractionOf(v);
+  if (carry !== undefined && width(carry.left) <= carry.bits && width(carry.right) <= carry.bits) return make("below", carry.left, carry.right);
+  // SF != OF of a subtraction: less.
+  if (isOp(v, "xor") && isOp(v.args[0], "overflowSign")) {
+    const vector = v.args[0].args[0];
+    if (isConstant(vector, 0)) return make("less", v.args[1], constant(0));
+    const subtraction = subtractionOf(vector);
+    if (subtraction !== undefined) return make("less", signed(subtraction.left, subtraction.bits), signed(subtraction.right, subtraction.bits));
+  }
+  return make("less", v, constant(0));
+}
+
+const rules: Partial<Record<PureOp, (v: Pure, a: Value, b: Value, c: Value) => Value>> = {
+  add: (v, a, b) => {
+    if (isConstant(b, 0)) return a;
+    if (isConstant(a, 0)) return b;
+    if (isConstant(b) && isOp(a, "add") && isConstant(a.args[1])) return rewrite(make("add", a.args[0], constant(a.args[1].value + b.value)));
+    if (isConstant(b) && isOp(a, "sub") && isConstant(a.args[1])) return rewrite(make("add", a.args[0], constant(b.value - a.args[1].value)));
+    return isConstant(a) ? make("add", b, a) : v;
+  },
+  sub: (v, a, b) => {
+    if (isConstant(b, 0)) return a;
+    if (isConstant(b) && isOp(a, "add") && isConstant(a.args[1])) return rewrite(make("add", a.args[0], constant(a.args[1].value - b.value)));
+    if (isConstant(b) && isOp(a, "sub") && isConstant(a.args[1])) return rewrite(make("sub", a.args[0], constant(a.args[1].value + b.value)));
+    return same(a, b) ? constant(0) : v;
+  },
+  and: (v, a, b) => {
+    if (isConstant(a) && !isConstant(b)) return rewrite(make("and", b, a));
+    if (same(a, b)) return a;
+    if (isConstant(b, -1)) return a;
+    if (isConstant(b, 0)) return b;
+    if (isConstant(b) && b.value > 0 && ((b.value + 1) & b.value) === 0 && width(a) <= 32 - Math.clz32(b.value)) return a;
+    if (isConstant(b) && isOp(a, "and") && isConstant(a.args[1])) return rewrite(make("and", a.args[0], constant(a.args[1].value & b.value)));
+    return v;
+  },
+  or: (v, a, b) => (isConstant(b, 0) || same(a, b) ? a : isConstant(a, 0) ? b : v),
+  xor: (v, a, b) => (isConstant(b, 0) ? a : isConstant(a, 0) ? b : same(a, b) ? constant(0) : v),
+  shl: (v, a, b) => (isConstant(b) && (b.value & 31) === 0 ? a : v),
+  shr: (v, a, b) => (isConstant(b) && (b.value & 31) === 0 ? a : v),
+  sar: (v, a, b) => (isConstant(b) && (b.value & 31) === 0 ? a : v),
+  zeroExtend8: (v, a) => {
+    if (width(a) <= 8) return a;
+    return isOp(a, "signExtend8") || isOp(a, "zeroExtend16") ? rewrite(make("zeroExtend8", a.args[0])) : v;
+  },
+  zeroExtend16: (v, a) => (width(a) <= 16 ? a : isOp(a, "signExtend16") ? rewrite(make("zeroExtend16", a.args[0])) : v),
+  signExtend8: (v, a) => (width(a) < 8 ? a : isOp(a, "zeroExtend8") ? rewrite(make("signExtend8", a.args[0])) : v),
+  signExtend16: (v, a) => (width(a) < 16 ? a : isOp(a, "zeroExtend16") ? rewrite(make("signExtend16", a.args[0])) : v),
+  equal: (v, a, b) => (isConstant(b, 0) ? zeroTest(a) : v),
+  notEqual: (v, a, b) => (isConstant(b, 0) && isOp(a, "toInt") ? a.args[0] : v),
+  less: (v, a, b) => (isConstant(b, 0) ? signTest(a) : v),
+  logicalNot: (v, a) => {
+    if (isOp(a, "logicalNot")) return a.args[0];
+    if (isOp(a, "equal")) return make("notEqual", a.args[0], a.args[1]);
+    if (isOp(a, "notEqual")) return make("equal", a.args[0], a.args[1]);
+    if (isOp(a, "less")) return make("lessEqual", a.args[1], a.args[0]);
+    if (isOp(a, "below")) return make("belowEqual", a.args[1], a.args[0]);
+    if (isOp(a, "lessEqual")) return make("less", a.args[1], a.args[0]);
+    if (isOp(a, "belowEqual")) return make("below", a.args[1], a.args[0]);
+    return v;
+  },
+  logicalOr: (v, a, b) => {
+    // below or equal, less or equal
+    if (isOp(b, "equal") && a.kind === "pure" && (a.op === "below" || a.op === "less")) {
+      const unextended = (x: Value): Value => (isOp(x, "signExtend8") || isOp(x, "signExtend16") ? x.args[0] : x);
+      const isSamePair =
+        (same(a.args[0], b.args[0]) && same(a.args[1], b.args[1])) ||
+        (same(stripZero(unextended(a.args[0])), stripZero(b.args[0])) && same(stripZero(unextended(a.args[1])), stripZero(b.args[1])));
+      if (isSamePair) return make(a.op === "below" ? "belowEqual" : "lessEqual", a.args[0], a.args[1]);
+      // TEST x, x: SF or ZF
+      if (a.op === "less" && isConstant(a.args[1], 0) && isConstant(b.args[1], 0) && same(a.args[0], b.args[0])) return make("lessEqual", a.args[0], a.args[1]);
+    }
+    if (isConstant(a, 0)) return b;
+    if (isConstant(b, 0)) return a;
+    return v;
+  },
+  select: (v, c, a, b) => {
+    if (isConstant(c)) return c.value !== 0 ? a : b;
+    return same(a, b) ? a : v;
+  },
+};
+
+function stripZero(v: Value): Value {
+  return isOp(v, "zeroExtend8") || isOp(v, "zeroExtend16") ? v.args[0] : v;
+}
+
+function rewrite(v: Value): Value {
+  if (v.kind !== "pure") return v;
+  return rules[v.op]?.(v, v.args[0], v.args[1], v.args[2]) ?? v;
+}
+
+export function simplify(block: MicroBlock, fold: Fold): MicroBlock {
+  const mapper = new ValueMapper(
+    () => undefined,
+    (v) => {
+      if (v.kind !== "pure") return v;
+      if (v.type !== "f64" && v.args.every((a) => a.kind === "constant")) {
+        const value = fold(v.op, v.args.map((a) => (a as { value: number }).value));
+        if (value !== undefined) return constant(value);
+      }
+      return rewrite(v);
+    },
+  );
+  const statements = block.statements.map(({ s, instruction }) => ({ s: mapper.statement(s), instruction }));
+  return { ...block, statements, terminator: block.terminator && mapper.terminator(block.terminator) };
+}
