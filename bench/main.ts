@@ -9,7 +9,7 @@ import { measure, type Pass, type Run } from "./measure.ts";
 import { type BenchOptions, BenchUsageError, parseOptions, USAGE } from "./options.ts";
 import type { GuestFiles, Peer, Task } from "./peers/peer.ts";
 import { allPeers, cpuModel } from "./peers/peers.ts";
-import { type Cell, disagreements, type Row, table } from "./report.ts";
+import { type Cell, costTable, disagreements, LINUX_TASK, type Row, table } from "./report.ts";
 import { median } from "./statistics.ts";
 
 /** For peers that do not warm up: the second pass is there to show the first was no accident. */
@@ -17,7 +17,6 @@ const COLD_PASSES = 2;
 /** Of a peer that warms up, the passes from this one on count. */
 const FIRST_WARM_PASS = 2;
 
-const LINUX_TASK = "linux";
 const expected = JSON.parse(readFileSync(KERNELS_CHECKSUMS, "utf8")) as Record<string, string>;
 
 function log(text: string): void {
@@ -59,11 +58,17 @@ function warmSeconds(passes: readonly Pass[], peer: Peer): number {
   return counted.reduce((sum, pass) => sum + pass.seconds, 0) / counted.length;
 }
 
+/** Guest instructions of one pass; the start of the guest is small beside a pass. */
+function perPass(run: Run): number | null {
+  return run.instructions === null ? null : run.instructions / run.passes.length;
+}
+
 function cellOf(runs: readonly Run[], peer: Peer): Cell {
   const checksums = new Set(runs.flatMap((run) => run.passes.map((pass) => pass.checksum)));
   return {
     seconds: median(runs.map((run) => warmSeconds(run.passes, peer))),
     firstPassSeconds: median(runs.map((run) => run.passes[0].seconds)),
+    instructions: perPass(runs[0]),
     checksum: [...checksums].join("/"),
   };
 }
@@ -76,7 +81,7 @@ async function benchTask(name: string, peers: readonly Peer[], files: GuestFiles
       const command = peer.command(task, files);
       const earlier = runs.get(peer) ?? [];
       if (!command || earlier.some((run) => run.failure !== null)) continue;
-      const run = await measure(task, command, options.timeoutSeconds);
+      const run = await measure(task, peer, command, options.timeoutSeconds);
       runs.set(peer, [...earlier, run]);
       log(`${name}  ${peer.name}  ${run.failure ?? run.passes.map((pass) => pass.seconds.toFixed(3)).join(" ")}`);
       if (run.failure !== null) problems.push(`${name}: ${peer.name}: ${run.failure}`);
@@ -106,6 +111,9 @@ async function main(): Promise<number> {
   for (const name of peerNames) console.log(`- ${name}: ${versions[name]}`);
   console.log(`\nSeconds a pass, warm:\n\n${table(rows, peerNames)}`);
   console.log(`\nSeconds of the first pass, with whatever it had to translate:\n\n${table(rows, peerNames, (cell) => cell.firstPassSeconds)}`);
+  console.log(
+    `\nNanoseconds for one guest instruction (seconds a pass over the instructions that tier 0 counts in it):\n\n${costTable(rows, peerNames)}`,
+  );
   console.log(problems.length === 0 ? "\nAll agree on every result." : `\nProblems:\n${problems.map((problem) => `- ${problem}`).join("\n")}`);
   if (options.json) {
     const environment = { cpu: cpuModel(), node: process.version, v8: process.versions.v8, versions };

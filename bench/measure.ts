@@ -2,7 +2,9 @@
 
 import { spawn } from "node:child_process";
 import { LINUX_READY_LINE } from "../src/guest/initramfs.ts";
-import type { Command, Task } from "./peers/peer.ts";
+import type { MachineStats } from "../src/index.ts";
+import { STATS_MARKER } from "./peers/guest-process.ts";
+import type { Command, Peer, Task } from "./peers/peer.ts";
 
 export interface Pass {
   seconds: number;
@@ -12,6 +14,8 @@ export interface Pass {
 
 export interface Run {
   passes: Pass[];
+  /** Guest instructions retired in the whole run, for a peer that counts them. */
+  instructions: number | null;
   /** Why there is no result, or null. */
   failure: string | null;
 }
@@ -21,25 +25,33 @@ const KEPT_OUTPUT = 2000;
 /** Reads marker lines and gathers the passes they delimit. */
 class MarkerReader {
   readonly passes: Pass[] = [];
+  instructions: number | null = null;
   isDone = false;
   private readonly task: Task;
+  private readonly waitsForStats: boolean;
   private begun: number;
 
-  constructor(task: Task, started: number) {
+  constructor(task: Task, waitsForStats: boolean, started: number) {
     this.task = task;
+    this.waitsForStats = waitsForStats;
     this.begun = started;
   }
 
   line(text: string, now: number): void {
+    if (text.startsWith(STATS_MARKER)) {
+      this.instructions = (JSON.parse(text.slice(STATS_MARKER.length)) as MachineStats).instructions;
+      this.isDone = this.passes.length > 0;
+      return;
+    }
     if (this.task.kind === "linux") {
       // From the start of the process: loading, firmware where a peer has one, unpacking, and the kernel's own start.
       if (!text.includes(LINUX_READY_LINE)) return;
       this.passes.push({ seconds: (now - this.begun) / 1000, checksum: LINUX_READY_LINE });
-      this.isDone = true;
+      this.isDone = !this.waitsForStats;
       return;
     }
     const [word, name, , checksum] = text.trim().split(" ");
-    if (word === "ALL") this.isDone = true;
+    if (word === "ALL") this.isDone = !this.waitsForStats;
     if (name !== this.task.name) return;
     if (word === "BEGIN") this.begun = now;
     if (word === "END") this.passes.push({ seconds: (now - this.begun) / 1000, checksum });
@@ -47,9 +59,9 @@ class MarkerReader {
 }
 
 /** Runs the command until the guest is done, it fails, or `timeoutSeconds` are over. */
-export function measure(task: Task, command: Command, timeoutSeconds: number): Promise<Run> {
+export function measure(task: Task, peer: Peer, command: Command, timeoutSeconds: number): Promise<Run> {
   return new Promise((done) => {
-    const reader = new MarkerReader(task, performance.now());
+    const reader = new MarkerReader(task, peer.reportsStats, performance.now());
     // Standard input stays open and silent: QEMU would take its end for a hang-up of the serial line.
     const child = spawn(command.program, command.args, { stdio: ["pipe", "pipe", "pipe"] });
     let partial = "";
@@ -75,9 +87,9 @@ export function measure(task: Task, command: Command, timeoutSeconds: number): P
     });
     child.on("close", (code, signal) => {
       clearTimeout(timer);
-      if (reader.isDone) return done({ passes: reader.passes, failure: null });
+      if (reader.isDone) return done({ passes: reader.passes, instructions: reader.instructions, failure: null });
       const how = timedOut ? `no end within ${timeoutSeconds} s` : `ended early (${signal ?? `exit ${code}`})`;
-      done({ passes: reader.passes, failure: `${how}${errors ? `: ${errors.trim().split("\n").slice(-3).join(" | ")}` : ""}` });
+      done({ passes: reader.passes, instructions: null, failure: `${how}${errors ? `: ${errors.trim().split("\n").slice(-3).join(" | ")}` : ""}` });
     });
   });
 }

@@ -2,12 +2,17 @@
 
 import { geometricMean } from "./statistics.ts";
 
+/** The row of the Linux boot. */
+export const LINUX_TASK = "linux";
+
 /** What one peer did on one task. */
 export interface Cell {
   /** Median over the runs of the mean warm pass. */
   seconds: number;
   /** Median over the runs of the first pass. */
   firstPassSeconds: number;
+  /** Guest instructions of a pass, where the peer counts them. */
+  instructions: number | null;
   checksum: string;
 }
 
@@ -40,6 +45,13 @@ function line(cells: readonly string[]): string {
   return `| ${cells.join(" | ")} |`;
 }
 
+function layOut(head: string[], body: string[][], mean: string[]): string {
+  const widths = head.map((_, column) => Math.max(...[head, ...body, mean].map((cells) => cells[column].length)));
+  const pad = (cells: readonly string[]) => cells.map((cell, column) => (column === 0 ? cell.padEnd(widths[column]) : cell.padStart(widths[column])));
+  const rule = widths.map((width, column) => (column === 0 ? "-".repeat(width) : `${"-".repeat(width - 1)}:`));
+  return [line(pad(head)), line(rule), ...body.map((cells) => line(pad(cells))), line(pad(mean))].join("\n");
+}
+
 /** The whole table as text. The first-pass table shows what warming up costs. */
 export function table(rows: readonly Row[], peers: readonly string[], value: (cell: Cell) => number = (cell) => cell.seconds): string {
   const ratios = RATIOS.filter((ratio) => peers.includes(ratio.of) && peers.includes(ratio.to));
@@ -49,16 +61,34 @@ export function table(rows: readonly Row[], peers: readonly string[], value: (ce
     return [row.task, ...seconds, ...ratios.map((ratio) => ratioOf(row, ratio, value)?.toFixed(2) ?? "-")];
   });
   // The boot is not a kernel: it has its row, and stays out of the mean.
-  const kernels = rows.filter((row) => row.task !== "linux");
+  const kernels = rows.filter((row) => row.task !== LINUX_TASK);
   const means = ratios.map((ratio) => {
     const values = kernels.map((row) => ratioOf(row, ratio, value)).filter((found) => found !== null);
     return values.length > 0 ? geometricMean(values).toFixed(2) : "-";
   });
   const mean = ["geometric mean", ...peers.map(() => ""), ...means];
-  const widths = head.map((_, column) => Math.max(...[head, ...body, mean].map((cells) => cells[column].length)));
-  const pad = (cells: readonly string[]) => cells.map((cell, column) => (column === 0 ? cell.padEnd(widths[column]) : cell.padStart(widths[column])));
-  const rule = widths.map((width, column) => (column === 0 ? "-".repeat(width) : `${"-".repeat(width - 1)}:`));
-  return [line(pad(head)), line(rule), ...body.map((cells) => line(pad(cells))), line(pad(mean))].join("\n");
+  return layOut(head, body, mean);
+}
+
+/** Nanoseconds for a guest instruction, for every peer: all are divided by the same count. */
+export function costTable(rows: readonly Row[], peers: readonly string[]): string {
+  const costs = rows.map((row) => {
+    const instructions = Object.values(row.cells).find((cell) => cell.instructions !== null)?.instructions;
+    return { row, instructions, of: (peer: string) => (instructions && row.cells[peer] ? (row.cells[peer].seconds / instructions) * 1e9 : null) };
+  });
+  const body = costs.map(({ row, instructions, of }) => [
+    row.task,
+    instructions ? (instructions / 1e6).toFixed(1) : "-",
+    ...peers.map((peer) => of(peer)?.toFixed(2) ?? "-"),
+  ]);
+  const mean = peers.map((peer) => {
+    const values = costs
+      .filter(({ row }) => row.task !== LINUX_TASK)
+      .map(({ of }) => of(peer))
+      .filter((found) => found !== null);
+    return values.length > 0 ? geometricMean(values).toFixed(2) : "-";
+  });
+  return layOut(["", "million instructions", ...peers.map((name) => `${name} (ns)`)], body, ["geometric mean", "", ...mean]);
 }
 
 /** Where peers, or a peer and the expected value, disagree. */

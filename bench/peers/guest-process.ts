@@ -3,6 +3,9 @@
 import { readFileSync, writeSync } from "node:fs";
 import { type GuestFiles, kernelCommandLine, memoryMiB, type Task } from "./peer.ts";
 
+/** Begins the line with the counters of a peer that has some. */
+export const STATS_MARKER = "STATS ";
+
 /** What a child process gets as its one argument, in JSON. */
 export interface ChildJob {
   task: Task;

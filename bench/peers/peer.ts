@@ -25,6 +25,8 @@ export interface Peer {
   version(): string;
   /** Whether later passes are faster than the first, so that a warm-up is worth its time. */
   warmsUp: boolean;
+  /** Whether it ends by itself with a line of counters (MachineStats). */
+  reportsStats: boolean;
   /** The command for a task, or null when it cannot do it (no native Linux boot). */
   command(task: Task, files: GuestFiles): Command | null;
 }

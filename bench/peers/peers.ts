@@ -38,6 +38,7 @@ function xlat86(name: string, engine: "translate" | "interpret", warmsUp: boolea
   return {
     name,
     warmsUp,
+    reportsStats: true,
     missing: async () => null,
     version: () => packageVersion(join(PROJECT, "package.json")),
     command: (task, files) => nodeChild("run-xlat86.ts", { task, files, settings: { engine } }),
@@ -49,6 +50,7 @@ function v86(name: string, interpret: boolean, warmsUp: boolean): Peer {
   return {
     name,
     warmsUp,
+    reportsStats: false,
     async missing() {
       if (!existsSync(join(PROJECT, "node_modules/v86"))) return "the npm package v86 is not installed";
       firmware = await firmwareDirectory();
@@ -85,6 +87,7 @@ const qemu: Peer = {
   name: "qemu",
   // TCG translates everything once, at first sight.
   warmsUp: false,
+  reportsStats: false,
   missing: async () => (firstLine("qemu-system-i386", ["--version"]) ? null : "qemu-system-i386 is not installed (Debian: qemu-system-x86)"),
   version: () => firstLine("qemu-system-i386", ["--version"]) ?? "",
   command(task, files) {
@@ -119,6 +122,7 @@ function qemuGuest(task: Task, files: GuestFiles): string[] {
 const native: Peer = {
   name: "native",
   warmsUp: false,
+  reportsStats: false,
   async missing() {
     try {
       buildNative(NATIVE_PROGRAM);

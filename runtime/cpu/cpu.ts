@@ -9,6 +9,7 @@ import type { Clock, SavedState } from "../devices/device.ts";
 import { LinearMemory } from "../memory/linear.ts";
 import { PageWalker } from "../memory/page-walk.ts";
 import type { PhysicalMemory } from "../memory/physical.ts";
+import { FloatUnit } from "../float/unit.ts";
 import { checkDataBreakpoints } from "./debug.ts";
 import { resetCpu } from "./reset.ts";
 
@@ -49,6 +50,8 @@ export class Cpu {
   /** The same slots as doubles, for SSE: element slot / 2. */
   readonly F = new Float64Array(this.R.buffer);
   readonly fault = new GuestFault();
+  /** x87 arithmetic: operands, rounding and result of the operation under way. */
+  readonly float = new FloatUnit();
   readonly board: CpuBoard;
   readonly walker: PageWalker;
   readonly memory: LinearMemory;

@@ -190,7 +190,6 @@ function pciRoot(memoryBytes: number): Aml {
   return device(
     "PCI0",
     name("_HID", eisaId("PNP0A03")),
-    name("_ADR", integer(0)),
     name("_UID", integer(0)),
     name("_CRS", resources(...windows)),
     name("_PRT", interruptRouting()),

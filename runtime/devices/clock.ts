@@ -127,7 +127,7 @@ export class HostClock extends MachineClock {
   now(): number {
     if (!this.running) return this.elapsed;
     const now = this.elapsed + Math.floor((this.hostMilliseconds() - this.anchor) * 1e6);
-    return now > this.elapsed ? now : this.elapsed;
+    return Math.max(now, this.elapsed);
   }
 
   get paused(): boolean {

@@ -57,6 +57,7 @@ export class PitCounter {
     this.modulus = (value & 1) !== 0 ? 10000 : 0x10000;
     this.loaded = false;
     this.loadAt = neverTick;
+    this.loadsLowHalf = false;
     this.hasCount = false;
     this.nullCount = true;
     this.awaitsHigh = false;
@@ -148,16 +149,18 @@ export class PitCounter {
   nextEvent(tick: number): number {
     this.advance(tick);
     const { mode, loadAt } = this;
+    const periodic = mode === 2 || mode === 3;
     const rise = this.nextRise(tick);
     this.eventRises = true;
-    if (rise <= loadAt) return rise;
-    if (this.loaded && (mode === 2 || mode === 3)) {
+    // A load at the very CLK that would end the pulse of modes 0 and 1 prevents the end; in the others the two go together.
+    if (rise < loadAt || (rise === loadAt && (mode >= 2 || rise === neverTick))) return rise;
+    if (this.loaded && periodic) {
       this.eventRises = false;
       return loadAt;
     }
     // No cycle is running that could bring a rise before the load, so the one after it is known already.
-    if (!this.gate && !this.edgeTriggered()) return neverTick;
-    if (mode === 2 || mode === 3) return this.reload === 1 ? neverTick : loadAt + this.reload;
+    if (!this.gate && !this.edgeTriggered()) return mode === 4 && !this.out(tick) ? loadAt : neverTick;
+    if (periodic) return this.reload === 1 ? neverTick : loadAt + this.reload;
     return loadAt + this.reload + (mode >= 4 ? 1 : 0);
   }
 

@@ -49,7 +49,7 @@ export class Pit8254 implements Device {
   /** GATE of counter `n`. On the PC only counter 2's is not tied high. */
   setGate(n: number, high: boolean): void {
     const tick = this.tick();
-    this.settle(n, tick);
+    this.prepare(n, tick);
     this.counters[n].setGate(tick, high);
     this.drive(n, tick);
   }
@@ -102,19 +102,18 @@ export class Pit8254 implements Device {
   private write(offset: number, value: number): void {
     const tick = this.tick();
     if (offset !== controlOffset) {
-      this.settle(offset, tick);
+      this.prepare(offset, tick);
       this.counters[offset].writeCount(tick, value);
       this.drive(offset, tick);
       return;
     }
     const n = value >> 6;
     if (n === 3) this.readBack(tick, value);
-    else {
+    else if ((value & 0x30) === 0) {
       this.settle(n, tick);
-      if ((value & 0x30) === 0) {
-        this.counters[n].latchCount(tick);
-        return;
-      }
+      this.counters[n].latchCount(tick);
+    } else {
+      this.prepare(n, tick);
       this.counters[n].writeControl(tick, value);
       this.drive(n, tick);
     }
@@ -143,6 +142,12 @@ export class Pit8254 implements Device {
     if (!rises) return;
     this.setLine(n, false);
     this.setLine(n, true);
+  }
+
+  /** Before the guest changes something: what has come due, and OUT as it is now, fallen or not, for the change to make an edge from. */
+  private prepare(n: number, tick: number): void {
+    this.settle(n, tick);
+    if (this.outputs[n] !== null) this.setLine(n, this.counters[n].out(tick));
   }
 
   /** After the guest changed something: OUT as it is now, and the next edge. */

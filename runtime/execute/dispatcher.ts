@@ -188,6 +188,8 @@ export class Dispatcher {
 
   private stopAt(reason: StopReason): number {
     this.stopping = reason;
+    // The run loop only looks at what block it got when the budget is spent.
+    this.cpu.requestAttention();
     return stopBlock;
   }
 

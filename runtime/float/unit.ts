@@ -26,6 +26,9 @@ export class FloatUnit {
   secondLow = 0;
   secondHigh = 0;
   secondSignExponent = 0;
+  /** The pair of doubles that the transcendental functions compute in: value = h + l. */
+  h = 0;
+  l = 0;
 }
 
 /** Exceptions in the status word and their masks in the control word (SDM vol. 1, figures 8-4 and 8-6). */

@@ -76,6 +76,7 @@ export class LinearMemory {
 
   ld4 = (A: number): number => {
     const T = this.TR[this.R[slot.tlbHalf] + (A >>> 12)];
+    if (((T | A) & 3) === 0) return this.physical.i32[(T ^ A) >>> 2];
     if ((A & 3) !== 0) this.checkAlignment();
     if ((T & 1) === 0 && (A & 0xfff) <= 0xffc) return this.physical.read4((T ^ A) >>> 0);
     if (this.watching) this.host.watch(A, 4, false);
@@ -163,6 +164,8 @@ export class LinearMemory {
     return this.systemRead1(A) | (this.systemRead1((A + 1) | 0) << 8);
   }
   systemRead4(A: number): number {
+    const T = this.TR[A >>> 12];
+    if (((T | A) & 3) === 0) return this.physical.i32[(T ^ A) >>> 2];
     if ((A & 0xfff) <= 0xffc) return this.physical.read4(this.translateAs(A, 0));
     return this.systemRead2(A) | (this.systemRead2((A + 2) | 0) << 16);
   }
@@ -176,6 +179,11 @@ export class LinearMemory {
     this.systemWrite1((A + 1) | 0, value >>> 8);
   }
   systemWrite4(A: number, value: number): void {
+    const T = this.TW[A >>> 12];
+    if (((T | A) & 3) === 0) {
+      this.physical.i32[(T ^ A) >>> 2] = value;
+      return;
+    }
     if ((A & 0xfff) <= 0xffc) return this.physical.write4(this.translateAs(A, walkFlag.write), value);
     this.systemProbeWrite(A, 4);
     this.systemWrite2(A, value);

@@ -158,7 +158,7 @@ export function loadRecord(cpu: TestHost, record: DataView): void {
   R.fill(0);
   R[slot.cr0] = 0x31;
   R[slot.eip] = 0x402;
-  R[slot.fpuControl] = record.getUint16(0, true);
+  R[slot.fpuControl] = (record.getUint16(0, true) & 0x1f3f) | 0x40;
   const word = record.getUint16(4, true);
   const top = (word >>> 11) & 7;
   R[slot.fpuTop] = top;

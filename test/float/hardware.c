@@ -2,6 +2,9 @@
  * Runs single x87 instructions on this CPU. Standard input: records of a fixed size, each a whole x87 state (FSAVE image, 32-bit protected
  * format), 16 bytes of memory, EFLAGS and an instruction of two bytes, whose memory operand (if any) is [rdi] = those 16 bytes.
  * Standard output: the state, memory, AX, EFLAGS after it, and whether it raised #MF. x87 behaves alike in 64-bit mode, so plain gcc does.
+ *
+ * With the argument "images" the records are a state, 512 bytes of memory at [rdi] and an instruction of up to eight bytes; the output is the state and
+ * the memory after it. For FNSTENV, FNSAVE, FXSAVE and what loads their images.
  */
 #define _GNU_SOURCE
 #include <setjmp.h>
@@ -66,13 +69,44 @@ static void run(const struct input *in, struct output *out) {
   out->flags = (uint32_t)flags;
 }
 
-int main(void) {
+struct image {
+  uint8_t state[112];
+  uint8_t code[8];
+  uint8_t reserved[8];
+  uint8_t memory[512];
+};
+
+static int run_images(void) {
+  static struct image record;
+  static uint8_t memory[512] __attribute__((aligned(64)));
+  while (fread(&record, sizeof record, 1, stdin) == 1) {
+    memcpy(memory, record.memory, 512);
+    memcpy(stubs, record.code, 8);
+    uint32_t mxcsr;
+    __asm__ volatile("stmxcsr %0" : "=m"(mxcsr));
+    __asm__ volatile(
+        "frstor %[state]\n\t"
+        "call *%[stub]\n\t"
+        "fnsave %[after]\n\t"
+        "ldmxcsr %[mxcsr]\n\t"
+        : [after] "=m"(record.state)
+        : [state] "m"(record.state), [stub] "r"(stubs), "D"(memory), [mxcsr] "m"(mxcsr)
+        : "memory", "cc", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14",
+          "xmm15");
+    memcpy(record.memory, memory, 512);
+    if (fwrite(&record, sizeof record, 1, stdout) != 1) return 1;
+  }
+  return 0;
+}
+
+int main(int argc, char **argv) {
   stubs = mmap(0, 8 * 256 * 4, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (stubs == MAP_FAILED) return 1;
   struct sigaction action;
   memset(&action, 0, sizeof action);
   action.sa_handler = on_fpe;
   sigaction(SIGFPE, &action, 0);
+  if (argc > 1 && strcmp(argv[1], "images") == 0) return run_images();
   static struct input in[256];
   static struct output out[256];
   size_t n;

@@ -19,8 +19,22 @@ export function buildHardware(): { program: string } | { reason: string } {
 }
 
 export function runHardware(program: string, input: Uint8Array): Uint8Array {
-  const { stdout, status, error } = spawnSync(program, { input, maxBuffer: 1 << 30 });
-  if (error || status !== 0) throw error ?? new Error(`hardware program exited with ${status}`);
+  const stdout = run(program, [], input);
   if (stdout.length % outputSize !== 0) throw new Error("hardware program wrote a partial record");
+  return stdout;
+}
+
+/** Bytes of a record of the "images" mode, and where its parts lie: an FSAVE image at 0. */
+export const imageRecord = { size: 640, code: 112, memory: 128 } as const;
+
+export function runImages(program: string, input: Uint8Array): Uint8Array {
+  const stdout = run(program, ["images"], input);
+  if (stdout.length !== input.length) throw new Error("hardware program wrote a partial record");
+  return stdout;
+}
+
+function run(program: string, args: readonly string[], input: Uint8Array): Uint8Array {
+  const { stdout, status, signal, error } = spawnSync(program, args, { input, maxBuffer: 1 << 30 });
+  if (error || status !== 0) throw error ?? new Error(`hardware program ended with ${status ?? signal}`);
   return stdout;
 }

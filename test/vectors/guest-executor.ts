@@ -107,7 +107,12 @@ export class GuestExecutor implements Executor {
       setFerr() {},
     };
     this.cpu = new Cpu(board);
-    this.dispatcher = new Dispatcher(this.cpu, options.translator, { poll() {}, ...options.dispatcher });
+    const { cpu } = this;
+    // Halted is the end of a case: the dispatcher is to return at once.
+    const poll = () => {
+      if (cpu.R[slot.halted]) cpu.requestAttention();
+    };
+    this.dispatcher = new Dispatcher(cpu, options.translator, { poll, ...options.dispatcher });
     this.data = this.memory.u8.subarray(physical.data, physical.data + layout.dataSize);
     this.background = this.data.slice();
     this.before = this.data.slice();

@@ -1,5 +1,5 @@
 /** Logical instructions, bit tests and scans, byte set and swap (SDM vol. 1, 5.1.4 and 5.1.6). */
-import { slot } from "../contract/slots.ts";
+import { eflag, slot } from "../contract/slots.ts";
 import { operandKind } from "../decode/instruction.ts";
 import type { Value } from "../ir/micro.ts";
 import type { PureOp } from "../ir/pure-ops.ts";
@@ -118,6 +118,8 @@ export const logicLifts: Record<string, LiftFunction> = {
   clc: (b) => setCarryOnly(b, b.constant(0)),
   stc: (b) => setCarryOnly(b, b.constant(1)),
   cmc: liftComplementCarry,
+  cld: (b) => b.set(slot.eflags, b.and(b.get(slot.eflags), ~eflag.df)),
+  std: (b) => b.set(slot.eflags, b.or(b.get(slot.eflags), eflag.df)),
   ...Object.fromEntries(conditionNames.map((name) => [`set${name}`, liftSet(name)])),
   ...Object.fromEntries(conditionNames.map((name) => [`cmov${name}`, liftConditionalMove(name)])),
 };

@@ -137,7 +137,6 @@ function liftDoubleShift(left: boolean): LiftFunction {
 
 export const shiftLifts: Record<string, LiftFunction> = {
   shl: liftShiftLeft,
-  sal: liftShiftLeft,
   shr: liftShiftRight(false),
   sar: liftShiftRight(true),
   rol: liftRotate(true),

@@ -154,6 +154,7 @@ export const x87Lifts: Record<string, LiftFunction> = {
   fld: liftLoad, fst: liftStore(0), fstp: liftStore(1), fild: liftLoadInteger, fist: liftStoreInteger(0), fistp: liftStoreInteger(1),
   fbld: (b, i) => void b.call("fbld", info(b, i), b.address(i.operands[0], 10)),
   fbstp: (b, i) => void b.call("fbstp", info(b, i), b.address(i.operands[0], 10, true), 1),
+  fstpnce: (b, i) => void b.call("fstpnce", info(b, i), otherRegister(b, i)),
   fxch: (b, i) => void b.call("fxch", info(b, i), otherRegister(b, i)),
   fcmovb: liftConditionalMove(carryFlag, false), fcmovnb: liftConditionalMove(carryFlag, true),
   fcmove: liftConditionalMove(zeroFlag, false), fcmovne: liftConditionalMove(zeroFlag, true),

@@ -349,9 +349,10 @@ function nearestDouble(u: SimdUnit, op: number, a: number, b: number, lane: numb
   return true;
 }
 
-/** Veltkamp's splitting of x and y must not overflow, nor the error of their product p underflow. */
+/** Veltkamp's splitting of x and y must not overflow, nor the parts of their product p, nor may its error underflow. */
 function isSplittable(x: number, y: number, p: number): boolean {
-  return Math.abs(x) < 2 ** 996 && Math.abs(y) < 2 ** 996 && (Math.abs(p) > 2 ** -960 || p === 0);
+  const magnitude = Math.abs(p);
+  return Math.abs(x) < 2 ** 996 && Math.abs(y) < 2 ** 996 && ((magnitude > 2 ** -960 && magnitude < 2 ** 1020) || p === 0);
 }
 
 /** The same for singles, whose products and error terms doubles hold exactly. */
@@ -375,7 +376,8 @@ function nearestSingle(u: SimdUnit, op: number, a: number, b: number, lane: numb
     case operation.divide:
       r = Math.fround(a / b);
       if (!normalQuotientSingle(a, b, r)) return false;
-      inexact = r * b !== a;
+      // A zero may have been divided by an infinity.
+      inexact = a !== 0 && r * b !== a;
       break;
     default:
       r = Math.fround(Math.sqrt(b));

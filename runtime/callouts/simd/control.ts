@@ -50,9 +50,14 @@ function pendingFloatException(cpu: Cpu): void {
   cpu.board.setFerr(true);
 }
 
+function enterMmx(cpu: Cpu): void {
+  cpu.R[slot.fpuTop] = 0;
+  cpu.R[slot.fpuEmpty] = 0;
+}
+
 function ldmxcsr(cpu: Cpu, value: number): void {
   if (value & reserved) cpu.raise(vector.gp, 0);
   cpu.R[slot.mxcsr] = value;
 }
 
-export const controlImplementations = { sseAvailable, mmxAvailable, pendingFloatException, ldmxcsr };
+export const controlImplementations = { sseAvailable, mmxAvailable, pendingFloatException, enterMmx, ldmxcsr };

@@ -10,7 +10,7 @@ export function inexactSum(a: number, b: number, s: number): boolean {
 /** 2^27 + 1: splits a double into two halves of 26 bits. */
 const splitter = 134217729;
 
-/** Whether p, the rounded a * b, differs from a * b. Magnitudes below 2^996, p above 2^-960 or 0. */
+/** Whether p, the rounded a * b, differs from a * b. Magnitudes of a and b below 2^996, of p between 2^-960 and 2^1020, or p = 0. */
 export function inexactProduct(a: number, b: number, p: number): boolean {
   const ca = splitter * a;
   const aHigh = ca - (ca - a);

@@ -179,8 +179,9 @@ export function computeBinary(u: SimdUnit, op: number, single: IsSingle, mxcsr: 
     u.flags |= flag.invalid;
     return setIndefinite(u, single);
   }
-  u.flags |= float.flags & flag.zeroDivide;
-  if (a.isDenormal || b.isDenormal) u.flags |= flag.denormal;
+  // A denormal divided by zero is a division by zero and nothing else (SDM vol. 1, 4.9.2: the order of priorities).
+  if (float.flags & flag.zeroDivide) u.flags |= flag.zeroDivide;
+  else if (a.isDenormal || b.isDenormal) u.flags |= flag.denormal;
   if (op <= operation.subtract && isMantissaEmpty(float.low, float.high)) {
     // Like zeros keep their sign; any other zero sum is +0, or -0 when rounding down.
     const bSign = op === operation.subtract ? b.sign ^ 0x8000 : b.sign;

@@ -1,12 +1,99 @@
-import type { X87Host } from "./host.ts";
+/** Transcendental instructions (SDM vol. 1, 5.2.5). */
+import { slot } from "../../../translator/contract/slots.ts";
+import { exponentialMinusOne, logarithm, logarithmPlusOne } from "../../float/logarithm.ts";
+import { angle, outOfRange, sineCosine, tangent } from "../../float/trigonometry.ts";
+import { type BinaryOperation, pushSecond, unaryForm } from "./arithmetic.ts";
+import {
+  begin, isEmpty, isFull, physical, pop, recordInstruction, settle, stackFault, status, writeRegister, type X87Host,
+} from "./host.ts";
+
+/** ST(1) = operation(ST(0), ST(1)), then pop. */
+function poppingForm(operation: BinaryOperation) {
+  return (cpu: X87Host, info: number): void => {
+    const R = cpu.R;
+    const f = begin(cpu);
+    recordInstruction(R, info);
+    const a = R[slot.fpuTop];
+    const b = physical(R, 1);
+    if (isEmpty(R, a) || isEmpty(R, b)) {
+      if (!stackFault(cpu, false)) return;
+    } else {
+      operation(
+        f,
+        R[slot.fpuMantissaLow + a], R[slot.fpuMantissaHigh + a], R[slot.fpuSignExponent + a],
+        R[slot.fpuMantissaLow + b], R[slot.fpuMantissaHigh + b], R[slot.fpuSignExponent + b],
+      );
+      if (!settle(cpu, f)) return;
+    }
+    writeRegister(R, b, f);
+    pop(R);
+  };
+}
+
+/** FSIN and FCOS: C2 says that the operand is out of range and was left alone. */
+function sineForm(isCosine: boolean) {
+  return (cpu: X87Host, info: number): void => {
+    const R = cpu.R;
+    const f = begin(cpu);
+    recordInstruction(R, info);
+    const top = R[slot.fpuTop];
+    R[slot.fpuStatus] &= ~status.c2;
+    if (isEmpty(R, top)) {
+      if (!stackFault(cpu, false)) return;
+    } else {
+      const outcome = sineCosine(
+        f, R[slot.fpuMantissaLow + top], R[slot.fpuMantissaHigh + top], R[slot.fpuSignExponent + top], !isCosine, isCosine,
+      );
+      if (outcome === outOfRange) return leaveOperand(R);
+      if (!settle(cpu, f)) return;
+      if (isCosine) {
+        f.low = f.secondLow;
+        f.high = f.secondHigh;
+        f.signExponent = f.secondSignExponent;
+      }
+    }
+    writeRegister(R, top, f);
+  };
+}
+
+function leaveOperand(R: Int32Array): void {
+  R[slot.fpuStatus] = (R[slot.fpuStatus] & ~status.c1) | status.c2;
+}
+
+/** FSINCOS and FPTAN: one result to ST(0), the other pushed on it. */
+function pushingForm(isTangent: boolean) {
+  return (cpu: X87Host, info: number): void => {
+    const R = cpu.R;
+    const f = begin(cpu);
+    recordInstruction(R, info);
+    const top = R[slot.fpuTop];
+    R[slot.fpuStatus] &= ~status.c2;
+    const empty = isEmpty(R, top);
+    if (empty || isFull(R)) {
+      if (!stackFault(cpu, !empty)) return;
+      f.secondLow = f.low;
+      f.secondHigh = f.high;
+      f.secondSignExponent = f.signExponent;
+    } else {
+      const low = R[slot.fpuMantissaLow + top];
+      const high = R[slot.fpuMantissaHigh + top];
+      const signExponent = R[slot.fpuSignExponent + top];
+      const outcome = isTangent ? tangent(f, low, high, signExponent) : sineCosine(f, low, high, signExponent, true, true);
+      if (outcome === outOfRange) return leaveOperand(R);
+      if (!settle(cpu, f)) return;
+    }
+    writeRegister(R, top, f);
+    pushSecond(R, f);
+  };
+}
 
 export const transcendentalImplementations = {
-  f2xm1(_c: X87Host, _i: number): void {},
-  fyl2x(_c: X87Host, _i: number): void {},
-  fyl2xp1(_c: X87Host, _i: number): void {},
-  fptan(_c: X87Host, _i: number): void {},
-  fpatan(_c: X87Host, _i: number): void {},
-  fsin(_c: X87Host, _i: number): void {},
-  fcos(_c: X87Host, _i: number): void {},
-  fsincos(_c: X87Host, _i: number): void {},
+  f2xm1: unaryForm(exponentialMinusOne),
+  fyl2x: poppingForm(logarithm),
+  fyl2xp1: poppingForm(logarithmPlusOne),
+  fpatan: poppingForm(angle),
+  fsin: sineForm(false),
+  fcos: sineForm(true),
+  fsincos: pushingForm(false),
+  fptan: pushingForm(true),
 };

@@ -111,6 +111,20 @@ function fst(cpu: X87Host, info: number, i: number, pops: number): void {
   if (pops > 0) pop(R);
 }
 
+/** FSTPNCE, the undocumented D9 D8+i: FSTP without the check for an empty register, which it only pops. */
+function fstpnce(cpu: X87Host, info: number, i: number): void {
+  const R = cpu.R;
+  const f = begin(cpu);
+  recordInstruction(R, info);
+  const top = R[slot.fpuTop];
+  if (!isEmpty(R, top)) {
+    readRegister(R, top, f);
+    writeRegister(R, physical(R, i), f);
+  }
+  R[slot.fpuStatus] &= ~status.c1;
+  pop(R);
+}
+
 /** Empty registers become the indefinite NaN first. */
 function fxch(cpu: X87Host, info: number, i: number): void {
   const R = cpu.R;
@@ -223,6 +237,7 @@ export const transferImplementations = {
   fbstp: storeForm(toBcd, store10),
   fld,
   fst,
+  fstpnce,
   fxch,
   fcmov,
   fldConstant,

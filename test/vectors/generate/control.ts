@@ -92,6 +92,28 @@ export function* control(r: Random): Generator<CaseGroup> {
       yield group("call.far Ap", [0x9a, ...littleEndian(target(r), 4), ...littleEndian(selector, 2)], states(r, 10, pushes(8)));
     }
     yield group("ret.far/32", [0xcb], states(r, 20, farReturns));
+    yield group("ret.far/16", [0x66, 0xcb], states(r, 12, (s) => {
+      s.gpr[esp] = stackPointer(r, 4);
+      addChunk(s, s.gpr[esp] - layout.data, [...littleEndian(target(r), 2), ...littleEndian(selector, 2)]);
+    }));
+    yield group("ret.far Iw/16", [0x66, 0xca, 0x06, 0x00], states(r, 6, (s) => {
+      s.gpr[esp] = stackPointer(r, 4);
+      addChunk(s, s.gpr[esp] - layout.data, [...littleEndian(target(r), 2), ...littleEndian(selector, 2)]);
+    }));
+    yield group("iret/16", [0x66, 0xcf], states(r, 12, (s) => {
+      s.gpr[esp] = stackPointer(r, 6);
+      addChunk(s, s.gpr[esp] - layout.data, [...littleEndian(target(r), 2), ...littleEndian(selector, 2), ...littleEndian(r.next() & ~0x4100, 2)]);
+    }));
+    yield group("jmp.far Ap/16", [0x66, 0xea, ...littleEndian(r.next(), 2), ...littleEndian(selector, 2)], states(r, 4, () => {}));
+    yield group("call.far Ap/16", [0x66, 0x9a, ...littleEndian(r.next(), 2), ...littleEndian(selector, 2)], states(r, 6, pushes(4)));
+    for (const [digit, name] of [[3, "call.far"], [5, "jmp.far"]] as const) {
+      const form = memoryForm(r, { avoid: [esp], offset: operandOffset(r, 4, 4, 3) });
+      yield group(`${name} Mp/16`, [...form.prefixes, 0x66, 0xff, form.modrm | (digit << 3), ...form.tail], states(r, 5, (s) => {
+        s.gpr[esp] = stackPointer(r, 4);
+        const at = form.place(s, form.fixedOffset ?? operandOffset(r, 4, 4), r);
+        addChunk(s, at, [...littleEndian(target(r), 2), ...littleEndian(selector, 2)]);
+      }));
+    }
     yield group("ret.far Iw/32", [0xca, 0x0c, 0x00], states(r, 12, farReturns));
     for (const [digit, name] of [[3, "call.far"], [5, "jmp.far"]] as const) for (let k = 0; k < 4; k++) {
       const form = memoryForm(r, { avoid: [esp], offset: operandOffset(r, 6, 4, 3) });
@@ -108,7 +130,7 @@ export function* control(r: Random): Generator<CaseGroup> {
     }));
   }
   // INT3 is what everything around holds: here it and its relatives are what runs.
-  const traps: [string, number[]][] = [["int3", [0xcc]], ["int 3", [0xcd, 3]], ["int 4", [0xcd, 4]], ["into", [0xce]], ["int 21", [0xcd, 0x21]], ["int 0", [0xcd, 0]], ["int d", [0xcd, 13]], ["int ff", [0xcd, 0xff]], ["ud2", [0x0f, 0x0b]]];
+  const traps: [string, number[]][] = [["int3", [0xcc]], ["int1", [0xf1]], ["int 3", [0xcd, 3]], ["int 4", [0xcd, 4]], ["into", [0xce]], ["int 21", [0xcd, 0x21]], ["int 0", [0xcd, 0]], ["int d", [0xcd, 13]], ["int ff", [0xcd, 0xff]], ["ud2", [0x0f, 0x0b]]];
   for (const [name, bytes] of traps) yield { name, bytes, branch: false, usesFpu: false, states: states(r, 8, (s) => { s.gpr[eax] = 0; }) };
   for (const size of [4, 2]) for (let k = 0; k < 14; k++) {
     const form = memoryForm(r, { avoid: [eax], offset: operandOffset(r, 2 * size, size, 3) });

@@ -152,7 +152,8 @@ export function moves(): Row[] {
     row("xlat d7 AL", { uses: [ebx], prepare: tableInData }), row("xlat d7 AL", { prefixes: [0x67], uses: [ebx], prepare: tableInLow }),
     ...conditions.flatMap((c, i) => [row(`cmov${c} 0f${hex(0x40 + i)} Gv,Ev`, { weight: 0.6 }), row(`set${c} 0f${hex(0x90 + i)} Eb`, { weight: 0.6 })]),
     row("nop 90"), row("pause f3:90"), row("nop 0f1f/0 Ev"), row("nop 0f1e/1 Ev", { weight: 0.3 }), row("prefetcht0 0f18/1 Mb"), row("prefetchnta 0f18/0 Mb"), row("prefetcht1 0f18/2 Mb"), row("prefetcht2 0f18/3 Mb"),
-    row("mfence 0faef0"), row("lfence 0faee8"), row("sfence 0faef8"), row("clflush 0fae/7 Mb"),
+    ...[0, 1, 2, 3, 4, 5, 6, 7].flatMap((n) => [row(`mfence 0faef${n}`, { weight: 0.1 }), row(`lfence 0faee${hex(n + 8)[1]}`, { weight: 0.1 }), row(`sfence 0faef${hex(n + 8)[1]}`, { weight: 0.1 })]),
+    ...[0x19, 0x1c, 0x1d, 0x1f].map((second) => row(`nop 0f${hex(second)}/3 Ev`, { weight: 0.4 })), row("clflush 0fae/7 Mb"),
   ];
 }
 

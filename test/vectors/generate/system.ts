@@ -28,15 +28,29 @@ function selectorInRegister(state: CpuState, { r, memory, rm, offset }: Context)
   } else state.gpr[rm] = ((r.next() & 0xffff0000) | selector) >>> 0;
 }
 
+/** What SS takes: the one flat data segment with RPL 3; everything else faults. */
+const stackSelectors = [0x2b, 0x2b, 0, 3, 0x28, 0x2a, 0x23, 0x0f, 0x1f, 0x27, 0x2f, 0x04, 0x3f, 0xfffb];
+
+function stackSelector(state: CpuState, c: Context): void {
+  const selector = c.r.pick(stackSelectors);
+  if (c.memory) {
+    state.memory.pop();
+    // What the background happens to hold would not do.
+    if (c.offset < 0 || c.offset > layout.dataSize - 2) return;
+    addChunk(state, c.offset, littleEndian(selector, 2));
+  } else state.gpr[c.rm] = ((c.r.next() & 0xffff0000) | selector) >>> 0;
+}
+
 function rows(): Row[] {
   const list: Row[] = [];
   for (const [n, name] of segmentOrder.entries()) {
     // Loads of CS are no instruction; SS carries the stack that the capture itself runs on.
-    if (n !== 1 && n !== 2) list.push(row(`mov.sreg 8e/${n} Ew`, { prepare: selectorInRegister, weight: name === "fs" ? 2 : 1 }));
+    if (n !== 1 && n !== 2) list.push(row(`mov.sreg 8e/${n} Ew`, { prepare: selectorInRegister, weight: name === "fs" ? 2 : 1 }), row(`mov.sreg 66:8e/${n} Ew`, { prepare: selectorInRegister, weight: 0.3 }));
     if (n < 4) list.push(row(`mov.sreg 8c/${n} Mw`), row(`mov.sreg 8c/${n} Rv`));
   }
+  list.push(row("mov.sreg 8e/2 Ew", { prepare: stackSelector, weight: 2 }));
   list.push(row("mov.sreg 8c/4 Rv"), row("mov.sreg 8c/5 Rv"), row("mov.sreg 8c/4 Mw"));
-  list.push(row("arpl 63 Ew,Gw", { weight: 3 }));
+  list.push(row("arpl 63 Ew,Gw", { weight: 3 }), row("arpl 66:63 Ew,Gw"), row("verr 66:0f00/4 Ew", { prepare: selectorInRegister }), row("verw 66:0f00/5 Ew", { prepare: selectorInRegister }));
   // LAR and LSL of the flat GDT segments too: every Linux gives them the same access rights and limit.
   list.push(row("lar 0f02 Gv,Ew", { prepare: selectorInRegister, weight: 3 }), row("lsl 0f03 Gv,Ew", { prepare: selectorInRegister, weight: 3 }));
   list.push(row("verr 0f00/4 Ew", { prepare: selectorInRegister, weight: 3 }), row("verw 0f00/5 Ew", { prepare: selectorInRegister, weight: 3 }));
@@ -83,19 +97,20 @@ export function* system(r: Random): Generator<CaseGroup> {
   // PUSH and POP of segment registers.
   for (const [name, opcode] of [["es", [0x06]], ["cs", [0x0e]], ["ss", [0x16]], ["ds", [0x1e]], ["fs", [0x0f, 0xa0]], ["gs", [0x0f, 0xa8]]] as const) for (const prefix of [[], [0x66]]) {
     yield single(`push.sreg ${name}/${prefix.length ? 16 : 32}`, [...prefix, ...opcode], states(r, 30, (s) => { s.gpr[esp] = stackPointer(r, 4); }));
-    if (name === "cs" || name === "ss") continue;
+    if (name === "cs") continue;
     yield single(`pop.sreg ${name}/${prefix.length ? 16 : 32}`, [...prefix, ...opcode.map((b, i) => (i === opcode.length - 1 ? b + 1 : b))], states(r, 60, (s) => {
-      s.gpr[esp] = stackPointer(r, 4);
-      addChunk(s, s.gpr[esp] - layout.data, [...littleEndian(chooseSelector(r), 2), 0xff, 0xff]);
+      do s.gpr[esp] = stackPointer(r, 4);
+      while (name === "ss" && s.gpr[esp] + 2 > layout.data + layout.dataSize);
+      addChunk(s, s.gpr[esp] - layout.data, [...littleEndian(name === "ss" ? r.pick(stackSelectors) : chooseSelector(r), 2), 0xff, 0xff]);
     }));
   }
-  for (const [name, opcode] of [["les", [0xc4]], ["lds", [0xc5]], ["lfs", [0x0f, 0xb4]], ["lgs", [0x0f, 0xb5]]] as const) for (const size of [4, 2]) for (let k = 0; k < 6; k++) {
+  for (const [name, opcode] of [["les", [0xc4]], ["lds", [0xc5]], ["lfs", [0x0f, 0xb4]], ["lgs", [0x0f, 0xb5]], ["lss", [0x0f, 0xb2]]] as const) for (const size of [4, 2]) for (let k = 0; k < 6; k++) {
     const reg = r.below(8);
     const form = memoryForm(r, { avoid: [], offset: operandOffset(r, size + 2, 2, 3) });
     yield single(`${name} Gv,Mp/${size * 8}`, [...form.prefixes, ...(size === 2 ? [0x66] : []), ...opcode, form.modrm | (reg << 3), ...form.tail], states(r, 10, (s) => {
       const at = form.place(s, form.fixedOffset ?? operandOffset(r, size + 2, 2), r);
-      addChunk(s, at, [...littleEndian(integer(r, size), size), ...littleEndian(chooseSelector(r), 2)]);
-    }));
+      addChunk(s, at, [...littleEndian(integer(r, size), size), ...littleEndian(name === "lss" ? r.pick(stackSelectors) : chooseSelector(r), 2)]);
+    }).filter((s) => name !== "lss" || s.memory[0]?.bytes.length === size + 2));
   }
   // Accesses through every kind of segment, inside and outside its limit.
   for (const selector of [0, 0x07, 0x0f, 0x17, 0x1f, 0x37]) for (const [name, bytes, size] of [

@@ -99,7 +99,7 @@ const registerRows: readonly RegisterRow[] = [
   ...reversed.map((n, i): RegisterRow => [n.startsWith("com") ? `f${n.slice(0, -1)}` : `f${n}`, 0xdc, 0xc0 + 8 * i]),
   ...reversed.flatMap((n, i): RegisterRow[] => (i === 3 ? [] : [[i === 2 ? "fcomp" : `f${n}p`, 0xde, 0xc0 + 8 * i]])),
   ["fld", 0xd9, 0xc0, true], ["fxch", 0xd9, 0xc8], ["fxch", 0xdd, 0xc8], ["fxch", 0xdf, 0xc8], ["ffree", 0xdd, 0xc0], ["ffreep", 0xdf, 0xc0],
-  ["fst", 0xdd, 0xd0], ["fstp", 0xdd, 0xd8], ["fstp", 0xdf, 0xd0], ["fstp", 0xdf, 0xd8], ["fucom", 0xdd, 0xe0], ["fucomp", 0xdd, 0xe8],
+  ["fst", 0xdd, 0xd0], ["fstp", 0xdd, 0xd8], ["fstp", 0xd9, 0xd8], ["fstp", 0xdf, 0xd0], ["fstp", 0xdf, 0xd8], ["fucom", 0xdd, 0xe0], ["fucomp", 0xdd, 0xe8],
   ...["b", "e", "be", "u"].flatMap((c, i): RegisterRow[] => [[`fcmov${c}`, 0xda, 0xc0 + 8 * i], [`fcmovn${c}`, 0xdb, 0xc0 + 8 * i]]),
   ["fucomi", 0xdb, 0xe8], ["fcomi", 0xdb, 0xf0], ["fucomip", 0xdf, 0xe8], ["fcomip", 0xdf, 0xf0],
 ];
@@ -125,7 +125,7 @@ const fixedRows: readonly (readonly [string, number[], Setting])[] = [
   ...loadConstant.map((n, i): readonly [string, number[], Setting] => [n, [0xd9, 0xe8 + i], { needs: 0, pushes: true }]),
   ["fxtract", [0xd9, 0xf4], { needs: 1, pushes: true }], ["fsqrt", [0xd9, 0xfa], { needs: 1 }], ["frndint", [0xd9, 0xfc], { needs: 1 }],
   ["fprem", [0xd9, 0xf8], { needs: 2, value: distant }], ["fprem1", [0xd9, 0xf5], { needs: 2, value: distant }], ["fscale", [0xd9, 0xfd], { needs: 2, value: scale }],
-  ["fdecstp", [0xd9, 0xf6], { needs: 0 }], ["fincstp", [0xd9, 0xf7], { needs: 0 }], ["fnop", [0xd9, 0xd0], { needs: 0 }],
+  ["fdecstp", [0xd9, 0xf6], { needs: 0 }], ["fincstp", [0xd9, 0xf7], { needs: 0 }], ["fnop", [0xd9, 0xd0], { needs: 0 }], ["fnop", [0xdb, 0xe0], { needs: 0 }], ["fnop", [0xdb, 0xe1], { needs: 0 }], ["fnop", [0xdb, 0xe4], { needs: 0 }],
   ["fnclex", [0xdb, 0xe2], { needs: 0 }], ["fninit", [0xdb, 0xe3], { needs: 0 }], ["fnstsw", [0xdf, 0xe0], { needs: 0 }], ["fwait", [0x9b], { needs: 0 }],
 ];
 

@@ -24,6 +24,8 @@ export const simdCallouts = {
   mmxAvailable: { args: 0, general: false },
   /** #MF alone, for SSE instructions that also use MMX registers. */
   pendingFloatException: { args: 0, general: false },
+  /** All x87 registers valid, TOP 0: what the instructions that may raise #XM do before they may. */
+  enterMmx: { args: 0, ...plain },
 
   /** (linear, target slot): the -Aligned form raises #GP(0) unless the address is a multiple of 16. */
   load64: { args: 2, general: false },

@@ -32,7 +32,7 @@ export const x87Callouts = {
   fstSingle: memoryPops, fstDouble: memoryPops, fstExtended: memoryPops, fistWord: memoryPops, fistDword: memoryPops, fistQword: memoryPops,
   fbstp: memoryPops,
   /** (info, i) */
-  fld: memory, fxch: memory,
+  fld: memory, fxch: memory, fstpnce: memory,
   fst: registers, fcmov: registers,
   /** (info, index): FLD1, FLDL2T... in the order of their opcodes. */
   fldConstant: memory,

@@ -4,7 +4,7 @@ import { simdCallouts } from "../../contract/callouts/simd.ts";
 import { slot } from "../../contract/slots.ts";
 import type { Value } from "../../ir/micro.ts";
 import type { LiftFunction } from "../builder.ts";
-import { enterMmx, isMemory, readWords, requireSse, slotOf, sourceSlot, stage, writeWords } from "./operands.ts";
+import { isMemory, readWords, requireSse, slotOf, sourceSlot, stage, writeWords } from "./operands.ts";
 
 /** Target and source, and an immediate if there is one, go to the callout. */
 function operate(callout: CalloutName): LiftFunction {
@@ -47,7 +47,8 @@ function convertFromRegister(callout: CalloutName): LiftFunction {
 }
 
 /**
- * From an MMX register or memory. Only a register operand makes it an instruction of the MMX state (SDM vol. 2, CVTPI2PD).
+ * From an MMX register or memory. Only a register operand makes it an instruction of the MMX state (SDM vol. 2, CVTPI2PD). The CPU switches to
+ * that state before it converts, so that an unmasked exception finds it switched.
  */
 function convertFromMmx(callout: CalloutName): LiftFunction {
   return (b, i) => {
@@ -56,8 +57,8 @@ function convertFromMmx(callout: CalloutName): LiftFunction {
     const usesMmx = !isMemory(source);
     if (usesMmx) b.call("pendingFloatException");
     const from: Value = usesMmx ? stage(b, readWords(b, source, 2)) : sourceSlot(b, source);
+    if (usesMmx) b.call("enterMmx");
     b.call(callout, slotOf(b, target), from);
-    if (usesMmx) enterMmx(b);
   };
 }
 
@@ -67,7 +68,9 @@ function convertToMmx(callout: CalloutName): LiftFunction {
     const [target, source] = i.operands;
     requireSse(b);
     b.call("pendingFloatException");
-    b.call(callout, b.constant(slot.scratch2), sourceSlot(b, source));
+    const from = sourceSlot(b, source);
+    b.call("enterMmx");
+    b.call(callout, b.constant(slot.scratch2), from);
     writeWords(b, target, [b.get(slot.scratch2), b.get(slot.scratch2 + 1)]);
   };
 }

@@ -1,0 +1,37 @@
+/** MMX, SSE and SSE2 against a real CPU: committed outcomes, and fresh ones where this machine can make them. */
+import { describe, expect, it } from "vitest";
+import { type Batch, generate, inputSize, outcomeSize } from "./cases.ts";
+import { describeInput, differences } from "./compare.ts";
+import { Engine } from "./engine.ts";
+import { buildHarness, canCapture, captureOutcomes } from "./hardware.ts";
+import { readVectors } from "./vectors.ts";
+
+/** Reports of the first cases that differ. */
+function disagreements({ labels, inputs }: Batch, outcomes: Uint8Array): string[] {
+  const engine = new Engine();
+  const found = new DataView(new ArrayBuffer(outcomeSize));
+  const reports: string[] = [];
+  labels.forEach((label, k) => {
+    const input = new DataView(inputs.buffer, k * inputSize, inputSize);
+    engine.run(input, found);
+    const lines = differences(new DataView(outcomes.buffer, outcomes.byteOffset + k * outcomeSize, outcomeSize), found);
+    if (lines.length > 0 && reports.length < 20) reports.push(`${describeInput(label, input)}\n  ${lines.join("\n  ")}`);
+  });
+  return reports;
+}
+
+describe("SIMD on a real CPU", () => {
+  it("agrees with the committed outcomes", () => {
+    const { batch, outcomes, cpu } = readVectors();
+    expect(cpu).not.toBe("");
+    expect(batch.labels.length).toBeGreaterThan(40_000);
+    expect(disagreements(batch, outcomes)).toEqual([]);
+  });
+
+  // The bits of RCPPS and RSQRTPS are the vendor's: fresh cases of those only agree on the CPUs the committed ones come from.
+  it.skipIf(!canCapture())("agrees with this machine on fresh cases", () => {
+    const seed = `fresh ${Date.now()}`;
+    const batch = generate(seed, 15, /^(?!rcp|rsqrt)/);
+    expect(disagreements(batch, captureOutcomes(buildHarness(), batch.inputs)), `seed "${seed}"`).toEqual([]);
+  });
+});
