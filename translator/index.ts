@@ -7,11 +7,17 @@ import { decodeFailure, type RegionCode, type RegionRequest, type ShapeCode, typ
 import { decode, decodeStatus } from "./decode/decode.ts";
 import { newInstruction } from "./decode/instruction.ts";
 import { invalidRow } from "./decode/opcode-map.ts";
+import { instantiate, type MicroBlock, type MicroStatement } from "./ir/block.ts";
 import type { MicroTemplate } from "./ir/micro.ts";
 import { verify } from "./ir/verify.ts";
 import { PureTemplates } from "./javascript/pure-templates.ts";
+import { regionCode } from "./javascript/region.ts";
 import { tierZeroCode } from "./javascript/tier0.ts";
 import { lift } from "./lift/index.ts";
+import { allLive, dropDeadWrites, liveIn } from "./passes/dead.ts";
+import { runPasses } from "./passes/pipeline.ts";
+import type { Fold } from "./passes/simplify.ts";
+import { discover, type RegionBlock, type RegionInstruction } from "./region/discover.ts";
 import { describeShape, type Shape, shapeKey, shapeOf, writeFields } from "./lift/shape.ts";
 
 /** More than any instruction has. */
@@ -23,10 +29,18 @@ export class JavaScriptTranslator implements Translator {
   /** The instruction last decoded; overwritten by the next. */
   readonly instruction = newInstruction(invalidRow);
   readonly pureTemplates = new PureTemplates();
+  private readonly disabledPasses: ReadonlySet<string>;
+  private readonly regionLimit: number;
   private readonly numbers = new Map<number, number>();
   private readonly shapes: Shape[] = [];
   private readonly templates: (MicroTemplate | undefined)[] = [];
   private readonly codes: (ShapeCode | undefined)[] = [];
+
+  /** @param options.disabledPasses names of passes to leave out; @param options.regionLimit guest instructions a region may hold */
+  constructor(options: { disabledPasses?: ReadonlySet<string>; regionLimit?: number } = {}) {
+    this.disabledPasses = options.disabledPasses ?? new Set();
+    this.regionLimit = options.regionLimit ?? 250;
+  }
 
   get shapeCount(): number {
     return this.shapes.length;
@@ -76,7 +90,64 @@ export class JavaScriptTranslator implements Translator {
   }
 
   region(request: RegionRequest): RegionCode | undefined {
-    void request;
-    return undefined;
+    const { mode: key } = request;
+    // Segment limits to check and 16-bit wrap-around at every jump leave nothing to gain.
+    if ((key & mode.flat) === 0) return undefined;
+    const decoder = {
+      instruction: (offset: number): RegionInstruction | undefined => {
+        const shape = this.decode(request.page, offset, 0x1000, key, offset);
+        return shape < 0 ? undefined : { offset, next: offset + this.length, shape, fields: this.fields.slice() };
+      },
+      template: (shape: number) => this.template(shape),
+    };
+    const found = discover(decoder, request.entry, (offset) => request.heat(offset) > 0, this.regionLimit);
+    const entry = found.get(request.entry);
+    if (entry === undefined) return undefined;
+    const ordered = [entry, ...[...found.values()].filter((block) => block !== entry)];
+    const blocks = dropDead(
+      ordered.map((block) => this.microBlock(block)),
+      ordered.map((block) => block.successors),
+    );
+    return regionCode({ name: request.name, mode: key, blocks, successors: ordered.map((block) => block.successors) }, this.pureTemplates);
   }
+
+  private readonly fold: Fold = (op, args) => this.pureTemplates.evaluate(op, args);
+
+  /** Instantiates a block's templates and runs the passes over it. */
+  microBlock(block: RegionBlock): MicroBlock {
+    return runPasses(this.rawBlock(block), this.fold, this.disabledPasses);
+  }
+
+  rawBlock(block: RegionBlock): MicroBlock {
+    const statements: MicroStatement[] = [];
+    let terminator: MicroBlock["terminator"];
+    block.instructions.forEach((i, instruction) => {
+      const micro = instantiate(this.template(i.shape), i.fields);
+      for (const s of micro.statements) statements.push({ s, instruction });
+      terminator = micro.terminator;
+    });
+    return { offset: block.offset, instructions: block.instructions, statements, terminator };
+  }
+}
+
+/** Liveness of registers and flag words over the region, then dead writes dropped block by block. At an exit everything lives. */
+function dropDead(blocks: readonly MicroBlock[], successors: readonly (readonly number[])[]): MicroBlock[] {
+  const numbers = new Map(blocks.map((block, k) => [block.offset, k]));
+  const live = blocks.map(() => 0);
+  const out = (k: number): number => {
+    const { terminator } = blocks[k];
+    const isStatic = terminator === undefined || terminator.kind === "jump" || terminator.kind === "branch";
+    if (!isStatic) return allLive;
+    return successors[k].reduce((bits, to) => bits | (numbers.has(to) ? live[numbers.get(to) as number] : allLive), 0);
+  };
+  for (let changed = true; changed; ) {
+    changed = false;
+    for (let k = blocks.length - 1; k >= 0; k--) {
+      const bits = liveIn(blocks[k], out(k));
+      if (bits === live[k]) continue;
+      live[k] = bits;
+      changed = true;
+    }
+  }
+  return blocks.map((block, k) => dropDeadWrites(block, out(k)));
 }

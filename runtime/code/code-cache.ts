@@ -102,9 +102,8 @@ export class CodeCache {
       this.pages.set(page, [header]);
       this.pageHasCode(page, true);
     } else list.push(header);
-    let bits = this.coverage.get(page);
-    if (bits === undefined) this.coverage.set(page, (bits = new Int32Array(128)));
-    for (let k = from; k < to; k++) bits[k >>> 5] |= 1 << (k & 31);
+    if (!this.coverage.has(page)) this.coverage.set(page, new Int32Array(128));
+    this.coverRange(page, from, to);
   }
 
   /**
@@ -115,9 +114,9 @@ export class CodeCache {
     const bits = this.coverage.get(page);
     const list = this.pages.get(page);
     if (bits === undefined || list === undefined) return false;
-    let hit = false;
-    for (let k = from; k < to && !hit; k++) hit = (bits[k >>> 5] & (1 << (k & 31))) !== 0;
-    if (!hit) return false;
+    if (!this.covers(page, from, to)) return false;
+    // Regions first: they give their blocks' words back.
+    let died = this.regionsWritten(page, from, to);
     const { C } = this;
     const left: number[] = [];
     for (const header of list) {
@@ -129,7 +128,8 @@ export class CodeCache {
       if (start < to && start + length > from) this.kill(header);
       else left.push(header);
     }
-    if (left.length === list.length) return false;
+    died ||= left.length !== list.length;
+    if (!died) return false;
     bits.fill(0);
     if (left.length === 0) {
       this.pages.delete(page);
@@ -140,10 +140,29 @@ export class CodeCache {
       for (const header of left) {
         const start = (C[header - 3] >>> 12) === page ? C[header - 3] & 0xfff : (C[header - 3] & 0xfff) - 0x1000;
         const end = Math.min(start + (C[header - 2] >>> 8), 0x1000);
-        for (let k = Math.max(start, 0); k < end; k++) bits[k >>> 5] |= 1 << (k & 31);
+        this.coverRange(page, Math.max(start, 0), end);
       }
+      for (const [offset, length] of this.regionRanges(page)) this.coverRange(page, offset, offset + length);
     }
     return true;
+  }
+
+  /** Whether any of bytes [from, to) of a page went into translated code. */
+  covers(page: number, from: number, to: number): boolean {
+    const bits = this.coverage.get(page);
+    if (bits === undefined) return false;
+    for (let k = from; k < to; k++) if ((bits[k >>> 5] & (1 << (k & 31))) !== 0) return true;
+    return false;
+  }
+
+  /** Told of writes to a page with code before its blocks are looked at; true if a region died. */
+  regionsWritten: (page: number, from: number, to: number) => boolean = () => false;
+  regionRanges: (page: number) => Iterable<readonly [number, number]> = () => [];
+
+  coverRange(page: number, from: number, to: number): void {
+    const bits = this.coverage.get(page);
+    if (bits === undefined) return;
+    for (let k = from; k < to; k++) bits[k >>> 5] |= 1 << (k & 31);
   }
 
   private kill(header: number): void {

@@ -15,7 +15,7 @@ import { restoreDeadline, savedDeadline } from "./saved.ts";
 
 const status = { outputFull: 0x01, system: 0x04, commandWritten: 0x08, unlocked: 0x10, auxOutput: 0x20 };
 const commandByte = { keyboardInterrupt: 0x01, auxInterrupt: 0x02, system: 0x04, keyboardOff: 0x10, auxOff: 0x20, translate: 0x40 };
-const outputPort = { resetInactive: 0x01, gateA20: 0x02, outputFull: 0x10, auxOutputFull: 0x20, idle: 0xc0 };
+const outputPort = { resetInactive: 0x01, gateA20: 0x02, outputFull: 0x10, auxOutputFull: 0x20, held: 0xcf };
 /** P1: keyboard not inhibited by its lock. */
 const inputPort = 0x80;
 /** T0 and T1, the clock lines of keyboard and aux device: low while idle as the 8042 sees them. */
@@ -52,7 +52,7 @@ export class I8042 implements Device {
   private readonly options: I8042Options;
   private readonly linkTimer: Timer;
   private readonly ram = new Uint8Array(32);
-  /** P2 as last written: reset and A20. */
+  /** P2 as last written: reset, A20 and the devices' clock and data lines. */
   private port = 0;
   private output = 0;
   private outputFull = false;
@@ -104,7 +104,7 @@ export class I8042 implements Device {
   reset(): void {
     this.ram.fill(0);
     this.ram[0] = commandByte.keyboardInterrupt | commandByte.system | commandByte.auxOff | commandByte.translate;
-    this.port = outputPort.resetInactive | outputPort.gateA20;
+    this.port = outputPort.held;
     this.output = 0;
     this.outputFull = false;
     this.outputIsAux = false;
@@ -133,7 +133,7 @@ export class I8042 implements Device {
     Object.assign(this, fields);
     this.ram.set(ram as Uint8Array);
     this.replies = [...(replies as number[])];
-    restoreDeadline(this.linkTimer, linkDeadline as number | null);
+
     this.options.gateA20.set((this.port & outputPort.gateA20) !== 0);
     this.updateInterrupts();
   }
@@ -201,11 +201,11 @@ export class I8042 implements Device {
   }
 
   private readOutputPort(): number {
-    return outputPort.idle | this.port | (this.outputFull ? (this.outputIsAux ? outputPort.auxOutputFull : outputPort.outputFull) : 0);
+    return this.port | (this.outputFull ? (this.outputIsAux ? outputPort.auxOutputFull : outputPort.outputFull) : 0);
   }
 
   private writeOutputPort(value: number): void {
-    this.port = value & (outputPort.resetInactive | outputPort.gateA20);
+    this.port = value & outputPort.held;
     this.options.gateA20.set((value & outputPort.gateA20) !== 0);
     if ((value & outputPort.resetInactive) === 0) this.options.resetMachine();
   }

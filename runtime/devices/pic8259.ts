@@ -75,7 +75,6 @@ class Pic {
     this.needsWord4 = false;
     this.specialFullyNested = false;
     this.autoEndOfInterrupt = false;
-    this.rotateOnAutoEnd = false;
     this.requests = 0;
     this.update();
   }
@@ -166,6 +165,7 @@ class Pic {
     this.inService = 0;
     this.mask = 0;
     this.lowestPriority = 7;
+    this.rotateOnAutoEnd = false;
     this.specialMask = false;
     this.readInService = false;
     this.polled = false;

@@ -75,6 +75,8 @@ export class Uart16550 implements Device {
   private shifting = false;
   private shiftByte = 0;
   private wasFull = false;
+  /** The receive holding register's last byte without FIFOs. */
+  private holding = 0;
 
   constructor(options: UartOptions) {
     this.name = options.name;
@@ -143,10 +145,10 @@ export class Uart16550 implements Device {
 
   save(): SavedState {
     const { interruptEnable, fifoControl, lineControl, modemControl, scratch, divisor, lineErrors, modemStatus, modemInputs } = this;
-    const { transmitPending, timeoutPending, shifting, shiftByte, wasFull } = this;
+    const { transmitPending, timeoutPending, shifting, shiftByte, wasFull, holding } = this;
     return {
       ...{ interruptEnable, fifoControl, lineControl, modemControl, scratch, divisor, lineErrors, modemStatus, modemInputs },
-      ...{ transmitPending, timeoutPending, shifting, shiftByte, wasFull },
+      ...{ transmitPending, timeoutPending, shifting, shiftByte, wasFull, holding },
       receiver: this.receiver.save(),
       transmitter: this.transmitter.save(),
       timeoutDeadline: savedDeadline(this.timeoutTimer),
@@ -240,6 +242,7 @@ export class Uart16550 implements Device {
       if (this.fifosEnabled()) return;
       receiver.clear();
     }
+    if (!this.fifosEnabled()) this.holding = byte;
     receiver.push(byte, errors);
     if (receiver.length === 1) this.showErrors();
     this.startTimeout();
@@ -253,7 +256,8 @@ export class Uart16550 implements Device {
 
   private readReceiver(): number {
     const { receiver } = this;
-    if (receiver.length === 0) return 0;
+    // An empty 16450 still shows the byte it holds.
+    if (receiver.length === 0) return this.fifosEnabled() ? 0 : this.holding;
     const byte = receiver.shift();
     this.showErrors();
     this.startTimeout();

@@ -15,11 +15,13 @@ import { decodeFailure, type Translator } from "../../translator/contract/transl
 import { calloutImplementations } from "../callouts/index.ts";
 import { CodeCache, shapeBits } from "../code/code-cache.ts";
 import { compile, type HostNames } from "../code/compile.ts";
+import { type Region, Regions } from "../code/regions.ts";
 import type { Cpu } from "../cpu/cpu.ts";
 import { instructionBreakpoints } from "../cpu/debug.ts";
 import { deliverException, deliverHardwareInterrupt } from "../cpu/interrupts.ts";
 import { mulhs, mulhu } from "../cpu/multiply.ts";
 import { checkSegment } from "../cpu/segments.ts";
+import { walkFlag } from "../memory/page-walk.ts";
 
 /** Pseudo-shapes. */
 const pseudo = { stop: 0, dispatch: 1, poison: 2, stub: 3, crossPage: 4, fall: 5, straddle: 6, undefinedOpcode: 7, tooLong: 8, region: 9 } as const;
@@ -43,6 +45,8 @@ export interface DispatcherOptions {
   readonly codeWords?: number;
   /** Guest instructions between two looks at time. */
   readonly sliceInstructions?: number;
+  /** Executions after which a block found running at a slice's end is worth a region; Infinity: tier 0 alone. */
+  readonly regionThreshold?: number;
   /** Runs before each look at interrupts: expires timers that are due. */
   readonly poll: () => void;
 }
@@ -51,6 +55,8 @@ type Handler = (p: number) => number;
 
 export class Dispatcher {
   readonly cache: CodeCache;
+  readonly regions: Regions;
+  private readonly threshold: number;
   private readonly cpu: Cpu;
   private readonly translator: Translator;
   private readonly host: HostNames;
@@ -76,6 +82,10 @@ export class Dispatcher {
     this.cache = new CodeCache(options.codeWords ?? 1 << 23, fixedWords);
     this.C = this.cache.C;
     this.host = this.makeHost();
+    this.threshold = options.regionThreshold ?? Infinity;
+    this.regions = new Regions(this.cache, translator, this.host, pseudo.region, (link, offset, at, page) => this.addStub(link, offset, at, page));
+    this.cache.regionsWritten = (page, from, to) => this.regions.invalidate(page, from, to);
+    this.cache.regionRanges = (page) => this.regions.rangesOn(page);
     this.makePseudoShapes();
     this.cache.sizeOf = (shape) => this.sizes[shape];
     this.cache.poison = pseudo.poison;
@@ -150,11 +160,22 @@ export class Dispatcher {
     if (C[p] === 0 && (C[p + 2] & shapeBits) !== pseudo.region) return p;
     R[slot.budget] += C[p];
     C[p + 1]--;
+    if (C[p + 1] >= this.threshold && C[p] !== 0) this.heat(p);
     R[slot.eip] = (R[slot.page] + (C[p + 2] >>> 16)) | 0;
     this.eipIsCurrent = true;
     const next = this.look();
     if (next !== stopBlock) R[slot.budget] -= C[next];
     return next;
+  }
+
+  /** The end of a slice samples the profile: the block at `header` was about to run again. */
+  private heat(header: number): void {
+    const { C, cpu } = this;
+    if (this.cache.isFull || (C[header - 2] & mode.singleStep) !== 0) return;
+    const page = (C[header - 3] & ~0xfff) >>> 0;
+    const { physical } = cpu.board;
+    if (!physical.isRam(page)) return;
+    this.regions.make(header, physical.u8.subarray(page, page + 0x1000), (cpu.R[slot.page] + (C[header + 2] >>> 16)) | 0);
   }
 
   /** With R[eip] current: time, interrupts, reasons to stop; then the block to run. */
@@ -291,12 +312,18 @@ export class Dispatcher {
     throw new Error("unreachable");
   }
 
+  /** Drops all translated code. Nothing of it may go on running, except a region's own return. */
+  forget(): void {
+    this.cache.flush();
+    this.regions.clear();
+  }
+
   // ---- decoding
 
   private decodeBlock(linear: number, address: number, key: ModeKey): number {
     const { C, cache, cpu, translator } = this;
     const { physical } = cpu.board;
-    if (cache.isFull) cache.flush();
+    if (cache.isFull) this.forget();
     const page = address & ~0xfff;
     const isRam = physical.isRam(address);
     const bytes = isRam ? physical.u8 : this.fetchOpenBus(address);
@@ -431,7 +458,8 @@ export class Dispatcher {
     });
     define(pseudo.undefinedOpcode, 1, () => cpu.raise(vector.ud));
     define(pseudo.tooLong, 1, () => cpu.raise(vector.gp, 0));
-    define(pseudo.region, 2, () => ~stopBlock);
+    const { list } = this.regions;
+    define(pseudo.region, 2, (p) => (list[C[p + 1]] as Region).run());
   }
 
   /** R[eip] is current: the block there, after a look around if the slice is over. */
@@ -490,6 +518,26 @@ export class Dispatcher {
     if (this.cache.invalidate(address >>> 12, from, from + length)) this.cpu.R[slot.leave] = 1;
   }
 
+  /**
+   * The slow path of a store from a region. Refuses (true, nothing changed) a store over bytes that translated code was made from: the region could not go on
+   * exactly after it.
+   */
+  private guardedStore(A: number, size: 1 | 2 | 4, value: number): boolean {
+    const { memory } = this.cpu;
+    const { physical } = memory;
+    const address = memory.translate(A, walkFlag.write);
+    const offset = A & 0xfff;
+    if (address < physical.size && physical.codePages[address >>> 12] !== 0 && this.cache.covers(address >>> 12, offset, Math.min(offset + size, 0x1000))) return true;
+    if (offset + size > 0x1000) {
+      const next = memory.translate((A + size) & ~0xfff, walkFlag.write);
+      if (next < physical.size && physical.codePages[next >>> 12] !== 0 && this.cache.covers(next >>> 12, 0, (offset + size) & 0xfff)) return true;
+    }
+    if (size === 1) memory.st1(A, value);
+    else if (size === 2) memory.st2(A, value);
+    else memory.st4(A, value);
+    return false;
+  }
+
   // ---- what generated code may name
 
   private makeHost(): HostNames {
@@ -508,6 +556,18 @@ export class Dispatcher {
       checkSegment: (s: number, offset: number, size: number, isWrite: number) => checkSegment(cpu, s, offset, size, isWrite !== 0),
       jump: (eip: number) => this.jump(eip),
       dispatch: () => ~this.dispatch(),
+      sg1: (A: number, value: number) => this.guardedStore(A, 1, value),
+      sg2: (A: number, value: number) => this.guardedStore(A, 2, value),
+      sg4: (A: number, value: number) => this.guardedStore(A, 4, value),
+      guestFault: (e: unknown) => {
+        if (e !== cpu.fault) throw e;
+      },
+      faulted: () => {
+        cpu.R[slot.eip] = (cpu.R[slot.page] + cpu.R[slot.faultOffset]) | 0;
+        this.eipIsCurrent = true;
+        this.takeFault(-1);
+        return ~this.look();
+      },
     };
   }
 }

@@ -1,8 +1,19 @@
 /** Addition and subtraction. */
 import { roundResult } from "./round.ts";
 import {
-  exception, type FloatUnit, isDenormal, isInfinity, isNaN80, isUnsupported, normalize, propagateNaNs, roundingControl, setInvalid, setResult,
-  setZero, signBit,
+  exception,
+  type FloatUnit,
+  isDenormal,
+  isInfinity,
+  isNaN80,
+  isUnsupported,
+  normalize,
+  propagateNaNs,
+  roundingControl,
+  setInvalid,
+  setResult,
+  setZero,
+  signBit,
 } from "./unit.ts";
 
 export function add(f: FloatUnit, aLow: number, aHigh: number, aSign: number, bLow: number, bHigh: number, bSign: number): void {
@@ -15,9 +26,7 @@ export function subtract(f: FloatUnit, aLow: number, aHigh: number, aSign: numbe
 }
 
 /** `flip` is xored into b's sign, except that a NaN keeps its own. */
-function addOrSubtract(
-  f: FloatUnit, aLow: number, aHigh: number, aSign: number, bLow: number, bHigh: number, bSign: number, flip: number,
-): void {
+function addOrSubtract(f: FloatUnit, aLow: number, aHigh: number, aSign: number, bLow: number, bHigh: number, bSign: number, flip: number): void {
   let a = aSign & 0x7fff;
   let b = bSign & 0x7fff;
   if (aHigh >= 0 || bHigh >= 0 || a === 0 || b === 0 || a === 0x7fff || b === 0x7fff) {
@@ -33,9 +42,7 @@ function addOrSubtract(
 }
 
 /** NaNs, infinities and zeros; true when the result is set. Denormals only raise their exception here. */
-function addSpecial(
-  f: FloatUnit, aLow: number, aHigh: number, aSign: number, bLow: number, bHigh: number, bSign: number, flip: number,
-): boolean {
+function addSpecial(f: FloatUnit, aLow: number, aHigh: number, aSign: number, bLow: number, bHigh: number, bSign: number, flip: number): boolean {
   if (isUnsupported(aHigh, aSign) || isUnsupported(bHigh, bSign)) {
     setInvalid(f);
     return true;
@@ -89,7 +96,15 @@ function zeroDifferenceSign(f: FloatUnit): number {
 
 /** |a| >= |b| > 0, exponents `distance` apart; `sign` is that of a. */
 function combine(
-  f: FloatUnit, sign: number, exponent: number, aLow: number, aHigh: number, distance: number, bLow: number, bHigh: number, subtracting: boolean,
+  f: FloatUnit,
+  sign: number,
+  exponent: number,
+  aLow: number,
+  aHigh: number,
+  distance: number,
+  bLow: number,
+  bHigh: number,
+  subtracting: boolean,
 ): void {
   let extra = 0;
   if (distance !== 0) {

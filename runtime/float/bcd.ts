@@ -10,7 +10,10 @@ export function fromBcd(f: FloatUnit, word0: number, word1: number, word2: numbe
     const word = digit < 8 ? word0 : digit < 16 ? word1 : word2;
     value = value * 10n + BigInt((word >>> ((digit & 7) * 4)) & 15);
   }
-  if (value === 0n) return setResult(f, 0, 0, sign);
+  if (value === 0n) {
+    setResult(f, 0, 0, sign);
+    return;
+  }
   const shift = normalize(f, Number(value & 0xffffffffn) | 0, Number(value >> 32n) | 0);
   f.signExponent = sign | (0x3fff + 63 - shift);
 }
@@ -24,7 +27,7 @@ export function toBcd(f: FloatUnit, low: number, high: number, signExponent: num
       if (f.inexact) f.flags |= exception.precision;
       let packed = 0n;
       for (let digit = 0n; digit < 18n; digit++) {
-        packed |= value % 10n << (4n * digit);
+        packed |= (value % 10n) << (4n * digit);
         value /= 10n;
       }
       f.low = Number(packed & 0xffffffffn) | 0;

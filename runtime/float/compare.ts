@@ -5,7 +5,14 @@ export const comparison = { above: 0, below: 1, equal: 0x40, unordered: 0x45 } a
 
 /** Compares a with b. A quiet NaN is invalid only when `ordered` (FCOM, not FUCOM). */
 export function compare(
-  f: FloatUnit, aLow: number, aHigh: number, aSign: number, bLow: number, bHigh: number, bSign: number, ordered: boolean,
+  f: FloatUnit,
+  aLow: number,
+  aHigh: number,
+  aSign: number,
+  bLow: number,
+  bHigh: number,
+  bSign: number,
+  ordered: boolean,
 ): number {
   if (isUnsupported(aHigh, aSign) || isUnsupported(bHigh, bSign)) {
     f.flags = (f.flags & ~exception.denormal) | exception.invalid;
@@ -24,7 +31,7 @@ export function compare(
   // A pseudo-denormal is the same number as the normal one with exponent 1.
   if (a === 0) a = 1;
   if (b === 0) b = 1;
-  if (((aLow | aHigh) | (bLow | bHigh)) === 0) return comparison.equal;
+  if ((aLow | aHigh | (bLow | bHigh)) === 0) return comparison.equal;
   const aNegative = (aSign & signBit) !== 0;
   if (aNegative !== ((bSign & signBit) !== 0)) return aNegative ? comparison.below : comparison.above;
   if (a === b && aHigh === bHigh && aLow === bLow) return comparison.equal;

@@ -1,13 +1,27 @@
 /** Conversions between the 80-bit format and single, double and integers. */
 import { roundsUp } from "./round.ts";
 import {
-  exception, type FloatUnit, isNaN80, isSignalling, isUnsupported, minInt32, normalize, propagateNaN, roundingControl, setResult, setZero, signBit,
+  exception,
+  type FloatUnit,
+  isNaN80,
+  isSignalling,
+  isUnsupported,
+  minInt32,
+  normalize,
+  propagateNaN,
+  roundingControl,
+  setResult,
+  setZero,
+  signBit,
 } from "./unit.ts";
 
 // ---- loads: exact
 
 export function fromInt32(f: FloatUnit, value: number): void {
-  if (value === 0) return setResult(f, 0, 0, 0);
+  if (value === 0) {
+    setResult(f, 0, 0, 0);
+    return;
+  }
   const magnitude = value < 0 ? -value | 0 : value;
   const shift = Math.clz32(magnitude);
   setResult(f, 0, magnitude << shift, (value < 0 ? signBit : 0) | (0x3fff + 31 - shift));
@@ -19,7 +33,10 @@ export function fromInt64(f: FloatUnit, low: number, high: number): void {
     high = (~high + (low === 0 ? 1 : 0)) | 0;
     low = -low | 0;
   }
-  if ((low | high) === 0) return setResult(f, 0, 0, 0);
+  if ((low | high) === 0) {
+    setResult(f, 0, 0, 0);
+    return;
+  }
   f.signExponent = sign | (0x3fff + 63 - normalize(f, low, high));
 }
 
@@ -28,13 +45,20 @@ export function extendSingle(f: FloatUnit, bits: number): void {
   const sign = (bits >>> 16) & signBit;
   const exponent = (bits >>> 23) & 0xff;
   const mantissa = (bits << 8) | minInt32;
-  if (exponent === 0xff) return setResult(f, 0, mantissa, sign | 0x7fff);
+  if (exponent === 0xff) {
+    setResult(f, 0, mantissa, sign | 0x7fff);
+    return;
+  }
   if (exponent === 0) {
     const value = bits & 0x7fffff;
-    if (value === 0) return setZero(f, sign);
+    if (value === 0) {
+      setZero(f, sign);
+      return;
+    }
     f.flags |= exception.denormal;
     const shift = Math.clz32(value);
-    return setResult(f, 0, value << shift, sign | (0x3fff - 126 + 8 - shift));
+    setResult(f, 0, value << shift, sign | (0x3fff - 126 + 8 - shift));
+    return;
   }
   setResult(f, 0, mantissa, sign | (exponent + 0x3fff - 127));
 }
@@ -45,7 +69,10 @@ export function extendDouble(f: FloatUnit, bitsLow: number, bitsHigh: number): v
   const exponent = (bitsHigh >>> 20) & 0x7ff;
   const fraction = bitsHigh & 0xfffff;
   if (exponent === 0) {
-    if ((fraction | bitsLow) === 0) return setZero(f, sign);
+    if ((fraction | bitsLow) === 0) {
+      setZero(f, sign);
+      return;
+    }
     f.flags |= exception.denormal;
     f.signExponent = sign | (0x3fff - 1022 + 11 - normalize(f, bitsLow, fraction));
     return;
@@ -80,10 +107,10 @@ export function toDouble(f: FloatUnit, low: number, high: number, signExponent: 
       return;
     }
     if (exponent === 0x7fff) {
-      const isNaN = isNaN80(low, high, signExponent);
-      if (isNaN && (high & 0x40000000) === 0) f.flags |= exception.invalid;
+      const nan = isNaN80(low, high, signExponent);
+      if (nan && (high & 0x40000000) === 0) f.flags |= exception.invalid;
       f.low = (low >>> 11) | (high << 21);
-      f.high = sign | 0x7ff00000 | (isNaN ? 0x80000 | ((high >>> 11) & 0xfffff) : 0);
+      f.high = sign | 0x7ff00000 | (nan ? 0x80000 | ((high >>> 11) & 0xfffff) : 0);
       return;
     }
   }
@@ -113,9 +140,9 @@ export function toSingle(f: FloatUnit, low: number, high: number, signExponent: 
       return;
     }
     if (exponent === 0x7fff) {
-      const isNaN = isNaN80(low, high, signExponent);
-      if (isNaN && (high & 0x40000000) === 0) f.flags |= exception.invalid;
-      f.low = sign | 0x7f800000 | (isNaN ? 0x400000 | ((high >>> 8) & 0x7fffff) : 0);
+      const nan = isNaN80(low, high, signExponent);
+      if (nan && (high & 0x40000000) === 0) f.flags |= exception.invalid;
+      f.low = sign | 0x7f800000 | (nan ? 0x400000 | ((high >>> 8) & 0x7fffff) : 0);
       return;
     }
   }
@@ -129,7 +156,14 @@ const infinite = -1;
 
 /** Rounds a non-zero finite value to a format; mantissa to f.high and f.low, biased exponent (0 when denormal) to f.signExponent. */
 function narrow(
-  f: FloatUnit, low: number, high: number, signExponent: number, bias: number, largest: number, unitLow: number, unitHigh: number,
+  f: FloatUnit,
+  low: number,
+  high: number,
+  signExponent: number,
+  bias: number,
+  largest: number,
+  unitLow: number,
+  unitHigh: number,
 ): void {
   const sign = signExponent & signBit;
   let exponent = signExponent & 0x7fff;
@@ -143,7 +177,7 @@ function narrow(
   let tiny = false;
   let extra = 0;
   if (exponent <= 0) {
-    tiny = exponent < 0 || !wouldReachNormal(f, sign, low, high, unitLow, unitHigh);
+    tiny = exponent < 0 || !wouldReachNormal(f, sign, low, high, unitHigh);
     if (tiny && (f.control & exception.underflow) === 0) {
       f.flags |= exception.underflow;
       f.roundedUp = 0;
@@ -155,8 +189,8 @@ function narrow(
       low = high = 0;
     } else {
       for (let left = shift; left > 0; ) {
-        const step = left > 31 ? 31 : left;
-        extra = (low << (32 - step)) | (extra >>> step) | ((extra << (32 - step)) !== 0 ? 1 : 0);
+        const step = Math.min(left, 31);
+        extra = (low << (32 - step)) | (extra >>> step) | (extra << (32 - step) !== 0 ? 1 : 0);
         low = (low >>> step) | (high << (32 - step));
         high >>>= step;
         left -= step;
@@ -213,7 +247,7 @@ function narrow(
 }
 
 /** An exponent one below the smallest normal's: does rounding carry into it? */
-function wouldReachNormal(f: FloatUnit, sign: number, low: number, high: number, unitLow: number, unitHigh: number): boolean {
+function wouldReachNormal(f: FloatUnit, sign: number, low: number, high: number, unitHigh: number): boolean {
   if (unitHigh !== 0) return (high & ~0xff) === ~0xff && roundsUp(f.control, sign, true, (high << 24) | (low !== 0 ? 1 : 0));
   return high === -1 && (low & ~0x7ff) === ~0x7ff && roundsUp(f.control, sign, true, low << 21);
 }

@@ -2,8 +2,22 @@
 import { multiplyHigh } from "./multiply.ts";
 import { roundResult } from "./round.ts";
 import {
-  exception, exponentBias, type FloatUnit, isDenormal, isInfinity, isNaN80, isUnsupported, minInt32, normalize, propagateNaN, propagateNaNs,
-  setInfinity, setInvalid, setResult, setZero, signBit,
+  exception,
+  exponentBias,
+  type FloatUnit,
+  isDenormal,
+  isInfinity,
+  isNaN80,
+  isUnsupported,
+  minInt32,
+  normalize,
+  propagateNaN,
+  propagateNaNs,
+  setInfinity,
+  setInvalid,
+  setResult,
+  setZero,
+  signBit,
 } from "./unit.ts";
 
 /**
@@ -133,11 +147,26 @@ function divideSpecial(f: FloatUnit, aLow: number, aHigh: number, aSign: number,
 export function squareRoot(f: FloatUnit, low: number, high: number, signExponent: number): void {
   let exponent = signExponent & 0x7fff;
   if (high >= 0 || exponent === 0 || exponent === 0x7fff || (signExponent & signBit) !== 0) {
-    if (isUnsupported(high, signExponent)) return setInvalid(f);
-    if (isNaN80(low, high, signExponent)) return propagateNaN(f, low, high, signExponent);
-    if ((low | high) === 0) return setResult(f, 0, 0, signExponent);
-    if ((signExponent & signBit) !== 0) return setInvalid(f);
-    if (exponent === 0x7fff) return setInfinity(f, 0);
+    if (isUnsupported(high, signExponent)) {
+      setInvalid(f);
+      return;
+    }
+    if (isNaN80(low, high, signExponent)) {
+      propagateNaN(f, low, high, signExponent);
+      return;
+    }
+    if ((low | high) === 0) {
+      setResult(f, 0, 0, signExponent);
+      return;
+    }
+    if ((signExponent & signBit) !== 0) {
+      setInvalid(f);
+      return;
+    }
+    if (exponent === 0x7fff) {
+      setInfinity(f, 0);
+      return;
+    }
     if (exponent === 0) {
       f.flags |= exception.denormal;
       exponent = 1 - normalize(f, low, high);

@@ -1,13 +1,25 @@
 /** F2XM1, FYL2X and FYL2XP1. */
 import { addPairs, coefficients, dividePairs, evaluate, factorial, mantissaPair, multiplyPairs, reciprocal, roundPair, twoSum } from "./pairs.ts";
 import {
-  exception, type FloatUnit, isDenormal, isInfinity, isNaN80, isUnsupported, normalize, propagateNaN, propagateNaNs, setInfinity, setInvalid,
-  setResult, setZero, signBit,
+  exception,
+  type FloatUnit,
+  isDenormal,
+  isInfinity,
+  isNaN80,
+  isUnsupported,
+  normalize,
+  propagateNaN,
+  propagateNaNs,
+  setInfinity,
+  setInvalid,
+  setResult,
+  setZero,
+  signBit,
 } from "./unit.ts";
 
-const ln2High = 0.6931471805599453;
+const ln2High = Math.LN2;
 const ln2Low = 2.3190468138462996e-17;
-const log2eHigh = 1.4426950408889634;
+const log2eHigh = Math.LOG2E;
 const log2eLow = 2.0355273740931033e-17;
 
 /** (e^t - 1) / t = sum of t^k / (k + 1)!. */
@@ -18,23 +30,43 @@ const inverseTangent = coefficients(17, 6, (k) => reciprocal(2 * k + 1));
 /** 2^x - 1 for |x| <= 1. */
 export function exponentialMinusOne(f: FloatUnit, low: number, high: number, signExponent: number): void {
   f.roundedUp = 0;
-  if (isUnsupported(high, signExponent)) return setInvalid(f);
-  if (isNaN80(low, high, signExponent)) return propagateNaN(f, low, high, signExponent);
+  if (isUnsupported(high, signExponent)) {
+    setInvalid(f);
+    return;
+  }
+  if (isNaN80(low, high, signExponent)) {
+    propagateNaN(f, low, high, signExponent);
+    return;
+  }
   const sign = signExponent & signBit;
   const biased = signExponent & 0x7fff;
-  if (isInfinity(low, high, signExponent)) return sign === 0 ? setInfinity(f, 0) : setResult(f, 0, 0x80000000 | 0, 0xbfff);
-  if ((low | high) === 0) return setZero(f, sign);
+  if (isInfinity(low, high, signExponent)) {
+    if (sign === 0) setInfinity(f, 0);
+    else setResult(f, 0, 0x80000000 | 0, 0xbfff);
+    return;
+  }
+  if ((low | high) === 0) {
+    setZero(f, sign);
+    return;
+  }
   if (isDenormal(low, high, signExponent)) f.flags |= exception.denormal;
   const exponent = (biased || 1) - normalize(f, low, high) - 0x3fff;
   if (exponent >= 0) {
     f.flags |= exception.precision;
     // Outside the range results are undefined (SDM vol. 2, F2XM1): the operand, as here; the ends are exact.
-    if (exponent === 0 && f.high << 1 === 0 && f.low === 0) return setResult(f, 0, 0x80000000 | 0, sign === 0 ? 0x3fff : 0xbffe);
-    return setResult(f, f.low, f.high, signExponent);
+    if (exponent === 0 && f.high << 1 === 0 && f.low === 0) {
+      setResult(f, 0, 0x80000000 | 0, sign === 0 ? 0x3fff : 0xbffe);
+      return;
+    }
+    setResult(f, f.low, f.high, signExponent);
+    return;
   }
   mantissaPair(f, f.low, f.high);
   multiplyPairs(f, f.h, f.l, ln2High, ln2Low);
-  if (exponent < -100) return roundPair(f, sign, exponent, f.h, f.l);
+  if (exponent < -100) {
+    roundPair(f, sign, exponent, f.h, f.l);
+    return;
+  }
   // u = e^(t/8) - 1, then three times u = u (u + 2).
   const scale = (sign === 0 ? 1 : -1) * 2 ** (exponent - 3);
   const th = f.h * scale;
@@ -79,29 +111,55 @@ function timesY(f: FloatUnit, sign: number, yLow: number, yHigh: number, ySign: 
 /** y * log2(x). */
 export function logarithm(f: FloatUnit, xLow: number, xHigh: number, xSign: number, yLow: number, yHigh: number, ySign: number): void {
   f.roundedUp = 0;
-  if (isUnsupported(xHigh, xSign) || isUnsupported(yHigh, ySign)) return setInvalid(f);
-  if (isNaN80(xLow, xHigh, xSign) || isNaN80(yLow, yHigh, ySign)) return propagateNaNs(f, xLow, xHigh, xSign, yLow, yHigh, ySign);
+  if (isUnsupported(xHigh, xSign) || isUnsupported(yHigh, ySign)) {
+    setInvalid(f);
+    return;
+  }
+  if (isNaN80(xLow, xHigh, xSign) || isNaN80(yLow, yHigh, ySign)) {
+    propagateNaNs(f, xLow, xHigh, xSign, yLow, yHigh, ySign);
+    return;
+  }
   const sign = ySign & signBit;
   const xZero = (xLow | xHigh) === 0;
   const yZero = (yLow | yHigh) === 0;
   const yInfinite = isInfinity(yLow, yHigh, ySign);
   if (xZero) {
-    if (yZero) return setInvalid(f);
+    if (yZero) {
+      setInvalid(f);
+      return;
+    }
     if (!yInfinite) f.flags |= exception.zeroDivide;
-    return setInfinity(f, sign ^ signBit);
+    setInfinity(f, sign ^ signBit);
+    return;
   }
-  if ((xSign & signBit) !== 0) return setInvalid(f);
+  if ((xSign & signBit) !== 0) {
+    setInvalid(f);
+    return;
+  }
   if (isInfinity(xLow, xHigh, xSign)) {
-    if (yZero) return setInvalid(f);
+    if (yZero) {
+      setInvalid(f);
+      return;
+    }
     if (isDenormal(yLow, yHigh, ySign)) f.flags |= exception.denormal;
-    return setInfinity(f, sign);
+    setInfinity(f, sign);
+    return;
   }
   const isOne = xSign === 0x3fff && xHigh << 1 === 0 && xLow === 0;
-  if (yInfinite && isOne) return setInvalid(f);
+  if (yInfinite && isOne) {
+    setInvalid(f);
+    return;
+  }
   if (isDenormal(xLow, xHigh, xSign) || isDenormal(yLow, yHigh, ySign)) f.flags |= exception.denormal;
   const below = xSign < 0x3fff;
-  if (yInfinite) return setInfinity(f, below ? sign ^ signBit : sign);
-  if (yZero || isOne) return setZero(f, below ? sign ^ signBit : sign);
+  if (yInfinite) {
+    setInfinity(f, below ? sign ^ signBit : sign);
+    return;
+  }
+  if (yZero || isOne) {
+    setZero(f, below ? sign ^ signBit : sign);
+    return;
+  }
 
   const k = (xSign || 1) - normalize(f, xLow, xHigh) - 0x3fff;
   mantissaPair(f, f.low, f.high);
@@ -112,25 +170,45 @@ export function logarithm(f: FloatUnit, xLow: number, xHigh: number, xSign: numb
 /** y * log2(x + 1). */
 export function logarithmPlusOne(f: FloatUnit, xLow: number, xHigh: number, xSign: number, yLow: number, yHigh: number, ySign: number): void {
   f.roundedUp = 0;
-  if (isUnsupported(xHigh, xSign) || isUnsupported(yHigh, ySign)) return setInvalid(f);
-  if (isNaN80(xLow, xHigh, xSign) || isNaN80(yLow, yHigh, ySign)) return propagateNaNs(f, xLow, xHigh, xSign, yLow, yHigh, ySign);
+  if (isUnsupported(xHigh, xSign) || isUnsupported(yHigh, ySign)) {
+    setInvalid(f);
+    return;
+  }
+  if (isNaN80(xLow, xHigh, xSign) || isNaN80(yLow, yHigh, ySign)) {
+    propagateNaNs(f, xLow, xHigh, xSign, yLow, yHigh, ySign);
+    return;
+  }
   const sign = (xSign ^ ySign) & signBit;
   const xZero = (xLow | xHigh) === 0;
   const yZero = (yLow | yHigh) === 0;
   const yInfinite = isInfinity(yLow, yHigh, ySign);
   if (isInfinity(xLow, xHigh, xSign)) {
-    if (yZero || (xSign & signBit) !== 0) return setInvalid(f);
+    if (yZero || (xSign & signBit) !== 0) {
+      setInvalid(f);
+      return;
+    }
     if (isDenormal(yLow, yHigh, ySign)) f.flags |= exception.denormal;
-    return setInfinity(f, sign);
+    setInfinity(f, sign);
+    return;
   }
-  if (yInfinite && xZero) return setInvalid(f);
+  if (yInfinite && xZero) {
+    setInvalid(f);
+    return;
+  }
   if (isDenormal(xLow, xHigh, xSign) || isDenormal(yLow, yHigh, ySign)) f.flags |= exception.denormal;
-  if (yInfinite) return setInfinity(f, sign);
-  if (xZero || yZero) return setZero(f, sign);
+  if (yInfinite) {
+    setInfinity(f, sign);
+    return;
+  }
+  if (xZero || yZero) {
+    setZero(f, sign);
+    return;
+  }
   // At or below -1 the result is undefined (SDM vol. 2, FYL2XP1): the operand.
   if ((xSign & signBit) !== 0 && (xSign & 0x7fff) >= 0x3fff) {
     f.flags |= exception.precision;
-    return setResult(f, xLow, xHigh, xSign);
+    setResult(f, xLow, xHigh, xSign);
+    return;
   }
   const exponent = (xSign & 0x7fff || 1) - normalize(f, xLow, xHigh) - 0x3fff;
   if (exponent >= 1) largeLogarithmPlusOne(f, f.low, f.high, exponent);
@@ -139,7 +217,8 @@ export function logarithmPlusOne(f: FloatUnit, xLow: number, xHigh: number, xSig
     if (exponent < -120) {
       // log2(1 + x) = x log2(e), far beyond the precision.
       multiplyPairs(f, f.h, f.l, log2eHigh, log2eLow);
-      return timesY(f, sign, yLow, yHigh, ySign, exponent);
+      timesY(f, sign, yLow, yHigh, ySign, exponent);
+      return;
     }
     const scale = ((xSign & signBit) === 0 ? 1 : -1) * 2 ** exponent;
     const xh = f.h * scale;

@@ -1,8 +1,19 @@
 /** Multiplication. */
 import { roundResult } from "./round.ts";
 import {
-  exception, exponentBias, type FloatUnit, isDenormal, isInfinity, isNaN80, isUnsupported, normalize, propagateNaNs, setInfinity, setInvalid,
-  setZero, signBit,
+  exception,
+  exponentBias,
+  type FloatUnit,
+  isDenormal,
+  isInfinity,
+  isNaN80,
+  isUnsupported,
+  normalize,
+  propagateNaNs,
+  setInfinity,
+  setInvalid,
+  setZero,
+  signBit,
 } from "./unit.ts";
 
 /** Upper 32 bits of the unsigned 64-bit product. */

@@ -132,7 +132,9 @@ export function evaluate(f: FloatUnit, heads: Float64Array, tail: Float64Array, 
 
 /** Tables for `evaluate`: coefficient(k) = [h, l] for k < count, of which the first `pairs` are kept as pairs. */
 export function coefficients(
-  count: number, pairs: number, coefficient: (k: number) => readonly [number, number],
+  count: number,
+  pairs: number,
+  coefficient: (k: number) => readonly [number, number],
 ): { heads: Float64Array; tail: Float64Array } {
   const heads = new Float64Array(2 * pairs);
   const tail = new Float64Array(count - pairs);

@@ -1,9 +1,7 @@
 /** FPREM and FPREM1: exact remainders, by long division. */
 import { divisionDigit } from "./divide.ts";
 import { roundExtended } from "./round.ts";
-import {
-  exception, type FloatUnit, isDenormal, isInfinity, isNaN80, isUnsupported, normalize, propagateNaNs, setInvalid, signBit,
-} from "./unit.ts";
+import { exception, type FloatUnit, isDenormal, isInfinity, isNaN80, isUnsupported, normalize, propagateNaNs, setInvalid, signBit } from "./unit.ts";
 
 /** f.quotient after an incomplete reduction. */
 export const incomplete = -1;
@@ -15,13 +13,29 @@ export const undivided = -2;
  * the exponents are 64 or more apart the reduction is partial and f.quotient is `incomplete`.
  */
 export function remainder(
-  f: FloatUnit, aLow: number, aHigh: number, aSign: number, bLow: number, bHigh: number, bSign: number, nearest: boolean,
+  f: FloatUnit,
+  aLow: number,
+  aHigh: number,
+  aSign: number,
+  bLow: number,
+  bHigh: number,
+  bSign: number,
+  nearest: boolean,
 ): void {
   f.quotient = undivided;
   f.roundedUp = 0;
-  if (isUnsupported(aHigh, aSign) || isUnsupported(bHigh, bSign)) return setInvalid(f);
-  if (isNaN80(aLow, aHigh, aSign) || isNaN80(bLow, bHigh, bSign)) return propagateNaNs(f, aLow, aHigh, aSign, bLow, bHigh, bSign);
-  if (isInfinity(aLow, aHigh, aSign) || (bLow | bHigh) === 0) return setInvalid(f);
+  if (isUnsupported(aHigh, aSign) || isUnsupported(bHigh, bSign)) {
+    setInvalid(f);
+    return;
+  }
+  if (isNaN80(aLow, aHigh, aSign) || isNaN80(bLow, bHigh, bSign)) {
+    propagateNaNs(f, aLow, aHigh, aSign, bLow, bHigh, bSign);
+    return;
+  }
+  if (isInfinity(aLow, aHigh, aSign) || (bLow | bHigh) === 0) {
+    setInvalid(f);
+    return;
+  }
   f.quotient = 0;
   if (isDenormal(aLow, aHigh, aSign) || isDenormal(bLow, bHigh, bSign)) f.flags |= exception.denormal;
   let sign = aSign & signBit;
@@ -35,12 +49,18 @@ export function remainder(
   a -= normalize(f, aLow, aHigh);
   aLow = f.low;
   aHigh = f.high;
-  if (isInfinity(bLow, bHigh, bSign)) return roundExtended(f, sign, a, aLow, aHigh, 0);
+  if (isInfinity(bLow, bHigh, bSign)) {
+    roundExtended(f, sign, a, aLow, aHigh, 0);
+    return;
+  }
   b -= normalize(f, bLow, bHigh);
   bLow = f.low;
   bHigh = f.high;
   let distance = a - b;
-  if (distance < (nearest ? -1 : 0)) return roundExtended(f, sign, a, aLow, aHigh, 0);
+  if (distance < (nearest ? -1 : 0)) {
+    roundExtended(f, sign, a, aLow, aHigh, 0);
+    return;
+  }
   if (distance === -1) {
     // a lies in (b/4, b): nearer to b than to 0 when 2a > b.
     if (aHigh >>> 0 > bHigh >>> 0 || (aHigh === bHigh && aLow >>> 0 > bLow >>> 0)) {
@@ -49,9 +69,11 @@ export function remainder(
       const doubledLow = bLow << 1;
       const low = (doubledLow - aLow) | 0;
       const high = (((bHigh << 1) | (bLow >>> 31)) - aHigh - (doubledLow >>> 0 < aLow >>> 0 ? 1 : 0)) | 0;
-      return finish(f, sign, a, low, high);
+      finish(f, sign, a, low, high);
+      return;
     }
-    return roundExtended(f, sign, a, aLow, aHigh, 0);
+    roundExtended(f, sign, a, aLow, aHigh, 0);
+    return;
   }
 
   let q = 0;

@@ -73,8 +73,8 @@ function roundAt(f: FloatUnit, precision: number, sign: number, exponent: number
         low = high = 0;
       } else {
         for (let left = shift; left > 0; ) {
-          const step = left > 31 ? 31 : left;
-          extra = (low << (32 - step)) | (extra >>> step) | ((extra << (32 - step)) !== 0 ? 1 : 0);
+          const step = Math.min(left, 31);
+          extra = (low << (32 - step)) | (extra >>> step) | (extra << (32 - step) !== 0 ? 1 : 0);
           low = (low >>> step) | (high << (32 - step));
           high >>>= step;
           left -= step;
@@ -113,9 +113,7 @@ function roundAt(f: FloatUnit, precision: number, sign: number, exponent: number
   else setResult(f, low, high, sign | exponent);
 }
 
-function roundsToNextBinade(
-  control: number, sign: number, unitLow: number, unitHigh: number, low: number, high: number, extra: number,
-): boolean {
+function roundsToNextBinade(control: number, sign: number, unitLow: number, unitHigh: number, low: number, high: number, extra: number): boolean {
   if (unitHigh !== 0) {
     return (high & ~0xff) === ~0xff && roundsUp(control, sign, true, (high << 24) | ((low | extra) !== 0 ? 1 : 0));
   }

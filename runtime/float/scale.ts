@@ -2,17 +2,39 @@
 import { fromInt32, integerPart } from "./convert.ts";
 import { roundExtended } from "./round.ts";
 import {
-  exception, exponentWrap, type FloatUnit, isDenormal, isInfinity, isNaN80, isUnsupported, normalize, propagateNaN, propagateNaNs, setInfinity, setInvalid,
-  setResult, setZero, signBit,
+  exception,
+  exponentWrap,
+  type FloatUnit,
+  isDenormal,
+  isInfinity,
+  isNaN80,
+  isUnsupported,
+  normalize,
+  propagateNaN,
+  propagateNaNs,
+  setInfinity,
+  setInvalid,
+  setResult,
+  setZero,
+  signBit,
 } from "./unit.ts";
 
 export function roundToIntegral(f: FloatUnit, low: number, high: number, signExponent: number): void {
   f.roundedUp = 0;
-  if (isUnsupported(high, signExponent)) return setInvalid(f);
-  if (isNaN80(low, high, signExponent)) return propagateNaN(f, low, high, signExponent);
+  if (isUnsupported(high, signExponent)) {
+    setInvalid(f);
+    return;
+  }
+  if (isNaN80(low, high, signExponent)) {
+    propagateNaN(f, low, high, signExponent);
+    return;
+  }
   if (isDenormal(low, high, signExponent)) f.flags |= exception.denormal;
   const sign = signExponent & signBit;
-  if ((signExponent & 0x7fff) >= 0x3fff + 63 || (low | high) === 0) return setResult(f, low, high, signExponent);
+  if ((signExponent & 0x7fff) >= 0x3fff + 63 || (low | high) === 0) {
+    setResult(f, low, high, signExponent);
+    return;
+  }
   integerPart(f, low, high, signExponent);
   if (f.inexact) f.flags |= exception.precision;
   f.signExponent = (f.low | f.high) === 0 ? sign : sign | (0x3fff + 63 - normalize(f, f.low, f.high));
@@ -21,19 +43,33 @@ export function roundToIntegral(f: FloatUnit, low: number, high: number, signExp
 /** a * 2^trunc(b). Ignores precision control. */
 export function scale(f: FloatUnit, aLow: number, aHigh: number, aSign: number, bLow: number, bHigh: number, bSign: number): void {
   f.roundedUp = 0;
-  if (isUnsupported(aHigh, aSign) || isUnsupported(bHigh, bSign)) return setInvalid(f);
-  if (isNaN80(aLow, aHigh, aSign) || isNaN80(bLow, bHigh, bSign)) return propagateNaNs(f, aLow, aHigh, aSign, bLow, bHigh, bSign);
+  if (isUnsupported(aHigh, aSign) || isUnsupported(bHigh, bSign)) {
+    setInvalid(f);
+    return;
+  }
+  if (isNaN80(aLow, aHigh, aSign) || isNaN80(bLow, bHigh, bSign)) {
+    propagateNaNs(f, aLow, aHigh, aSign, bLow, bHigh, bSign);
+    return;
+  }
   const sign = aSign & signBit;
   const aZero = (aLow | aHigh) === 0;
   const aInfinite = isInfinity(aLow, aHigh, aSign);
   if (isInfinity(bLow, bHigh, bSign)) {
     const upwards = (bSign & signBit) === 0;
-    if (upwards ? aZero : aInfinite) return setInvalid(f);
+    if (upwards ? aZero : aInfinite) {
+      setInvalid(f);
+      return;
+    }
     if (isDenormal(aLow, aHigh, aSign)) f.flags |= exception.denormal;
-    return upwards ? setInfinity(f, sign) : setZero(f, sign);
+    if (upwards) setInfinity(f, sign);
+    else setZero(f, sign);
+    return;
   }
   if (isDenormal(aLow, aHigh, aSign) || isDenormal(bLow, bHigh, bSign)) f.flags |= exception.denormal;
-  if (aZero || aInfinite) return setResult(f, aLow, aHigh, aSign);
+  if (aZero || aInfinite) {
+    setResult(f, aLow, aHigh, aSign);
+    return;
+  }
 
   // Beyond 2^17 every scaling overflows or underflows all the way.
   const distance = (bSign & 0x7fff) - 0x3fff;
@@ -46,11 +82,13 @@ export function scale(f: FloatUnit, aLow: number, aHigh: number, aSign: number, 
   if (exponent - exponentWrap >= 0x7fff && (f.control & exception.overflow) === 0) {
     f.flags |= exception.overflow | exception.precision;
     f.roundedUp = 0x200;
-    return setInfinity(f, sign);
+    setInfinity(f, sign);
+    return;
   }
   if (exponent + exponentWrap <= 0 && (f.control & exception.underflow) === 0) {
     f.flags |= exception.underflow | exception.precision;
-    return setZero(f, sign);
+    setZero(f, sign);
+    return;
   }
   roundExtended(f, sign, exponent, f.low, f.high, 0);
 }

@@ -1,7 +1,18 @@
 /** FSIN, FCOS, FSINCOS, FPTAN and FPATAN. */
 import { addPairs, coefficients, dividePairs, evaluate, factorial, mantissaPair, multiplyPairs, reciprocal, roundPair, setPair } from "./pairs.ts";
 import {
-  exception, type FloatUnit, isDenormal, isInfinity, isNaN80, isUnsupported, normalize, propagateNaN, propagateNaNs, setInvalid, setZero, signBit,
+  exception,
+  type FloatUnit,
+  isDenormal,
+  isInfinity,
+  isNaN80,
+  isUnsupported,
+  normalize,
+  propagateNaN,
+  propagateNaNs,
+  setInvalid,
+  setZero,
+  signBit,
 } from "./unit.ts";
 
 function alternating(k: number, [h, l]: readonly [number, number]): readonly [number, number] {
@@ -116,9 +127,7 @@ function noteDenormal(f: FloatUnit, low: number, high: number, signExponent: num
 }
 
 /** Sine in the result, cosine second (each only if asked for). */
-export function sineCosine(
-  f: FloatUnit, low: number, high: number, signExponent: number, wantsSine: boolean, wantsCosine: boolean,
-): number {
+export function sineCosine(f: FloatUnit, low: number, high: number, signExponent: number, wantsSine: boolean, wantsCosine: boolean): number {
   if (special(f, low, high, signExponent)) return computed;
   if ((signExponent & 0x7fff) >= 0x3fff + 63) return outOfRange;
   noteDenormal(f, low, high, signExponent);
@@ -175,7 +184,7 @@ const arctangents = (() => {
   for (let k = 1; k <= 16; k++) {
     // (1/16) / (1 + k (k - 1) / 256) = 16 / (256 + k (k - 1))
     dividePairs(f, 16, 0, 256 + k * (k - 1), 0);
-    // One halving brings 1/16 within the series' range of 1/32 well enough: add terms instead.
+    // Up to 1/16, beyond what the table of coefficients is good for.
     smallArctangent(f, f.h, f.l, 24);
     addPairs(f, table[2 * k - 2], table[2 * k - 1], f.h, f.l);
     table[2 * k] = f.h;
@@ -222,8 +231,14 @@ function arctangentOf(f: FloatUnit, qh: number, ql: number): void {
 /** The angle of (x, y), y = ST(1) (SDM vol. 2, table 3-31). */
 export function angle(f: FloatUnit, xLow: number, xHigh: number, xSign: number, yLow: number, yHigh: number, ySign: number): void {
   f.roundedUp = 0;
-  if (isUnsupported(xHigh, xSign) || isUnsupported(yHigh, ySign)) return setInvalid(f);
-  if (isNaN80(xLow, xHigh, xSign) || isNaN80(yLow, yHigh, ySign)) return propagateNaNs(f, xLow, xHigh, xSign, yLow, yHigh, ySign);
+  if (isUnsupported(xHigh, xSign) || isUnsupported(yHigh, ySign)) {
+    setInvalid(f);
+    return;
+  }
+  if (isNaN80(xLow, xHigh, xSign) || isNaN80(yLow, yHigh, ySign)) {
+    propagateNaNs(f, xLow, xHigh, xSign, yLow, yHigh, ySign);
+    return;
+  }
   const sign = ySign & signBit;
   const xNegative = (xSign & signBit) !== 0;
   const xInfinite = isInfinity(xLow, xHigh, xSign);
@@ -233,11 +248,21 @@ export function angle(f: FloatUnit, xLow: number, xHigh: number, xSign: number, 
   noteDenormal(f, xLow, xHigh, xSign);
   noteDenormal(f, yLow, yHigh, ySign);
   if (yInfinite) {
-    if (!xInfinite) return roundMultipleOfPi(f, sign, 0.5);
-    return roundMultipleOfPi(f, sign, xNegative ? 0.75 : 0.25);
+    if (!xInfinite) {
+      roundMultipleOfPi(f, sign, 0.5);
+      return;
+    }
+    roundMultipleOfPi(f, sign, xNegative ? 0.75 : 0.25);
+    return;
   }
-  if (xInfinite || yZero) return xNegative ? roundMultipleOfPi(f, sign, 1) : setZero(f, sign);
-  if (xZero) return roundMultipleOfPi(f, sign, 0.5);
+  if (xInfinite || yZero) {
+    xNegative ? roundMultipleOfPi(f, sign, 1) : setZero(f, sign);
+    return;
+  }
+  if (xZero) {
+    roundMultipleOfPi(f, sign, 0.5);
+    return;
+  }
 
   let distance = (ySign & 0x7fff || 1) - normalize(f, yLow, yHigh);
   mantissaPair(f, f.low, f.high);
@@ -253,7 +278,10 @@ export function angle(f: FloatUnit, xLow: number, xHigh: number, xSign: number, 
   else dividePairs(f, yh, yl, xh, xl);
   const shift = steep ? -distance : distance;
   // atan q is a shade below q, which from about here on no pair of doubles can show.
-  if (shift < -45 && !steep && !xNegative) return roundPair(f, sign, distance, f.h, f.l - f.h * 2 ** -100);
+  if (shift < -45 && !steep && !xNegative) {
+    roundPair(f, sign, distance, f.h, f.l - f.h * 2 ** -100);
+    return;
+  }
   if (shift < -150) setPair(f, 2 ** -150, 0);
   else {
     const scale = 2 ** shift;
@@ -270,7 +298,8 @@ export function angle(f: FloatUnit, xLow: number, xHigh: number, xSign: number, 
 function roundMultipleOfPi(f: FloatUnit, sign: number, factor: number): void {
   if (factor === 0.75) {
     multiplyPairs(f, piHigh, piLow, 0.75, 0);
-    return roundPair(f, sign, 0, f.h, f.l);
+    roundPair(f, sign, 0, f.h, f.l);
+    return;
   }
   roundPair(f, sign, 0, piHigh * factor, piLow * factor);
 }

@@ -1,5 +1,5 @@
-# Three tasks in ring 3, each in an address space of its own, under the timer: every tick takes the processor from one and gives it to the next. The kernel
-# itself is the fourth of the round and sleeps in HLT. Every task works its sum, waits until it was preempted a few times, and ends.
+# Three tasks in ring 3, each in an address space of its own, under the timer: every tick takes the processor from one and gives it to the next. Every task
+# works its sum, waits until it was preempted a few times, and ends; the kernel goes on when no task is left.
 
 .include "demo.inc"
 
@@ -8,7 +8,7 @@
 .set PREEMPTIONS, TASK_DATA           # a task finds here how often it was preempted
 .set ENOUGH_PREEMPTIONS, 3
 
-# What the scheduler keeps of each in the round; number 0 is the kernel.
+# What the scheduler keeps of each; number 0 is the kernel, the others are the round.
 .set THREAD_ESP,       0              # 0: ended
 .set THREAD_DIRECTORY, 4
 .set THREAD_STACK_TOP, 8
@@ -120,11 +120,14 @@ switch_task:
   jz resume_next
   inc dword ptr [eax]
 resume_next:                          # ESI = the thread that stops
+  mov edi, offset threads
+  cmp dword ptr [tasks_left], 0
+  je 3f
   mov edi, esi
 1: add edi, THREAD_SIZE
   cmp edi, offset threads_end
   jb 2f
-  mov edi, offset threads
+  mov edi, offset threads + THREAD_SIZE
 2: cmp dword ptr [edi + THREAD_ESP], 0
   je 1b
   cmp edi, esi

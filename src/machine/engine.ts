@@ -16,6 +16,8 @@ import type { BlockInfo, MachineStats } from "./types.ts";
 const virtualSlice = 1 << 20;
 const smallestSlice = 1 << 14;
 const largestSlice = 1 << 26;
+/** Executions of a block before it is worth a region. */
+const hotExecutions = 2000;
 
 export class Engine {
   readonly #cpu: Cpu;
@@ -26,7 +28,10 @@ export class Engine {
   constructor(cpu: Cpu, clock: MachineClock, options: ResolvedOptions) {
     this.#cpu = cpu;
     this.#adapts = options.clock === "host";
-    this.#dispatcher = new Dispatcher(cpu, new JavaScriptTranslator(), { poll: () => clock.runDue() });
+    this.#dispatcher = new Dispatcher(cpu, new JavaScriptTranslator(), {
+      poll: () => clock.runDue(),
+      regionThreshold: options.engine === "translate" ? hotExecutions : Number.POSITIVE_INFINITY,
+    });
   }
 
   /** Guest instructions retired since power-on. */
@@ -64,7 +69,7 @@ export class Engine {
 
   /** Forgets all code. */
   reset(): void {
-    this.#dispatcher.cache.flush();
+    this.#dispatcher.forget();
   }
 
   blocks(): BlockInfo[] {
@@ -79,7 +84,7 @@ export class Engine {
     return {
       instructions: this.instructions,
       blocks: cache.blocks,
-      regions: 0,
+      regions: this.#dispatcher.regions.translated,
       invalidations: cache.invalidatedBlocks,
       interrupts: this.#dispatcher.interruptsDelivered,
       faults: this.#dispatcher.faults,

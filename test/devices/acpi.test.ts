@@ -154,30 +154,33 @@ describe("tables", () => {
   const iasl = spawnSync("iasl", ["-v"]).error === undefined;
   if (!iasl && process.env.CI !== "true") console.warn("SKIPPED: iasl (Debian: acpica-tools) is not installed; the AML is not judged by ACPICA");
 
-  test.skipIf(!iasl && process.env.CI !== "true")("ACPICA disassembles the AML, recompiles it without a complaint, and finds in it what is meant", () => {
-    const folder = mkdtempSync(join(tmpdir(), "xlat86-acpi-"));
-    try {
-      for (const [name, table] of [
-        ["dsdt", dsdt],
-        ["facp", fadt],
-        ["rsdt", rsdt],
-      ] as const) {
-        writeFileSync(join(folder, `${name}.aml`), bytes.subarray(table, table + view.getUint32(table + 4, true)));
-        const output = spawnSync("iasl", ["-d", `${name}.aml`], { cwd: folder, encoding: "utf8" });
-        expect(output.status, output.stdout + output.stderr).toBe(0);
-        expect(output.stdout + output.stderr).not.toMatch(/error|warning|invalid|checksum/i);
+  test.skipIf(!iasl && process.env.CI !== "true")(
+    "ACPICA disassembles the AML, recompiles it without a complaint, and finds in it what is meant",
+    () => {
+      const folder = mkdtempSync(join(tmpdir(), "xlat86-acpi-"));
+      try {
+        for (const [name, table] of [
+          ["dsdt", dsdt],
+          ["facp", fadt],
+          ["rsdt", rsdt],
+        ] as const) {
+          writeFileSync(join(folder, `${name}.aml`), bytes.subarray(table, table + view.getUint32(table + 4, true)));
+          const output = spawnSync("iasl", ["-d", `${name}.aml`], { cwd: folder, encoding: "utf8" });
+          expect(output.status, output.stdout + output.stderr).toBe(0);
+          expect(output.stdout + output.stderr).not.toMatch(/error|warning|invalid|checksum/i);
+        }
+        const source = readFileSync(join(folder, "dsdt.dsl"), "utf8");
+        const compact = source.replace(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, "").replace(/\s+/g, " ");
+        expect(compact).toContain("Name (\\_S5, Package (0x04) { Zero, Zero, Zero, Zero })");
+        for (const id of ["PNP0A03", "PNP0303", "PNP0B00", "PNP0501"]) expect(compact).toContain(`EisaId ("${id}")`);
+        expect(compact).toMatch(/IO \(Decode16, 0x03F8, 0x03F8, 0x01, 0x08, \) IRQNoFlags \(\) \{4\}/);
+        expect(compact).toContain("0x10000000, 0xFEBFFFFF, 0x00000000, 0xEEC00000");
+        const compiled = execFileSync("iasl", ["-p", join(folder, "again"), "dsdt.dsl"], { cwd: folder, encoding: "utf8" });
+        expect(compiled).toMatch(/0 Errors, 0 Warnings, 0 Remarks/);
+        expect(readFileSync(join(folder, "facp.dsl"), "utf8")).toContain("Reset Register Supported (V2) : 1");
+      } finally {
+        rmSync(folder, { recursive: true });
       }
-      const source = readFileSync(join(folder, "dsdt.dsl"), "utf8");
-      const compact = source.replace(/\/\*[^]*?\*\/|\/\/.*$/gm, "").replace(/\s+/g, " ");
-      expect(compact).toContain("Name (\\_S5, Package (0x04) { Zero, Zero, Zero, Zero })");
-      for (const id of ["PNP0A03", "PNP0303", "PNP0B00", "PNP0501"]) expect(compact).toContain(`EisaId ("${id}")`);
-      expect(compact).toMatch(/IO \(Decode16, 0x03F8, 0x03F8, 0x01, 0x08, \) IRQNoFlags \(\) \{4\}/);
-      expect(compact).toContain("0x10000000, 0xFEBFFFFF, 0x00000000, 0xEEC00000");
-      const compiled = execFileSync("iasl", ["-p", join(folder, "again"), "dsdt.dsl"], { cwd: folder, encoding: "utf8" });
-      expect(compiled).toMatch(/0 Errors, 0 Warnings, 0 Remarks/);
-      expect(readFileSync(join(folder, "facp.dsl"), "utf8")).toContain("Reset Register Supported (V2) : 1");
-    } finally {
-      rmSync(folder, { recursive: true });
-    }
-  });
+    },
+  );
 });

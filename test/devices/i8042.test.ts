@@ -281,10 +281,27 @@ describe("keyboard", () => {
 
 test("the translation takes each key's set 2 code to its set 1 code", () => {
   // Pairs as printed in the scan code tables of the IBM reference.
-  for (const [code, set1] of Object.entries({ Escape: 0x01, Digit1: 0x02, KeyQ: 0x10, Enter: 0x1c, ControlLeft: 0x1d, KeyA: 0x1e, ShiftLeft: 0x2a })) {
+  for (const [code, set1] of Object.entries({
+    Escape: 0x01,
+    Digit1: 0x02,
+    KeyQ: 0x10,
+    Enter: 0x1c,
+    ControlLeft: 0x1d,
+    KeyA: 0x1e,
+    ShiftLeft: 0x2a,
+  })) {
     expect(scanCodes(keyByCode.get(code)!, true, 1)).toEqual([set1]);
   }
-  for (const [code, set1] of Object.entries({ ShiftRight: 0x36, Space: 0x39, F1: 0x3b, F7: 0x41, F10: 0x44, NumLock: 0x45, Numpad5: 0x4c, F12: 0x58 })) {
+  for (const [code, set1] of Object.entries({
+    ShiftRight: 0x36,
+    Space: 0x39,
+    F1: 0x3b,
+    F7: 0x41,
+    F10: 0x44,
+    NumLock: 0x45,
+    Numpad5: 0x4c,
+    F12: 0x58,
+  })) {
     expect(scanCodes(keyByCode.get(code)!, true, 1)).toEqual([set1]);
   }
   expect(scanCodes(keyByCode.get("Delete")!, false, 1)).toEqual([0xe0, 0xd3]);

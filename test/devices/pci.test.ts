@@ -96,7 +96,12 @@ describe("configuration mechanism 1", () => {
     }
     setConfig(4, 0, 0x10, 2, 0xc123);
     expect(config(4, 0, 0x10, 4)).toBe(0xffffc121);
-    expect(bus.all().find(({ name }) => name === "with-bars")!.barAddress(0)).toBe(0xffffc120);
+    expect(
+      bus
+        .all()
+        .find(({ name }) => name === "with-bars")!
+        .barAddress(0),
+    ).toBe(0xffffc120);
     setConfig(4, 0, pciRegister.command, 2, 0xffff);
     expect(config(4, 0, pciRegister.command, 4)).toBe(0x00000007);
     setConfig(4, 0, pciRegister.interruptLine, 1, 11);

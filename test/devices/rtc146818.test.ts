@@ -220,7 +220,10 @@ describe("interrupts", () => {
       const start = random.below(2e9);
       const matches = (register: number, value: number) => register >= 0xc0 || register === bcd(value);
       let at = start + 1;
-      while (!(matches(alarm.seconds, at % 60) && matches(alarm.minutes, Math.floor(at / 60) % 60) && matches(alarm.hours, Math.floor(at / 3600) % 24))) at++;
+      while (
+        !(matches(alarm.seconds, at % 60) && matches(alarm.minutes, Math.floor(at / 60) % 60) && matches(alarm.hours, Math.floor(at / 3600) % 24))
+      )
+        at++;
       expect(nextAlarm(start, alarm, format)).toBe(at);
     }
   });

@@ -36,12 +36,37 @@ export interface Extended {
 }
 
 const specials: readonly (readonly [number, number, number])[] = [
-  [0, 0, 0], [0, 0, 0x8000], [0, 0x80000000, 0x3fff], [0, 0x80000000, 0xbfff], [0, 0x80000000, 0x7fff], [0, 0x80000000, 0xffff],
-  [0, 0xc0000000, 0xffff], [1, 0xc0000000, 0x7fff], [5, 0x80000000, 0x7fff], [1, 0xa0000000, 0xffff], [0, 0, 0x7fff], [1, 0x40000000, 0x7fff],
-  [0, 0x40000000, 0x3fff], [0, 0, 0x1234], [0, 0x80000000, 0], [0xffffffff, 0xffffffff, 0], [1, 0, 0], [1, 0, 0x8000],
-  [0xffffffff, 0x7fffffff, 0], [0, 0x80000000, 1], [0xffffffff, 0xffffffff, 0x7ffe], [0xffffffff, 0xffffffff, 0xfffe],
-  [0, 0x80000000, 0x4000], [0, 0xc0000000, 0x3fff], [0, 0x80000000, 0x3ffe], [0, 0x80000000, 0x403d], [0, 0x80000000, 0xc03e],
-  [0xfffffc00, 0xffffffff, 0x43fe], [0, 0x80000000, 0x3c00], [0, 0xffffff80, 0x407e], [0, 0x80000000, 0x3f80],
+  [0, 0, 0],
+  [0, 0, 0x8000],
+  [0, 0x80000000, 0x3fff],
+  [0, 0x80000000, 0xbfff],
+  [0, 0x80000000, 0x7fff],
+  [0, 0x80000000, 0xffff],
+  [0, 0xc0000000, 0xffff],
+  [1, 0xc0000000, 0x7fff],
+  [5, 0x80000000, 0x7fff],
+  [1, 0xa0000000, 0xffff],
+  [0, 0, 0x7fff],
+  [1, 0x40000000, 0x7fff],
+  [0, 0x40000000, 0x3fff],
+  [0, 0, 0x1234],
+  [0, 0x80000000, 0],
+  [0xffffffff, 0xffffffff, 0],
+  [1, 0, 0],
+  [1, 0, 0x8000],
+  [0xffffffff, 0x7fffffff, 0],
+  [0, 0x80000000, 1],
+  [0xffffffff, 0xffffffff, 0x7ffe],
+  [0xffffffff, 0xffffffff, 0xfffe],
+  [0, 0x80000000, 0x4000],
+  [0, 0xc0000000, 0x3fff],
+  [0, 0x80000000, 0x3ffe],
+  [0, 0x80000000, 0x403d],
+  [0, 0x80000000, 0xc03e],
+  [0xfffffc00, 0xffffffff, 0x43fe],
+  [0, 0x80000000, 0x3c00],
+  [0, 0xffffff80, 0x407e],
+  [0, 0x80000000, 0x3f80],
 ];
 
 function mantissa(r: Random, v: Extended): void {
@@ -123,14 +148,14 @@ export function randomExtended(r: Random, near = 0x3fff): Extended {
   }
 }
 
-/** The six rounding-sensitive families, compares, conversions, control: register and memory forms as [escape, ModRM]. */
+/** The six rounding-sensitive families, compares, conversions, control: register and memory forms as [escape byte, ModRM]. */
 export function arithmeticCodes(): number[][] {
   const codes: number[][] = [];
-  for (const escape of [0xd8, 0xdc, 0xde, 0xda]) for (let reg = 0; reg < 8; reg++) codes.push([escape, (reg << 3) | 7]);
-  for (const escape of [0xd8, 0xdc, 0xde]) {
+  for (const esc of [0xd8, 0xdc, 0xde, 0xda]) for (let reg = 0; reg < 8; reg++) codes.push([esc, (reg << 3) | 7]);
+  for (const esc of [0xd8, 0xdc, 0xde]) {
     for (let reg = 0; reg < 8; reg++) {
-      if (escape === 0xde && reg === 3) codes.push([0xde, 0xd9]);
-      else for (const i of [1, 1, 2, 7]) codes.push([escape, 0xc0 | (reg << 3) | i]);
+      if (esc === 0xde && reg === 3) codes.push([0xde, 0xd9]);
+      else for (const i of [1, 1, 2, 7]) codes.push([esc, 0xc0 | (reg << 3) | i]);
     }
   }
   return codes;
@@ -149,7 +174,12 @@ export function otherCodes(): number[][] {
   for (const m of [0xc1, 0xc9, 0xd2, 0xda, 0xe1, 0xe9]) codes.push([0xdd, m]);
   for (const m of [0xe0, 0xe9, 0xf1, 0xc2, 0xc9, 0xd1, 0xd9]) codes.push([0xdf, m]);
   // Undocumented aliases.
-  for (const code of [[0xd9, 0xd9], [0xd9, 0xda], [0xde, 0xd1]]) codes.push(code);
+  for (const code of [
+    [0xd9, 0xd9],
+    [0xd9, 0xda],
+    [0xde, 0xd1],
+  ])
+    codes.push(code);
   return codes;
 }
 
@@ -158,9 +188,9 @@ export function transcendentalCodes(): number[][] {
   return [0xf0, 0xf1, 0xf2, 0xf3, 0xf9, 0xfb, 0xfe, 0xff].map((m) => [0xd9, m]);
 }
 
-function randomMemory(r: Random, escape: number, modrm: number, record: DataView): void {
+function randomMemory(r: Random, esc: number, modrm: number, record: DataView): void {
   for (let i = 0; i < 16; i += 4) record.setInt32(108 + i, r.below(3) === 0 ? r.pick([0, 1, -1, 0x7fffffff, -0x80000000]) : r.next(), true);
-  const isBcd = escape === 0xdf && ((modrm >>> 3) & 7) === 4;
+  const isBcd = esc === 0xdf && ((modrm >>> 3) & 7) === 4;
   if (isBcd) {
     for (let i = 0; i < 9; i++) record.setUint8(108 + i, r.below(10) | (r.below(10) << 4));
     if (r.below(4) === 0) record.setInt32(112, 0, true);
@@ -168,10 +198,10 @@ function randomMemory(r: Random, escape: number, modrm: number, record: DataView
     return;
   }
   // Floats near 1, near the edges of their range, and the specials.
-  if (escape === 0xd8 || escape === 0xd9) {
+  if (esc === 0xd8 || esc === 0xd9) {
     const exponent = r.pick([0, 0, 1, 127, 127, 127, 130, 100, 254, 255, r.below(256)]);
     record.setInt32(108, (r.next() & 0x807fffff & ~r.pick([0, 0x3fffff, 0x7fffff, 0x7ffff0])) | (exponent << 23), true);
-  } else if (escape === 0xdc || escape === 0xdd) {
+  } else if (esc === 0xdc || esc === 0xdd) {
     const exponent = r.pick([0, 0, 1, 1023, 1023, 1023, 1030, 1000, 2046, 2047, r.below(2048)]);
     record.setInt32(112, (r.next() & 0x800fffff & ~r.pick([0, 0x7ffff, 0xfffff, 0xfff00])) | (exponent << 20), true);
     if (r.below(3) === 0) record.setInt32(108, 0, true);

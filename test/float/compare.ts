@@ -10,8 +10,11 @@ import { buildHardware, runHardware } from "./hardware.ts";
 
 const { values } = parseArgs({
   options: {
-    cases: { type: "string", default: "1000000" }, seed: { type: "string", default: "1" }, group: { type: "string" },
-    show: { type: "string", default: "5" }, only: { type: "string" },
+    cases: { type: "string", default: "1000000" },
+    seed: { type: "string", default: "1" },
+    group: { type: "string" },
+    show: { type: "string", default: "5" },
+    only: { type: "string" },
   },
 });
 const built = buildHardware();
@@ -29,7 +32,7 @@ const cpu = new TestHost();
 let failed = false;
 for (const [name, group] of Object.entries(groups)) {
   if (values.group !== undefined && values.group !== name) continue;
-  const codes = group.codes.filter(([escape, modrm]) => values.only === undefined || instructionFor(escape, modrm)?.name === values.only);
+  const codes = group.codes.filter(([esc, modrm]) => values.only === undefined || instructionFor(esc, modrm)?.name === values.only);
   if (codes.length === 0) continue;
   const counts = new Map<string, { total: number; wrong: number }>();
   const share = name === "transcendental" ? 0.2 : 0.5;

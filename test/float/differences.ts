@@ -69,7 +69,7 @@ export function describeDifference(truth: DataView, ours: DataView): string {
   note("tags", truth.getUint16(8, true).toString(16), ours.getUint16(8, true).toString(16));
   for (let i = 0; i < 8; i++) note(`st${i}`, extendedAt(truth, 28 + 10 * i), extendedAt(ours, 28 + 10 * i));
   note("memory", extendedAt(truth, 108), extendedAt(ours, 108));
-  note("ax", (truth.getUint16(124, true)).toString(16), ours.getUint16(124, true).toString(16));
+  note("ax", truth.getUint16(124, true).toString(16), ours.getUint16(124, true).toString(16));
   note("flags", (truth.getInt32(128, true) & arithmeticFlags).toString(16), (ours.getInt32(128, true) & arithmeticFlags).toString(16));
   return parts.join("; ");
 }

@@ -2,11 +2,12 @@
  * Runs one x87 instruction on our side from the same records that hardware.c reads: table row -> lift -> callouts, on state slots. Decoder, code
  * generator and paging stay out of it: the row is found by its encoding, and the lift's statements are evaluated directly.
  */
-import { x87Implementations } from "../../runtime/callouts/x87.ts";
+
 import type { X87Host } from "../../runtime/callouts/x87/host.ts";
+import { x87Implementations } from "../../runtime/callouts/x87.ts";
 import { FloatUnit } from "../../runtime/float/unit.ts";
-import { arithmeticFlags, slot } from "../../translator/contract/slots.ts";
 import { mode } from "../../translator/contract/mode-key.ts";
+import { arithmeticFlags, slot } from "../../translator/contract/slots.ts";
 import { operandKind } from "../../translator/decode/instruction.ts";
 import { x87Rows } from "../../translator/decode/tables/x87.ts";
 import type { Statement, Value } from "../../translator/ir/micro.ts";
@@ -107,26 +108,29 @@ const operandSizes: Record<string, number> = { Md: 4, Mq: 8, Mw: 2, Mt: 10, Menv
 function operandOf(code: string, field: number): ShapeOperand {
   const memory = code.startsWith("M");
   return {
-    kind: memory ? operandKind.memory : code === "AX" ? operandKind.register : operandKind.st, size: operandSizes[code] ?? 0, field, high: false,
-    hasBase: false, hasIndex: false, segment: 3, reg: 0,
+    kind: memory ? operandKind.memory : code === "AX" ? operandKind.register : operandKind.st,
+    size: operandSizes[code] ?? 0,
+    field,
+    high: false,
+    hasBase: false,
+    hasIndex: false,
+    segment: 3,
+    reg: 0,
   };
 }
 
 const cache = new Map<number, Instruction | undefined>();
 
 /** The instruction `escape modrm` as the tables, lifts and callouts have it; memory forms address the 16 bytes at 0x1000. */
-export function instructionFor(escape: number, modrm: number): Instruction | undefined {
-  const key = escape * 256 + modrm;
-  if (!cache.has(key)) cache.set(key, buildInstruction(escape, modrm));
+export function instructionFor(esc: number, modrm: number): Instruction | undefined {
+  const key = esc * 256 + modrm;
+  if (!cache.has(key)) cache.set(key, buildInstruction(esc, modrm));
   return cache.get(key);
 }
 
-function buildInstruction(escape: number, modrm: number): Instruction | undefined {
+function buildInstruction(esc: number, modrm: number): Instruction | undefined {
   const hex = (n: number): string => n.toString(16).toUpperCase().padStart(2, "0");
-  const encodings =
-    modrm < 0xc0
-      ? [`${hex(escape)} /${(modrm >>> 3) & 7} mem`]
-      : [`${hex(escape)} ${hex(modrm)}`, `${hex(escape)} ${hex(modrm & ~7)}+i`];
+  const encodings = modrm < 0xc0 ? [`${hex(esc)} /${(modrm >>> 3) & 7} mem`] : [`${hex(esc)} ${hex(modrm)}`, `${hex(esc)} ${hex(modrm & ~7)}+i`];
   const found = x87Rows.find(([encoding]) => encodings.includes(encoding));
   if (found === undefined) return undefined;
   const [, name, operandCodes] = found;
@@ -137,14 +141,22 @@ function buildInstruction(escape: number, modrm: number): Instruction | undefine
     return operand;
   });
   const shape: Shape = {
-    row: { index: 0, name, operands: operandCodes, lockable: false, endsBlock: false }, operandSize: 4, addressSize: 4, repeat: 0, lock: false,
-    mode: mode.code32 | mode.stack32 | mode.flat | mode.protected, segmentOverride: -1, operands, nextField: fields.length,
+    row: { index: 0, name, operands: operandCodes, lockable: false, endsBlock: false },
+    operandSize: 4,
+    addressSize: 4,
+    repeat: 0,
+    lock: false,
+    mode: mode.code32 | mode.stack32 | mode.flat | mode.protected,
+    segmentOverride: -1,
+    operands,
+    nextField: fields.length,
   };
   const builder = new Builder(shape);
   x87Lifts[name](builder, shape);
   const steps = builder.finish().statements.map(compileStatement);
   return {
-    name, operands: operandCodes,
+    name,
+    operands: operandCodes,
     run(cpu) {
       const results = new Map<Statement, number>();
       for (const step of steps) step(cpu, fields, results);
@@ -188,8 +200,12 @@ function flagsOf(R: Int32Array): number {
   parity ^= parity >>> 2;
   parity ^= parity >>> 1;
   return (
-    (c < 0 ? 1 : 0) | ((parity & 1) === 0 ? 4 : 0) | (c & 8 ? 0x10 : 0) | (R[slot.flagZero] === 0 ? 0x40 : 0) |
-    (R[slot.flagSign] < 0 ? 0x80 : 0) | ((c ^ (c << 1)) < 0 ? 0x800 : 0)
+    (c < 0 ? 1 : 0) |
+    ((parity & 1) === 0 ? 4 : 0) |
+    (c & 8 ? 0x10 : 0) |
+    (R[slot.flagZero] === 0 ? 0x40 : 0) |
+    (R[slot.flagSign] < 0 ? 0x80 : 0) |
+    ((c ^ (c << 1)) < 0 ? 0x800 : 0)
   );
 }
 

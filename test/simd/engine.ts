@@ -9,6 +9,7 @@ import { cr0bit, cr4bit, slot, vector } from "../../translator/contract/slots.ts
 import { decode, decodeStatus } from "../../translator/decode/decode.ts";
 import { newInstruction } from "../../translator/decode/instruction.ts";
 import { invalidRow } from "../../translator/decode/opcode-map.ts";
+import { verify } from "../../translator/ir/verify.ts";
 import { PureTemplates } from "../../translator/javascript/pure-templates.ts";
 import { tierZeroCode } from "../../translator/javascript/tier0.ts";
 import { Builder } from "../../translator/lift/builder.ts";
@@ -109,7 +110,9 @@ export class Engine {
       const shape = shapeOf(i, modeKey);
       const b = new Builder(shape);
       lift(b, shape);
-      const { text, freeNames, layout } = tierZeroCode(shape, b.finish(), this.templates, i.row.name);
+      const template = b.finish();
+      verify(template, i.row.name);
+      const { text, freeNames, layout } = tierZeroCode(shape, template, this.templates, i.row.name);
       known = { handler: compile<Handler>(text, [...freeNames, "R", "F", "C"], this.host()), layout };
       this.handlers.set(key, known);
     }

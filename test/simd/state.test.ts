@@ -204,17 +204,20 @@ describe("memory", () => {
     }
   });
 
-  it("masked stores touch only the selected bytes, and fault only for them", () => {
+  it("masked stores touch only the selected bytes, but fault for all of them", () => {
     enablePaging(0x5001);
     ram.fill(0xee, page(0), page(2));
     set(slot.xmm, 0x03020100, 0x07060504, 0x0b0a0908, 0x0f0e0d0c);
-    R[slot.edi] = page(1) - 4;
-    set(slot.xmm + 4, 0x80008000 | 0, 0, 0, 0);
+    R[slot.edi] = page(1) - 16;
+    set(slot.xmm + 4, 0, 0, 0, 0x80008000 | 0);
     expect(execute(0x66, 0x0f, 0xf7, 0xc1)).toBe(-1);
-    expect([...ram.subarray(page(1) - 4, page(1))]).toEqual([0xee, 1, 0xee, 3]);
-    set(slot.xmm + 4, 0x80, 0x80, 0, 0);
-    expect([execute(0x66, 0x0f, 0xf7, 0xc1), errorCode]).toEqual([vector.pf, 3]);
-    expect(ram[page(1) - 4]).toBe(0xee);
+    expect([...ram.subarray(page(1) - 4, page(1))]).toEqual([0xee, 0xd, 0xee, 0xf]);
+    R[slot.edi] = page(1) - 15;
+    for (const mask of [0x80, 0]) {
+      set(slot.xmm + 4, mask, 0, 0, 0);
+      expect([execute(0x66, 0x0f, 0xf7, 0xc1), errorCode, R[slot.cr2]]).toEqual([vector.pf, 3, page(1)]);
+    }
+    expect(ram[page(1) - 15]).toBe(0xee);
   });
 
   it("NaN bits survive moves between registers and memory", () => {

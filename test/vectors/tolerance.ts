@@ -1,13 +1,12 @@
 /** Where the architecture promises an error bound instead of a result: reciprocal approximations and x87 transcendentals. */
 import type { VectorCase } from "./state.ts";
-import { mnemonicOf } from "./undefined-flags.ts";
+import { mnemonicOf, transcendental } from "./undefined-flags.ts";
 
 /** |relative error| <= 1.5 * 2^-12 (SDM vol. 2, RCPPS and RSQRTPS). Two such results lie within twice that of each other. */
 const approximate = new Set(["rcpps", "rcpss", "rsqrtps", "rsqrtss"]);
 const approximateError = 3 * 2 ** -12;
 
-/** Within 1 ulp of the exact result (SDM vol. 1, 8.3.10): within two of another CPU's. */
-const transcendental = new Set(["f2xm1", "fyl2x", "fyl2xp1", "fsin", "fcos", "fsincos", "fptan", "fpatan"]);
+/** Each within 1 ulp of the exact result: within two of another CPU's. */
 const transcendentalUlps = 2n;
 
 function single(b: ArrayLike<number>, at: number): number {

@@ -28,7 +28,15 @@ const forms: Form[] = [
   { name: "frstor, 108 bytes", bytes: [0xdd, 0x27], run: (c) => x87.frstor(c, base, 4), compared: [] },
   { name: "frstor, 94 bytes", bytes: [0x66, 0xdd, 0x27], run: (c) => x87.frstor(c, base, 2), compared: [] },
   // FXSAVE: control, status, tags, and the registers; not FOP, FIP, FDP, MXCSR.
-  { name: "fxsave", bytes: [0x0f, 0xae, 0x07], run: (c) => x87.fxsave(c, base), compared: [[0, 5], [32, 160]] },
+  {
+    name: "fxsave",
+    bytes: [0x0f, 0xae, 0x07],
+    run: (c) => x87.fxsave(c, base),
+    compared: [
+      [0, 5],
+      [32, 160],
+    ],
+  },
   { name: "fxrstor", bytes: [0x0f, 0xae, 0x0f], run: (c) => x87.fxrstor(c, base), compared: [] },
   { name: "emms", bytes: [0x0f, 0x77], run: (c) => x87.emms(c), compared: [] },
   { name: "fnclex", bytes: [0xdb, 0xe2], run: (c) => x87.fnclex(c), compared: [] },
@@ -79,7 +87,9 @@ describe("x87 state images", () => {
         form.run(cpu);
         for (const [from, to] of form.compared) {
           const ours = new Uint8Array(cpu.bytes.buffer, from, to - from);
-          expect([...ours], `${form.name} case ${n} memory from ${from}`).toEqual([...expected.subarray(n * size + memory + from, n * size + memory + to)]);
+          expect([...ours], `${form.name} case ${n} memory from ${from}`).toEqual([
+            ...expected.subarray(n * size + memory + from, n * size + memory + to),
+          ]);
         }
         x87.fnsave(cpu, base + 1024, 4);
         const state = new Uint8Array(cpu.bytes.buffer, 1024, 108);

@@ -25,11 +25,11 @@ function raised(f: () => void): number {
 }
 
 /** Every encoding of the tables: memory forms once, register forms each. */
-function everyInstruction(): { escape: number; modrm: number; isMemory: boolean }[] {
-  const list: { escape: number; modrm: number; isMemory: boolean }[] = [];
-  for (let escape = 0xd8; escape < 0xe0; escape++) {
-    for (let reg = 0; reg < 8; reg++) if (instructionFor(escape, reg << 3)) list.push({ escape, modrm: reg << 3, isMemory: true });
-    for (let modrm = 0xc0; modrm < 0x100; modrm++) if (instructionFor(escape, modrm)) list.push({ escape, modrm, isMemory: false });
+function everyInstruction(): { esc: number; modrm: number; isMemory: boolean }[] {
+  const list: { esc: number; modrm: number; isMemory: boolean }[] = [];
+  for (let esc = 0xd8; esc < 0xe0; esc++) {
+    for (let reg = 0; reg < 8; reg++) if (instructionFor(esc, reg << 3)) list.push({ esc, modrm: reg << 3, isMemory: true });
+    for (let modrm = 0xc0; modrm < 0x100; modrm++) if (instructionFor(esc, modrm)) list.push({ esc, modrm, isMemory: false });
   }
   return list;
 }
@@ -38,19 +38,27 @@ const nonWaiting = new Set(["fninit", "fnclex", "fnstcw", "fnstsw", "fnstenv", "
 
 describe("device not available", () => {
   it("every escape raises #NM under EM or TS", () => {
-    for (const { escape, modrm } of everyInstruction()) {
+    for (const { esc, modrm } of everyInstruction()) {
       for (const bit of [cr0bit.em, cr0bit.ts]) {
         const cpu = host();
         cpu.R[slot.cr0] |= bit;
         const before = cpu.R.slice();
-        expect(raised(() => instructionFor(escape, modrm)!.run(cpu)), `${escape.toString(16)} ${modrm.toString(16)}`).toBe(vector.nm);
+        expect(
+          raised(() => instructionFor(esc, modrm)!.run(cpu)),
+          `${esc.toString(16)} ${modrm.toString(16)}`,
+        ).toBe(vector.nm);
         expect(cpu.R).toEqual(before);
       }
     }
   });
 
   it("FWAIT raises #NM under MP and TS together only", () => {
-    for (const [bits, expected] of [[cr0bit.ts, -1], [cr0bit.mp, -1], [cr0bit.em, -1], [cr0bit.mp | cr0bit.ts, vector.nm]]) {
+    for (const [bits, expected] of [
+      [cr0bit.ts, -1],
+      [cr0bit.mp, -1],
+      [cr0bit.em, -1],
+      [cr0bit.mp | cr0bit.ts, vector.nm],
+    ]) {
       const cpu = host();
       cpu.R[slot.cr0] |= bits;
       expect(raised(() => x87.fwait(cpu))).toBe(expected);
@@ -77,8 +85,8 @@ describe("pending exceptions", () => {
   }
 
   it("with NE: #MF at the next waiting instruction, whichever it is, and not before", () => {
-    for (const { escape, modrm } of everyInstruction()) {
-      const instruction = instructionFor(escape, modrm)!;
+    for (const { esc, modrm } of everyInstruction()) {
+      const instruction = instructionFor(esc, modrm)!;
       const cpu = host();
       divideByZero(cpu);
       expect(cpu.R[slot.fpuStatus] & 0x8084).toBe(0x8084);
@@ -118,9 +126,9 @@ describe("pending exceptions", () => {
 
 describe("memory faults", () => {
   it("leave state and memory as they were, at every byte of every operand", () => {
-    for (const { escape, modrm, isMemory } of everyInstruction()) {
+    for (const { esc, modrm, isMemory } of everyInstruction()) {
       if (!isMemory) continue;
-      const instruction = instructionFor(escape, modrm)!;
+      const instruction = instructionFor(esc, modrm)!;
       const sizes: Record<string, number> = { Md: 4, Mq: 8, Mw: 2, Mt: 10, Menv: 28, Mstate: 108 };
       const size = sizes[instruction.operands];
       for (let visible = 0; visible < size; visible++) {
@@ -130,7 +138,10 @@ describe("memory faults", () => {
         for (let i = 0; i < 200; i++) cpu.bytes.setUint8(i, 0x55);
         cpu.limit = base + visible;
         const before = cpu.R.slice();
-        expect(raised(() => instruction.run(cpu)), `${instruction.name} ${instruction.operands} with ${visible} bytes`).toBe(vector.pf);
+        expect(
+          raised(() => instruction.run(cpu)),
+          `${instruction.name} ${instruction.operands} with ${visible} bytes`,
+        ).toBe(vector.pf);
         expect(cpu.R, `${instruction.name} ${instruction.operands} with ${visible} bytes`).toEqual(before);
         for (let i = 0; i < 200; i++) expect(cpu.bytes.getUint8(i)).toBe(0x55);
       }
@@ -221,7 +232,10 @@ describe("last-instruction registers", () => {
       afterLoad(cpu);
       x87.fnstenv(cpu, base + 64, 2);
       expect([70, 72, 74, 76].map((at) => cpu.memory.ld2(base + at))).toEqual([
-        realIp & 0xffff, ((realIp >>> 16) << 12) | 0x507, realDp & 0xffff, (realDp >>> 16) << 12,
+        realIp & 0xffff,
+        ((realIp >>> 16) << 12) | 0x507,
+        realDp & 0xffff,
+        (realDp >>> 16) << 12,
       ]);
     });
   }

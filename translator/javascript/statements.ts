@@ -23,11 +23,14 @@ export interface Target {
   tlbHalf(): Expression | undefined;
   /** Wraps the call of a memory slow path so that a fault in it finds exact state. */
   slowPath(call: Expression): Expression;
-  /** Statements after a store took the slow path (the code under way may have been overwritten). */
-  afterSlowStore(): Statement[];
+  /** The store's slow path. */
+  slowStore(size: number, address: Expression, value: Expression): Statement[];
   /** Statements around a callout: commit state before, reload after. */
   beforeCall(row: CalloutRow): Statement[];
   afterCall(row: CalloutRow): Statement[];
+  /** Told before and after statement number `k` is printed; may add statements after it. */
+  beforeStatement?(k: number): void;
+  afterStatement?(k: number): Statement[];
   /** Whether two places may be the same. */
   mayAlias(a: SlotRef, b: SlotRef): boolean;
   /** A fresh local name. */
@@ -64,8 +67,12 @@ export class StatementEmitter {
       for (const v of operandsOf(s)) this.count(v, k);
     });
     for (const v of tail) this.count(v, statements.length);
-    statements.forEach((s, k) => this.statement(s, k, statements));
-    // State may be read by the terminator after the last set: such reads were bound already (see `keepsValue`).
+    statements.forEach((s, k) => {
+      this.target.beforeStatement?.(k);
+      this.statement(s, k, statements);
+      for (const extra of this.target.afterStatement?.(k) ?? []) this.push(extra);
+    });
+    // State read by the terminator after the last set was bound already (see `keepsValue`).
   }
 
   /** The expression of a value, after `emit`. */
@@ -194,15 +201,8 @@ export class StatementEmitter {
     const address = this.addressOf(s.address);
     const value = this.simple(s.value, "w");
     const entry = this.writeEntries.get(keyOf(address)) ?? this.entry("TW", address);
-    const slow = `st${s.size}`;
-    this.free(slow);
-    this.push(
-      js.ifStatement(
-        fastTest(entry, address, s.size),
-        [js.expressionStatement(js.assign(this.ramPlace(entry, address, s.size) as never, value))],
-        [js.expressionStatement(this.target.slowPath(js.call(slow, [address, value]))), ...this.target.afterSlowStore()],
-      ),
-    );
+    const fast = js.expressionStatement(js.assign(this.ramPlace(entry, address, s.size) as never, value));
+    this.push(js.ifStatement(fastTest(entry, address, s.size), [fast], this.target.slowStore(s.size, address, value)));
   }
 
   private entry(table: "TR" | "TW", address: Expression): string {

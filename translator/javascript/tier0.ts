@@ -19,6 +19,7 @@ import { StatementEmitter, type Target } from "./statements.ts";
 class TierZeroTarget implements Target {
   /** Fields used, in order of first use: their place after the shape word. */
   readonly layout: number[] = [];
+  readonly freeNames = new Set<string>();
   readonly shape: Shape;
   private names = 0;
 
@@ -48,8 +49,10 @@ class TierZeroTarget implements Target {
   slowPath(call: Expression): Expression {
     return call;
   }
-  afterSlowStore(): Statement[] {
-    return [];
+  slowStore(size: number, address: Expression, value: Expression): Statement[] {
+    const name = `st${size}`;
+    this.freeNames.add(name);
+    return [js.expressionStatement(js.call(name, [address, value]))];
   }
   beforeCall(row: CalloutRow): Statement[] {
     if (row.neverFaults && row.general === false) return [];
@@ -95,7 +98,7 @@ export function tierZeroCode(shape: Shape, template: MicroTemplate, templates: P
   return {
     name,
     text: generate(handler),
-    freeNames: [...emitter.freeNames, ...(terminator?.kind === "indirect" ? ["jump"] : []), ...(terminator?.kind === "dispatch" ? ["dispatch"] : [])],
+    freeNames: [...emitter.freeNames, ...target.freeNames, ...(terminator?.kind === "indirect" ? ["jump"] : []), ...(terminator?.kind === "dispatch" ? ["dispatch"] : [])],
     layout: target.layout,
     exits,
     endsBlock: terminator !== undefined,

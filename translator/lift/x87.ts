@@ -10,10 +10,10 @@ import type { Shape, ShapeOperand } from "./shape.ts";
 /** x87 opcode (escape byte's low three bits, ModRM with zero register numbers) of each row; of aliases the documented one. */
 const opcodeOf = new Map<string, number>();
 for (const [encoding, name, operands] of x87Rows) {
-  const [escape, second] = encoding.split(" ");
+  const [esc, second] = encoding.split(" ");
   const modrm = second.startsWith("/") ? Number(second.slice(1)) << 3 : Number.parseInt(second, 16);
   const key = `${name} ${operands}`;
-  if (!opcodeOf.has(key)) opcodeOf.set(key, ((Number.parseInt(escape, 16) & 7) << 8) | modrm);
+  if (!opcodeOf.has(key)) opcodeOf.set(key, ((Number.parseInt(esc, 16) & 7) << 8) | modrm);
 }
 
 /** The callouts' `info` argument (contract/callouts/x87.ts). */
@@ -21,7 +21,7 @@ function info(b: Builder, i: Shape): Value {
   const opcode = opcodeOf.get(`${i.row.name} ${i.row.operands}`) ?? 0;
   const memory = i.operands.find((o) => o.kind === operandKind.memory);
   const constant = opcode | (2 << 11) | ((memory === undefined ? 0 : memory.segment) << 16);
-  const st = i.operands.find((o, k) => o.kind === operandKind.st && (i.row.operands.split(",")[k] === "STi"));
+  const st = i.operands.find((o, k) => o.kind === operandKind.st && i.row.operands.split(",")[k] === "STi");
   return st === undefined ? b.constant(constant) : b.or(b.field(st.field), constant);
 }
 
@@ -81,10 +81,14 @@ function liftConditionalMove(condition: (b: Builder) => Value, isNegated: boolea
 }
 
 const realFormats: Record<number, readonly [load: CalloutName, store: CalloutName]> = {
-  4: ["fldSingle", "fstSingle"], 8: ["fldDouble", "fstDouble"], 10: ["fldExtended", "fstExtended"],
+  4: ["fldSingle", "fstSingle"],
+  8: ["fldDouble", "fstDouble"],
+  10: ["fldExtended", "fstExtended"],
 };
 const integerFormats: Record<number, readonly [load: CalloutName, store: CalloutName]> = {
-  2: ["fildWord", "fistWord"], 4: ["fildDword", "fistDword"], 8: ["fildQword", "fistQword"],
+  2: ["fildWord", "fistWord"],
+  4: ["fildDword", "fistDword"],
+  8: ["fildQword", "fistQword"],
 };
 
 const liftLoad: LiftFunction = (b, i) => {
@@ -151,46 +155,100 @@ function liftFree(pops: number): LiftFunction {
 }
 
 export const x87Lifts: Record<string, LiftFunction> = {
-  fld: liftLoad, fst: liftStore(0), fstp: liftStore(1), fild: liftLoadInteger, fist: liftStoreInteger(0), fistp: liftStoreInteger(1),
+  fld: liftLoad,
+  fst: liftStore(0),
+  fstp: liftStore(1),
+  fild: liftLoadInteger,
+  fist: liftStoreInteger(0),
+  fistp: liftStoreInteger(1),
   fbld: (b, i) => void b.call("fbld", info(b, i), b.address(i.operands[0], 10)),
   fbstp: (b, i) => void b.call("fbstp", info(b, i), b.address(i.operands[0], 10, true), 1),
   fstpnce: (b, i) => void b.call("fstpnce", info(b, i), otherRegister(b, i)),
   fxch: (b, i) => void b.call("fxch", info(b, i), otherRegister(b, i)),
-  fcmovb: liftConditionalMove(carryFlag, false), fcmovnb: liftConditionalMove(carryFlag, true),
-  fcmove: liftConditionalMove(zeroFlag, false), fcmovne: liftConditionalMove(zeroFlag, true),
-  fcmovbe: liftConditionalMove(belowOrEqual, false), fcmovnbe: liftConditionalMove(belowOrEqual, true),
-  fcmovu: liftConditionalMove(parityFlag, false), fcmovnu: liftConditionalMove(parityFlag, true),
+  fcmovb: liftConditionalMove(carryFlag, false),
+  fcmovnb: liftConditionalMove(carryFlag, true),
+  fcmove: liftConditionalMove(zeroFlag, false),
+  fcmovne: liftConditionalMove(zeroFlag, true),
+  fcmovbe: liftConditionalMove(belowOrEqual, false),
+  fcmovnbe: liftConditionalMove(belowOrEqual, true),
+  fcmovu: liftConditionalMove(parityFlag, false),
+  fcmovnu: liftConditionalMove(parityFlag, true),
 
-  fadd: liftArithmetic("fadd", "faddMemory"), faddp: liftArithmetic("fadd", "faddMemory"), fiadd: liftArithmetic("fadd", "faddMemory"),
-  fmul: liftArithmetic("fmul", "fmulMemory"), fmulp: liftArithmetic("fmul", "fmulMemory"), fimul: liftArithmetic("fmul", "fmulMemory"),
-  fsub: liftArithmetic("fsub", "fsubMemory"), fsubp: liftArithmetic("fsub", "fsubMemory"), fisub: liftArithmetic("fsub", "fsubMemory"),
-  fsubr: liftArithmetic("fsubr", "fsubrMemory"), fsubrp: liftArithmetic("fsubr", "fsubrMemory"),
+  fadd: liftArithmetic("fadd", "faddMemory"),
+  faddp: liftArithmetic("fadd", "faddMemory"),
+  fiadd: liftArithmetic("fadd", "faddMemory"),
+  fmul: liftArithmetic("fmul", "fmulMemory"),
+  fmulp: liftArithmetic("fmul", "fmulMemory"),
+  fimul: liftArithmetic("fmul", "fmulMemory"),
+  fsub: liftArithmetic("fsub", "fsubMemory"),
+  fsubp: liftArithmetic("fsub", "fsubMemory"),
+  fisub: liftArithmetic("fsub", "fsubMemory"),
+  fsubr: liftArithmetic("fsubr", "fsubrMemory"),
+  fsubrp: liftArithmetic("fsubr", "fsubrMemory"),
   fisubr: liftArithmetic("fsubr", "fsubrMemory"),
-  fdiv: liftArithmetic("fdiv", "fdivMemory"), fdivp: liftArithmetic("fdiv", "fdivMemory"), fidiv: liftArithmetic("fdiv", "fdivMemory"),
-  fdivr: liftArithmetic("fdivr", "fdivrMemory"), fdivrp: liftArithmetic("fdivr", "fdivrMemory"),
+  fdiv: liftArithmetic("fdiv", "fdivMemory"),
+  fdivp: liftArithmetic("fdiv", "fdivMemory"),
+  fidiv: liftArithmetic("fdiv", "fdivMemory"),
+  fdivr: liftArithmetic("fdivr", "fdivrMemory"),
+  fdivrp: liftArithmetic("fdivr", "fdivrMemory"),
   fidivr: liftArithmetic("fdivr", "fdivrMemory"),
-  fabs: liftPlain("fabs"), fchs: liftPlain("fchs"), fsqrt: liftPlain("fsqrt"), frndint: liftPlain("frndint"), fscale: liftPlain("fscale"),
-  fprem: liftPlain("fprem"), fprem1: liftPlain("fprem1"), fxtract: liftPlain("fxtract"),
+  fabs: liftPlain("fabs"),
+  fchs: liftPlain("fchs"),
+  fsqrt: liftPlain("fsqrt"),
+  frndint: liftPlain("frndint"),
+  fscale: liftPlain("fscale"),
+  fprem: liftPlain("fprem"),
+  fprem1: liftPlain("fprem1"),
+  fxtract: liftPlain("fxtract"),
 
-  fcom: liftCompare("fcom", 0), fcomp: liftCompare("fcom", 1), fcompp: liftCompare("fcom", 2),
-  fucom: liftCompare("fucom", 0), fucomp: liftCompare("fucom", 1), fucompp: liftCompare("fucom", 2),
-  ficom: liftCompare("fcom", 0), ficomp: liftCompare("fcom", 1),
-  fcomi: liftCompareToFlags("fcomi", 0), fcomip: liftCompareToFlags("fcomi", 1),
-  fucomi: liftCompareToFlags("fucomi", 0), fucomip: liftCompareToFlags("fucomi", 1),
-  ftst: liftPlain("ftst"), fxam: liftPlain("fxam"),
+  fcom: liftCompare("fcom", 0),
+  fcomp: liftCompare("fcom", 1),
+  fcompp: liftCompare("fcom", 2),
+  fucom: liftCompare("fucom", 0),
+  fucomp: liftCompare("fucom", 1),
+  fucompp: liftCompare("fucom", 2),
+  ficom: liftCompare("fcom", 0),
+  ficomp: liftCompare("fcom", 1),
+  fcomi: liftCompareToFlags("fcomi", 0),
+  fcomip: liftCompareToFlags("fcomi", 1),
+  fucomi: liftCompareToFlags("fucomi", 0),
+  fucomip: liftCompareToFlags("fucomi", 1),
+  ftst: liftPlain("ftst"),
+  fxam: liftPlain("fxam"),
 
-  f2xm1: liftPlain("f2xm1"), fyl2x: liftPlain("fyl2x"), fyl2xp1: liftPlain("fyl2xp1"), fptan: liftPlain("fptan"),
-  fpatan: liftPlain("fpatan"), fsin: liftPlain("fsin"), fcos: liftPlain("fcos"), fsincos: liftPlain("fsincos"),
+  f2xm1: liftPlain("f2xm1"),
+  fyl2x: liftPlain("fyl2x"),
+  fyl2xp1: liftPlain("fyl2xp1"),
+  fptan: liftPlain("fptan"),
+  fpatan: liftPlain("fpatan"),
+  fsin: liftPlain("fsin"),
+  fcos: liftPlain("fcos"),
+  fsincos: liftPlain("fsincos"),
 
-  fld1: liftConstant(0), fldl2t: liftConstant(1), fldl2e: liftConstant(2), fldpi: liftConstant(3), fldlg2: liftConstant(4),
-  fldln2: liftConstant(5), fldz: liftConstant(6),
+  fld1: liftConstant(0),
+  fldl2t: liftConstant(1),
+  fldl2e: liftConstant(2),
+  fldpi: liftConstant(3),
+  fldlg2: liftConstant(4),
+  fldln2: liftConstant(5),
+  fldz: liftConstant(6),
 
-  fnop: liftPlain("fnop"), ffree: liftFree(0), ffreep: liftFree(1),
+  fnop: liftPlain("fnop"),
+  ffree: liftFree(0),
+  ffreep: liftFree(1),
   fincstp: (b, i) => void b.call("rotateStack", info(b, i), 1),
   fdecstp: (b, i) => void b.call("rotateStack", info(b, i), -1),
-  fninit: liftBare("fninit"), fnclex: liftBare("fnclex"), fwait: liftBare("fwait"), emms: liftBare("emms"),
-  fldcw: liftAddress("fldcw", 2, false), fnstcw: liftAddress("fnstcw", 2, true), fnstsw: liftStoreStatus,
-  fnstenv: liftImage("fnstenv", 0, true), fldenv: liftImage("fldenv", 0, false),
-  fnsave: liftImage("fnsave", 80, true), frstor: liftImage("frstor", 80, false),
-  fxsave: liftAddress("fxsave", 512, true), fxrstor: liftAddress("fxrstor", 512, false),
+  fninit: liftBare("fninit"),
+  fnclex: liftBare("fnclex"),
+  fwait: liftBare("fwait"),
+  emms: liftBare("emms"),
+  fldcw: liftAddress("fldcw", 2, false),
+  fnstcw: liftAddress("fnstcw", 2, true),
+  fnstsw: liftStoreStatus,
+  fnstenv: liftImage("fnstenv", 0, true),
+  fldenv: liftImage("fldenv", 0, false),
+  fnsave: liftImage("fnsave", 80, true),
+  frstor: liftImage("frstor", 80, false),
+  fxsave: liftAddress("fxsave", 512, true),
+  fxrstor: liftAddress("fxrstor", 512, false),
 };

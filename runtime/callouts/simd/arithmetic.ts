@@ -31,15 +31,13 @@ function addpd(cpu: Cpu, target: number, source: number): void {
   const F = cpu.F;
   const t = target >> 1;
   const s = source >> 1;
-  let a = F[t];
-  let b = F[s];
-  const r0 = a + b;
-  let normal = isUsual(cpu.R[slot.mxcsr]) && normalSumDouble(a, b, r0);
-  a = F[t + 1];
-  b = F[s + 1];
-  const r1 = a + b;
-  normal = normal && normalSumDouble(a, b, r1);
-  if (normal) {
+  const a0 = F[t];
+  const a1 = F[t + 1];
+  const b0 = F[s];
+  const b1 = F[s + 1];
+  const r0 = a0 + b0;
+  const r1 = a1 + b1;
+  if (isUsual(cpu.R[slot.mxcsr]) && normalSumDouble(a0, b0, r0) && normalSumDouble(a1, b1, r1)) {
     F[t] = r0;
     F[t + 1] = r1;
   } else arithmetic(cpu, operation.add, doubles, target, source, 2);
@@ -54,23 +52,20 @@ function addss(cpu: Cpu, target: number, source: number): void {
 }
 function addps(cpu: Cpu, target: number, source: number): void {
   const S = cpu.simd.S;
-  let a = S[target];
-  let b = S[source];
-  const r0 = Math.fround(a + b);
-  let normal = isUsual(cpu.R[slot.mxcsr]) && normalSumSingle(a, b, r0);
-  a = S[target + 1];
-  b = S[source + 1];
-  const r1 = Math.fround(a + b);
-  normal = normal && normalSumSingle(a, b, r1);
-  a = S[target + 2];
-  b = S[source + 2];
-  const r2 = Math.fround(a + b);
-  normal = normal && normalSumSingle(a, b, r2);
-  a = S[target + 3];
-  b = S[source + 3];
-  const r3 = Math.fround(a + b);
-  normal = normal && normalSumSingle(a, b, r3);
-  if (normal) {
+  const a0 = S[target];
+  const a1 = S[target + 1];
+  const a2 = S[target + 2];
+  const a3 = S[target + 3];
+  const b0 = S[source];
+  const b1 = S[source + 1];
+  const b2 = S[source + 2];
+  const b3 = S[source + 3];
+  const r0 = Math.fround(a0 + b0);
+  const r1 = Math.fround(a1 + b1);
+  const r2 = Math.fround(a2 + b2);
+  const r3 = Math.fround(a3 + b3);
+  const low = normalSumSingle(a0, b0, r0) && normalSumSingle(a1, b1, r1);
+  if (low && normalSumSingle(a2, b2, r2) && normalSumSingle(a3, b3, r3) && isUsual(cpu.R[slot.mxcsr])) {
     S[target] = r0;
     S[target + 1] = r1;
     S[target + 2] = r2;
@@ -90,15 +85,13 @@ function subpd(cpu: Cpu, target: number, source: number): void {
   const F = cpu.F;
   const t = target >> 1;
   const s = source >> 1;
-  let a = F[t];
-  let b = F[s];
-  const r0 = a - b;
-  let normal = isUsual(cpu.R[slot.mxcsr]) && normalSumDouble(a, b, r0);
-  a = F[t + 1];
-  b = F[s + 1];
-  const r1 = a - b;
-  normal = normal && normalSumDouble(a, b, r1);
-  if (normal) {
+  const a0 = F[t];
+  const a1 = F[t + 1];
+  const b0 = F[s];
+  const b1 = F[s + 1];
+  const r0 = a0 - b0;
+  const r1 = a1 - b1;
+  if (isUsual(cpu.R[slot.mxcsr]) && normalSumDouble(a0, b0, r0) && normalSumDouble(a1, b1, r1)) {
     F[t] = r0;
     F[t + 1] = r1;
   } else arithmetic(cpu, operation.subtract, doubles, target, source, 2);
@@ -113,23 +106,20 @@ function subss(cpu: Cpu, target: number, source: number): void {
 }
 function subps(cpu: Cpu, target: number, source: number): void {
   const S = cpu.simd.S;
-  let a = S[target];
-  let b = S[source];
-  const r0 = Math.fround(a - b);
-  let normal = isUsual(cpu.R[slot.mxcsr]) && normalSumSingle(a, b, r0);
-  a = S[target + 1];
-  b = S[source + 1];
-  const r1 = Math.fround(a - b);
-  normal = normal && normalSumSingle(a, b, r1);
-  a = S[target + 2];
-  b = S[source + 2];
-  const r2 = Math.fround(a - b);
-  normal = normal && normalSumSingle(a, b, r2);
-  a = S[target + 3];
-  b = S[source + 3];
-  const r3 = Math.fround(a - b);
-  normal = normal && normalSumSingle(a, b, r3);
-  if (normal) {
+  const a0 = S[target];
+  const a1 = S[target + 1];
+  const a2 = S[target + 2];
+  const a3 = S[target + 3];
+  const b0 = S[source];
+  const b1 = S[source + 1];
+  const b2 = S[source + 2];
+  const b3 = S[source + 3];
+  const r0 = Math.fround(a0 - b0);
+  const r1 = Math.fround(a1 - b1);
+  const r2 = Math.fround(a2 - b2);
+  const r3 = Math.fround(a3 - b3);
+  const low = normalSumSingle(a0, b0, r0) && normalSumSingle(a1, b1, r1);
+  if (low && normalSumSingle(a2, b2, r2) && normalSumSingle(a3, b3, r3) && isUsual(cpu.R[slot.mxcsr])) {
     S[target] = r0;
     S[target + 1] = r1;
     S[target + 2] = r2;
@@ -149,15 +139,13 @@ function mulpd(cpu: Cpu, target: number, source: number): void {
   const F = cpu.F;
   const t = target >> 1;
   const s = source >> 1;
-  let a = F[t];
-  let b = F[s];
-  const r0 = a * b;
-  let normal = isUsual(cpu.R[slot.mxcsr]) && normalProductDouble(a, b, r0);
-  a = F[t + 1];
-  b = F[s + 1];
-  const r1 = a * b;
-  normal = normal && normalProductDouble(a, b, r1);
-  if (normal) {
+  const a0 = F[t];
+  const a1 = F[t + 1];
+  const b0 = F[s];
+  const b1 = F[s + 1];
+  const r0 = a0 * b0;
+  const r1 = a1 * b1;
+  if (isUsual(cpu.R[slot.mxcsr]) && normalProductDouble(a0, b0, r0) && normalProductDouble(a1, b1, r1)) {
     F[t] = r0;
     F[t + 1] = r1;
   } else arithmetic(cpu, operation.multiply, doubles, target, source, 2);
@@ -172,23 +160,20 @@ function mulss(cpu: Cpu, target: number, source: number): void {
 }
 function mulps(cpu: Cpu, target: number, source: number): void {
   const S = cpu.simd.S;
-  let a = S[target];
-  let b = S[source];
-  const r0 = Math.fround(a * b);
-  let normal = isUsual(cpu.R[slot.mxcsr]) && normalProductSingle(a, b, r0);
-  a = S[target + 1];
-  b = S[source + 1];
-  const r1 = Math.fround(a * b);
-  normal = normal && normalProductSingle(a, b, r1);
-  a = S[target + 2];
-  b = S[source + 2];
-  const r2 = Math.fround(a * b);
-  normal = normal && normalProductSingle(a, b, r2);
-  a = S[target + 3];
-  b = S[source + 3];
-  const r3 = Math.fround(a * b);
-  normal = normal && normalProductSingle(a, b, r3);
-  if (normal) {
+  const a0 = S[target];
+  const a1 = S[target + 1];
+  const a2 = S[target + 2];
+  const a3 = S[target + 3];
+  const b0 = S[source];
+  const b1 = S[source + 1];
+  const b2 = S[source + 2];
+  const b3 = S[source + 3];
+  const r0 = Math.fround(a0 * b0);
+  const r1 = Math.fround(a1 * b1);
+  const r2 = Math.fround(a2 * b2);
+  const r3 = Math.fround(a3 * b3);
+  const low = normalProductSingle(a0, b0, r0) && normalProductSingle(a1, b1, r1);
+  if (low && normalProductSingle(a2, b2, r2) && normalProductSingle(a3, b3, r3) && isUsual(cpu.R[slot.mxcsr])) {
     S[target] = r0;
     S[target + 1] = r1;
     S[target + 2] = r2;
@@ -208,15 +193,13 @@ function divpd(cpu: Cpu, target: number, source: number): void {
   const F = cpu.F;
   const t = target >> 1;
   const s = source >> 1;
-  let a = F[t];
-  let b = F[s];
-  const r0 = a / b;
-  let normal = isUsual(cpu.R[slot.mxcsr]) && normalQuotientDouble(a, b, r0);
-  a = F[t + 1];
-  b = F[s + 1];
-  const r1 = a / b;
-  normal = normal && normalQuotientDouble(a, b, r1);
-  if (normal) {
+  const a0 = F[t];
+  const a1 = F[t + 1];
+  const b0 = F[s];
+  const b1 = F[s + 1];
+  const r0 = a0 / b0;
+  const r1 = a1 / b1;
+  if (isUsual(cpu.R[slot.mxcsr]) && normalQuotientDouble(a0, b0, r0) && normalQuotientDouble(a1, b1, r1)) {
     F[t] = r0;
     F[t + 1] = r1;
   } else arithmetic(cpu, operation.divide, doubles, target, source, 2);
@@ -231,23 +214,20 @@ function divss(cpu: Cpu, target: number, source: number): void {
 }
 function divps(cpu: Cpu, target: number, source: number): void {
   const S = cpu.simd.S;
-  let a = S[target];
-  let b = S[source];
-  const r0 = Math.fround(a / b);
-  let normal = isUsual(cpu.R[slot.mxcsr]) && normalQuotientSingle(a, b, r0);
-  a = S[target + 1];
-  b = S[source + 1];
-  const r1 = Math.fround(a / b);
-  normal = normal && normalQuotientSingle(a, b, r1);
-  a = S[target + 2];
-  b = S[source + 2];
-  const r2 = Math.fround(a / b);
-  normal = normal && normalQuotientSingle(a, b, r2);
-  a = S[target + 3];
-  b = S[source + 3];
-  const r3 = Math.fround(a / b);
-  normal = normal && normalQuotientSingle(a, b, r3);
-  if (normal) {
+  const a0 = S[target];
+  const a1 = S[target + 1];
+  const a2 = S[target + 2];
+  const a3 = S[target + 3];
+  const b0 = S[source];
+  const b1 = S[source + 1];
+  const b2 = S[source + 2];
+  const b3 = S[source + 3];
+  const r0 = Math.fround(a0 / b0);
+  const r1 = Math.fround(a1 / b1);
+  const r2 = Math.fround(a2 / b2);
+  const r3 = Math.fround(a3 / b3);
+  const low = normalQuotientSingle(a0, b0, r0) && normalQuotientSingle(a1, b1, r1);
+  if (low && normalQuotientSingle(a2, b2, r2) && normalQuotientSingle(a3, b3, r3) && isUsual(cpu.R[slot.mxcsr])) {
     S[target] = r0;
     S[target + 1] = r1;
     S[target + 2] = r2;

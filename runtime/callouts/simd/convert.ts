@@ -100,22 +100,35 @@ function cvtsi2ss(cpu: Cpu, target: number, value: number): void {
   }
 }
 
-function integersToSingles(lanes: number) {
-  return (cpu: Cpu, target: number, source: number): void => {
-    const { R, simd } = cpu;
-    const mxcsr = R[slot.mxcsr];
-    if (unaffectedByRounding(mxcsr)) {
-      for (let k = 0; k < lanes; k++) simd.S[target + k] = R[source + k];
-      return;
-    }
-    simd.flags = 0;
-    for (let k = 0; k < lanes; k++) {
-      integerToSingle(simd, R[source + k], mxcsr);
-      simd.out[k] = simd.low;
-    }
-    signal(cpu, simd.flags);
-    for (let k = 0; k < lanes; k++) R[target + k] = simd.out[k];
-  };
+/** The first `lanes` integers in `simd.out` to singles at `target`. */
+function integersToSingles(cpu: Cpu, target: number, lanes: number): void {
+  const { R, simd } = cpu;
+  const { out } = simd;
+  const mxcsr = R[slot.mxcsr];
+  if (unaffectedByRounding(mxcsr)) {
+    for (let k = 0; k < lanes; k++) simd.S[target + k] = out[k];
+    return;
+  }
+  simd.flags = 0;
+  for (let k = 0; k < lanes; k++) {
+    integerToSingle(simd, out[k], mxcsr);
+    out[k] = simd.low;
+  }
+  signal(cpu, simd.flags);
+  for (let k = 0; k < lanes; k++) R[target + k] = out[k];
+}
+function cvtdq2ps(cpu: Cpu, target: number, source: number): void {
+  for (let k = 0; k < 4; k++) cpu.simd.out[k] = cpu.R[source + k];
+  integersToSingles(cpu, target, 4);
+}
+function cvtpi2ps(cpu: Cpu, target: number, first: number, second: number): void {
+  cpu.simd.out[0] = first;
+  cpu.simd.out[1] = second;
+  integersToSingles(cpu, target, 2);
+}
+function cvtpi2pd(cpu: Cpu, target: number, first: number, second: number): void {
+  cpu.F[target >> 1] = first;
+  cpu.F[(target >> 1) + 1] = second;
 }
 
 // ---- between singles and doubles
@@ -224,8 +237,9 @@ export const convertImplementations = {
   cvttpd2pi: packedToInteger(false, 2, 2, truncate),
   cvtsi2ss,
   cvtsi2sd,
-  cvtpi2ps: integersToSingles(2),
-  cvtdq2ps: integersToSingles(4),
+  cvtpi2ps,
+  cvtpi2pd,
+  cvtdq2ps,
   cvtdq2pd,
   cvtss2sd,
   cvtsd2ss,

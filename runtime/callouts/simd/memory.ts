@@ -42,6 +42,10 @@ function toRam(cpu: Cpu, p: number, source: number): void {
   }
 }
 
+function load32(cpu: Cpu, A: number, target: number): void {
+  cpu.R[target] = cpu.memory.ld4(A);
+}
+
 function load64(cpu: Cpu, A: number, target: number): void {
   const memory = cpu.memory;
   const T = memory.TR[cpu.R[slot.tlbHalf] + (A >>> 12)];
@@ -113,12 +117,31 @@ function storeWords(cpu: Cpu, A: number, source: number, count: number): void {
   for (let k = 0; k < count; k++) memory.st4((A + 4 * k) | 0, R[source + k]);
 }
 
-/** MASKMOVQ and MASKMOVDQU. Bytes that are not selected are not accessed, so that they do not fault either. */
-function storeMasked(cpu: Cpu, A: number, data: number, mask: number, bytes: number): void {
-  const { memory, R } = cpu;
-  const selected = (k: number) => (R[mask + (k >> 2)] << (24 - 8 * (k & 3))) < 0;
-  for (let k = 0; k < bytes; k++) if (selected(k)) memory.probeWrite((A + k) | 0, 1);
-  for (let k = 0; k < bytes; k++) if (selected(k)) memory.st1((A + k) | 0, (R[data + (k >> 2)] >>> (8 * (k & 3))) & 0xff);
+/** An MMX register, whose words do not lie side by side. */
+function storePair(cpu: Cpu, A: number, low: number, high: number): void {
+  cpu.memory.probeWrite(A, 8);
+  cpu.memory.st4(A, low);
+  cpu.memory.st4((A + 4) | 0, high);
+}
+
+/**
+ * MASKMOVDQU and MASKMOVQ write only the selected bytes, but fault as a store of all of them, even when none is selected. The SDM leaves that
+ * open (vol. 2, MASKMOVDQU); AMD's Zen cores do so.
+ */
+function storeMasked(cpu: Cpu, A: number, data: number, mask: number): void {
+  const R = cpu.R;
+  cpu.memory.probeWrite(A, 16);
+  for (let k = 0; k < 4; k++) storeSelected(cpu, (A + 4 * k) | 0, R[data + k], R[mask + k]);
+}
+function storeMaskedPair(cpu: Cpu, A: number, dataLow: number, dataHigh: number, maskLow: number, maskHigh: number): void {
+  cpu.memory.probeWrite(A, 8);
+  storeSelected(cpu, A, dataLow, maskLow);
+  storeSelected(cpu, (A + 4) | 0, dataHigh, maskHigh);
+}
+
+/** The bytes of a word whose mask bytes are negative. */
+function storeSelected(cpu: Cpu, A: number, word: number, mask: number): void {
+  for (let k = 0; k < 4; k++) if (mask << (24 - 8 * k) < 0) cpu.memory.st1((A + k) | 0, (word >>> (8 * k)) & 0xff);
 }
 
 /** PSLLDQ: towards higher bytes; 16 and more clear the register. */
@@ -147,5 +170,5 @@ function shiftRightBytes(cpu: Cpu, target: number, count: number): void {
 }
 
 export const memoryImplementations = {
-  load64, load128, load128Aligned, store64, store128, store128Aligned, storeMasked, copy64, copy128, shiftLeftBytes, shiftRightBytes,
+  load32, load64, load128, load128Aligned, store64, store128, store128Aligned, storePair, storeMasked, storeMaskedPair, copy64, copy128, shiftLeftBytes, shiftRightBytes,
 };

@@ -8,13 +8,22 @@ import { incomplete, remainder, undivided } from "../../float/remainder.ts";
 import { extract, roundToIntegral, scale } from "../../float/scale.ts";
 import type { FloatUnit } from "../../float/unit.ts";
 import {
-  begin, isEmpty, isFull, physical, pop, recordInstruction, recordOperand, settle, stackFault, status, writeRegister, type X87Host,
+  begin,
+  isEmpty,
+  isFull,
+  physical,
+  pop,
+  recordInstruction,
+  recordOperand,
+  settle,
+  stackFault,
+  status,
+  writeRegister,
+  type X87Host,
 } from "./host.ts";
 
 /** f = a op b, each operand as mantissa low, mantissa high, sign and exponent. */
-export type BinaryOperation = (
-  f: FloatUnit, aLow: number, aHigh: number, aSign: number, bLow: number, bHigh: number, bSign: number,
-) => void;
+export type BinaryOperation = (f: FloatUnit, aLow: number, aHigh: number, aSign: number, bLow: number, bHigh: number, bSign: number) => void;
 export type UnaryOperation = (f: FloatUnit, low: number, high: number, signExponent: number) => void;
 
 /** In the escape byte of a register form (bits 8-10 of the x87 opcode): DE and DA forms pop. */
@@ -56,8 +65,12 @@ function registerForm(operation: BinaryOperation, isReversed: boolean) {
     } else {
       operation(
         f,
-        R[slot.fpuMantissaLow + a], R[slot.fpuMantissaHigh + a], R[slot.fpuSignExponent + a],
-        R[slot.fpuMantissaLow + b], R[slot.fpuMantissaHigh + b], R[slot.fpuSignExponent + b],
+        R[slot.fpuMantissaLow + a],
+        R[slot.fpuMantissaHigh + a],
+        R[slot.fpuSignExponent + a],
+        R[slot.fpuMantissaLow + b],
+        R[slot.fpuMantissaHigh + b],
+        R[slot.fpuSignExponent + b],
       );
       if (!settle(cpu, f)) return;
     }
@@ -117,8 +130,12 @@ function fscale(cpu: X87Host, info: number): void {
   } else {
     scale(
       f,
-      R[slot.fpuMantissaLow + a], R[slot.fpuMantissaHigh + a], R[slot.fpuSignExponent + a],
-      R[slot.fpuMantissaLow + b], R[slot.fpuMantissaHigh + b], R[slot.fpuSignExponent + b],
+      R[slot.fpuMantissaLow + a],
+      R[slot.fpuMantissaHigh + a],
+      R[slot.fpuSignExponent + a],
+      R[slot.fpuMantissaLow + b],
+      R[slot.fpuMantissaHigh + b],
+      R[slot.fpuSignExponent + b],
     );
     if (!settle(cpu, f)) return;
   }
@@ -139,8 +156,12 @@ function remainderForm(nearest: boolean) {
     } else {
       remainder(
         f,
-        R[slot.fpuMantissaLow + a], R[slot.fpuMantissaHigh + a], R[slot.fpuSignExponent + a],
-        R[slot.fpuMantissaLow + b], R[slot.fpuMantissaHigh + b], R[slot.fpuSignExponent + b],
+        R[slot.fpuMantissaLow + a],
+        R[slot.fpuMantissaHigh + a],
+        R[slot.fpuSignExponent + a],
+        R[slot.fpuMantissaLow + b],
+        R[slot.fpuMantissaHigh + b],
+        R[slot.fpuSignExponent + b],
         nearest,
       );
       R[slot.fpuStatus] &= ~status.c2;

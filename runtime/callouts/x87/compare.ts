@@ -19,8 +19,12 @@ function compareRegisters(cpu: X87Host, info: number, i: number, ordered: boolea
   if (isEmpty(R, a) || isEmpty(R, b)) return comparison.unordered | faulted | (stackFault(cpu, false) ? 0 : refused);
   const result = compare(
     f,
-    R[slot.fpuMantissaLow + a], R[slot.fpuMantissaHigh + a], R[slot.fpuSignExponent + a],
-    R[slot.fpuMantissaLow + b], R[slot.fpuMantissaHigh + b], R[slot.fpuSignExponent + b],
+    R[slot.fpuMantissaLow + a],
+    R[slot.fpuMantissaHigh + a],
+    R[slot.fpuSignExponent + a],
+    R[slot.fpuMantissaLow + b],
+    R[slot.fpuMantissaHigh + b],
+    R[slot.fpuSignExponent + b],
     ordered,
   );
   return settle(cpu, f) ? result : result | refused;
@@ -67,7 +71,14 @@ function fcomMemory(cpu: X87Host, info: number, linear: number, pops: number): v
   if (isEmpty(R, top)) goesOn = stackFault(cpu, false);
   else {
     result = compare(
-      f, R[slot.fpuMantissaLow + top], R[slot.fpuMantissaHigh + top], R[slot.fpuSignExponent + top], f.low, f.high, f.signExponent, true,
+      f,
+      R[slot.fpuMantissaLow + top],
+      R[slot.fpuMantissaHigh + top],
+      R[slot.fpuSignExponent + top],
+      f.low,
+      f.high,
+      f.signExponent,
+      true,
     );
     goesOn = settle(cpu, f);
   }

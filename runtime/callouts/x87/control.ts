@@ -1,7 +1,17 @@
 /** Control instructions: control and status words, environment, whole state (SDM vol. 1, 5.2.6 and 8.1.10). */
 import { cr0bit, eflag, slot, vector } from "../../../translator/contract/slots.ts";
 import {
-  begin, beginNoWait, clearSummary, deliverPending, isEmpty, physical, pop, recordInstruction, status, updateSummary, type X87Host,
+  begin,
+  beginNoWait,
+  clearSummary,
+  deliverPending,
+  isEmpty,
+  physical,
+  pop,
+  recordInstruction,
+  status,
+  updateSummary,
+  type X87Host,
 } from "./host.ts";
 
 /** Control word bits that exist; bit 6 reads as 1. */
@@ -229,5 +239,19 @@ function emms(cpu: X87Host): void {
 }
 
 export const controlImplementations = {
-  fninit, fnclex, fldcw, fnstcw, fnstsw, fnstswAx, fnstenv, fldenv, fnsave, frstor, fnop, ffree, rotateStack, fwait, emms,
+  fninit,
+  fnclex,
+  fldcw,
+  fnstcw,
+  fnstsw,
+  fnstswAx,
+  fnstenv,
+  fldenv,
+  fnsave,
+  frstor,
+  fnop,
+  ffree,
+  rotateStack,
+  fwait,
+  emms,
 };

@@ -22,7 +22,12 @@ function fxsave(cpu: X87Host, linear: number): void {
   const words = [
     R[slot.fpuControl] | (statusWord(R) << 16),
     (~R[slot.fpuEmpty] & 0xff) | (R[slot.fpuOpcode] << 16),
-    R[slot.fpuIp], R[slot.fpuCs] & 0xffff, R[slot.fpuDp], R[slot.fpuDs] & 0xffff, R[slot.mxcsr], mxcsrMask,
+    R[slot.fpuIp],
+    R[slot.fpuCs] & 0xffff,
+    R[slot.fpuDp],
+    R[slot.fpuDs] & 0xffff,
+    R[slot.mxcsr],
+    mxcsrMask,
   ];
   for (let i = 0; i < 8; i++) memory.st4((linear + 4 * i) | 0, words[i]);
   for (let i = 0; i < 8; i++) {

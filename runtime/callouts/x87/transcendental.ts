@@ -3,9 +3,7 @@ import { slot } from "../../../translator/contract/slots.ts";
 import { exponentialMinusOne, logarithm, logarithmPlusOne } from "../../float/logarithm.ts";
 import { angle, outOfRange, sineCosine, tangent } from "../../float/trigonometry.ts";
 import { type BinaryOperation, pushSecond, unaryForm } from "./arithmetic.ts";
-import {
-  begin, isEmpty, isFull, physical, pop, recordInstruction, settle, stackFault, status, writeRegister, type X87Host,
-} from "./host.ts";
+import { begin, isEmpty, isFull, physical, pop, recordInstruction, settle, stackFault, status, writeRegister, type X87Host } from "./host.ts";
 
 /** ST(1) = operation(ST(0), ST(1)), then pop. */
 function poppingForm(operation: BinaryOperation) {
@@ -20,8 +18,12 @@ function poppingForm(operation: BinaryOperation) {
     } else {
       operation(
         f,
-        R[slot.fpuMantissaLow + a], R[slot.fpuMantissaHigh + a], R[slot.fpuSignExponent + a],
-        R[slot.fpuMantissaLow + b], R[slot.fpuMantissaHigh + b], R[slot.fpuSignExponent + b],
+        R[slot.fpuMantissaLow + a],
+        R[slot.fpuMantissaHigh + a],
+        R[slot.fpuSignExponent + a],
+        R[slot.fpuMantissaLow + b],
+        R[slot.fpuMantissaHigh + b],
+        R[slot.fpuSignExponent + b],
       );
       if (!settle(cpu, f)) return;
     }
@@ -41,10 +43,11 @@ function sineForm(isCosine: boolean) {
     if (isEmpty(R, top)) {
       if (!stackFault(cpu, false)) return;
     } else {
-      const outcome = sineCosine(
-        f, R[slot.fpuMantissaLow + top], R[slot.fpuMantissaHigh + top], R[slot.fpuSignExponent + top], !isCosine, isCosine,
-      );
-      if (outcome === outOfRange) return leaveOperand(R);
+      const outcome = sineCosine(f, R[slot.fpuMantissaLow + top], R[slot.fpuMantissaHigh + top], R[slot.fpuSignExponent + top], !isCosine, isCosine);
+      if (outcome === outOfRange) {
+        leaveOperand(R);
+        return;
+      }
       if (!settle(cpu, f)) return;
       if (isCosine) {
         f.low = f.secondLow;
@@ -79,7 +82,10 @@ function pushingForm(isTangent: boolean) {
       const high = R[slot.fpuMantissaHigh + top];
       const signExponent = R[slot.fpuSignExponent + top];
       const outcome = isTangent ? tangent(f, low, high, signExponent) : sineCosine(f, low, high, signExponent, true, true);
-      if (outcome === outOfRange) return leaveOperand(R);
+      if (outcome === outOfRange) {
+        leaveOperand(R);
+        return;
+      }
       if (!settle(cpu, f)) return;
     }
     writeRegister(R, top, f);

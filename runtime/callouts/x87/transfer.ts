@@ -4,7 +4,19 @@ import { fromBcd, toBcd } from "../../float/bcd.ts";
 import { extendDouble, extendSingle, fromInt32, fromInt64, quietLoaded, toDouble, toInteger, toSingle } from "../../float/convert.ts";
 import { exception, type FloatUnit, roundingControl, setIndefinite, setResult } from "../../float/unit.ts";
 import {
-  begin, isEmpty, isFull, physical, pop, push, readRegister, recordInstruction, recordOperand, settle, stackFault, status, writeRegister,
+  begin,
+  isEmpty,
+  isFull,
+  physical,
+  pop,
+  push,
+  readRegister,
+  recordInstruction,
+  recordOperand,
+  settle,
+  stackFault,
+  status,
+  writeRegister,
   type X87Host,
 } from "./host.ts";
 
@@ -45,7 +57,12 @@ function storeForm(convert: Convert, store: Store) {
       setIndefinite(f);
       f.flags = exception.invalid;
     }
-    convert(f, empty ? f.low : R[slot.fpuMantissaLow + top], empty ? f.high : R[slot.fpuMantissaHigh + top], empty ? f.signExponent : R[slot.fpuSignExponent + top]);
+    convert(
+      f,
+      empty ? f.low : R[slot.fpuMantissaLow + top],
+      empty ? f.high : R[slot.fpuMantissaHigh + top],
+      empty ? f.signExponent : R[slot.fpuSignExponent + top],
+    );
     const unmasked = f.flags & ~f.control;
     // The store may fault, so it comes before any change of state.
     if ((unmasked & (exception.invalid | noStore)) === 0) store(cpu, f, linear);

@@ -13,6 +13,13 @@ const conditions = ["o", "no", "b", "nb", "z", "nz", "be", "nbe", "s", "ns", "p"
 const target = (r: Random) => layout.code + (r.chance(50) ? 0x100 + r.below(0x600) : 0x900 + r.below(0x600));
 const displacement8 = (r: Random) => (r.chance(50) ? 0x18 + r.below(0x68) : 0x80 + r.below(0x50));
 
+/** An offset for a 16-bit branch: EIP is cut to 16 bits, where nothing is mapped but the data pages. */
+function offset16(r: Random): number {
+  const offset = r.below(0x10000);
+  return offset >= layout.low - 16 && offset < layout.low + layout.dataSize ? offset ^ 0x8000 : offset;
+}
+const relative16 = (r: Random, length: number) => littleEndian(offset16(r) - layout.entry - length, 2);
+
 function states(r: Random, n: number, change: (s: CpuState, i: number) => void): CpuState[] {
   return Array.from({ length: n }, (_, i) => {
     const state = defaultState();
@@ -36,7 +43,7 @@ export function* control(r: Random): Generator<CaseGroup> {
       yield group(`j${c} Jz/32`, [0x0f, 0x80 + i, ...relative(r, 6)], all());
     }
     yield group(`j${c} Jb/16`, [0x66, 0x70 + i, displacement8(r)], all());
-    yield group(`j${c} Jz/16`, [0x66, 0x0f, 0x80 + i, ...littleEndian(r.next(), 2)], all());
+    yield group(`j${c} Jz/16`, [0x66, 0x0f, 0x80 + i, ...relative16(r, 5)], all());
     yield group(`j${c} Jb`, [r.pick([0x2e, 0x3e]), 0x70 + i, displacement8(r)], all().slice(0, 8));
   }
   for (const [i, name] of ["loopne", "loope", "loop", "jecxz"].entries()) for (const prefix of [[], [0x67], [0x66], [0x67, 0x66]]) {
@@ -50,8 +57,8 @@ export function* control(r: Random): Generator<CaseGroup> {
     yield group("jmp Jz/32", [0xe9, ...relative(r, 5)], states(r, 4, () => {}));
     yield group("call Jz/32", [0xe8, ...relative(r, 5)], states(r, 24, pushes(4)));
     yield group("jmp Jb/16", [0x66, 0xeb, displacement8(r)], states(r, 3, () => {}));
-    yield group("jmp Jz/16", [0x66, 0xe9, ...littleEndian(r.next(), 2)], states(r, 3, () => {}));
-    yield group("call Jz/16", [0x66, 0xe8, ...littleEndian(r.next(), 2)], states(r, 8, pushes(2)));
+    yield group("jmp Jz/16", [0x66, 0xe9, ...relative16(r, 4)], states(r, 3, () => {}));
+    yield group("call Jz/16", [0x66, 0xe8, ...relative16(r, 4)], states(r, 8, pushes(2)));
   }
   for (const [digit, name] of [[2, "call"], [4, "jmp"]] as const) for (const size of [4, 2]) {
     const prefix = size === 2 ? [0x66] : [];
@@ -104,8 +111,8 @@ export function* control(r: Random): Generator<CaseGroup> {
       s.gpr[esp] = stackPointer(r, 6);
       addChunk(s, s.gpr[esp] - layout.data, [...littleEndian(target(r), 2), ...littleEndian(selector, 2), ...littleEndian(r.next() & ~0x4100, 2)]);
     }));
-    yield group("jmp.far Ap/16", [0x66, 0xea, ...littleEndian(r.next(), 2), ...littleEndian(selector, 2)], states(r, 4, () => {}));
-    yield group("call.far Ap/16", [0x66, 0x9a, ...littleEndian(r.next(), 2), ...littleEndian(selector, 2)], states(r, 6, pushes(4)));
+    yield group("jmp.far Ap/16", [0x66, 0xea, ...littleEndian(offset16(r), 2), ...littleEndian(selector, 2)], states(r, 4, () => {}));
+    yield group("call.far Ap/16", [0x66, 0x9a, ...littleEndian(offset16(r), 2), ...littleEndian(selector, 2)], states(r, 6, pushes(4)));
     for (const [digit, name] of [[3, "call.far"], [5, "jmp.far"]] as const) {
       const form = memoryForm(r, { avoid: [esp], offset: operandOffset(r, 4, 4, 3) });
       yield group(`${name} Mp/16`, [...form.prefixes, 0x66, 0xff, form.modrm | (digit << 3), ...form.tail], states(r, 5, (s) => {
@@ -130,7 +137,7 @@ export function* control(r: Random): Generator<CaseGroup> {
     }));
   }
   // INT3 is what everything around holds: here it and its relatives are what runs.
-  const traps: [string, number[]][] = [["int3", [0xcc]], ["int1", [0xf1]], ["int 3", [0xcd, 3]], ["int 4", [0xcd, 4]], ["into", [0xce]], ["int 21", [0xcd, 0x21]], ["int 0", [0xcd, 0]], ["int d", [0xcd, 13]], ["int ff", [0xcd, 0xff]], ["ud2", [0x0f, 0x0b]]];
+  const traps: [string, number[]][] = [["int3", [0xcc]], ["int 3", [0xcd, 3]], ["int 4", [0xcd, 4]], ["into", [0xce]], ["int 21", [0xcd, 0x21]], ["int 0", [0xcd, 0]], ["int d", [0xcd, 13]], ["int ff", [0xcd, 0xff]], ["ud2", [0x0f, 0x0b]]];
   for (const [name, bytes] of traps) yield { name, bytes, branch: false, usesFpu: false, states: states(r, 8, (s) => { s.gpr[eax] = 0; }) };
   for (const size of [4, 2]) for (let k = 0; k < 14; k++) {
     const form = memoryForm(r, { avoid: [eax], offset: operandOffset(r, 2 * size, size, 3) });

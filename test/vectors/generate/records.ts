@@ -62,7 +62,9 @@ export function decodeOutcomes(groups: readonly CaseGroup[], bytes: Uint8Array):
       // MXCSR_MASK is a constant of the CPU model, not an outcome; bytes 10-15 of each register are reserved.
       outcome.fpu.set(s.fpu.subarray(28, 32), 28);
       for (let i = 0; i < 8; i++) outcome.fpu.fill(0, 32 + 16 * i + 10, 32 + 16 * i + 16);
-      outcome.fpu[5] = 0;
+      // So are bytes 5-23 but for the x87 pointers, which this format leaves out: whether a CPU keeps them while no exception is pending
+      // depends on the model.
+      outcome.fpu.fill(0, 5, 24);
       at += fpuImageSize;
     }
     for (let i = 0; i < chunks; i++) {

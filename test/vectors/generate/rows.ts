@@ -211,7 +211,7 @@ export function encodeRow(rw: Row, size: number, memory: boolean, r: Random, sta
   if (rw.lockable && memory && r.chance(12)) prefixes.unshift(0xf0);
   const modrm = hasModrm ? [((reg & 7) << 3) | (form ? form.modrm : 0xc0 | (rm & 7))] : [];
   const bytes = [...prefixes, ...opcode, ...modrm, ...tail, ...immediateBytes];
-  const usesFpu = rw.usesFpu ?? operands.some((o) => o.kind === "mmx" || o.kind === "xmm");
+  const usesFpu = rw.usesFpu ?? rw.operands.some((code) => "PQNVWU".includes(code[0]));
 
   const result: CpuState[] = [];
   for (let i = 0; i < states; i++) {

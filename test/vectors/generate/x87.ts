@@ -125,7 +125,9 @@ const fixedRows: readonly (readonly [string, number[], Setting])[] = [
   ...loadConstant.map((n, i): readonly [string, number[], Setting] => [n, [0xd9, 0xe8 + i], { needs: 0, pushes: true }]),
   ["fxtract", [0xd9, 0xf4], { needs: 1, pushes: true }], ["fsqrt", [0xd9, 0xfa], { needs: 1 }], ["frndint", [0xd9, 0xfc], { needs: 1 }],
   ["fprem", [0xd9, 0xf8], { needs: 2, value: distant }], ["fprem1", [0xd9, 0xf5], { needs: 2, value: distant }], ["fscale", [0xd9, 0xfd], { needs: 2, value: scale }],
-  ["fdecstp", [0xd9, 0xf6], { needs: 0 }], ["fincstp", [0xd9, 0xf7], { needs: 0 }], ["fnop", [0xd9, 0xd0], { needs: 0 }], ["fnop", [0xdb, 0xe0], { needs: 0 }], ["fnop", [0xdb, 0xe1], { needs: 0 }], ["fnop", [0xdb, 0xe4], { needs: 0 }],
+  ["fdecstp", [0xd9, 0xf6], { needs: 0 }], ["fincstp", [0xd9, 0xf7], { needs: 0 }], ["fnop", [0xd9, 0xd0], { needs: 0 }], 
+  // The 8087's and 80287's: no operation, and they do not wait.
+  ["fneni", [0xdb, 0xe0], { needs: 0 }], ["fndisi", [0xdb, 0xe1], { needs: 0 }], ["fnsetpm", [0xdb, 0xe4], { needs: 0 }],
   ["fnclex", [0xdb, 0xe2], { needs: 0 }], ["fninit", [0xdb, 0xe3], { needs: 0 }], ["fnstsw", [0xdf, 0xe0], { needs: 0 }], ["fwait", [0x9b], { needs: 0 }],
 ];
 

@@ -24,10 +24,11 @@ export const simdCallouts = {
   mmxAvailable: { args: 0, general: false },
   /** #MF alone, for SSE instructions that also use MMX registers. */
   pendingFloatException: { args: 0, general: false },
-  /** All x87 registers valid, TOP 0: what the instructions that may raise #XM do before they may. */
+  /** All x87 registers valid, TOP 0: what instructions do that switch to MMX before they may fault. */
   enterMmx: { args: 0, ...plain },
 
   /** (linear, target slot): the -Aligned form raises #GP(0) unless the address is a multiple of 16. */
+  load32: { args: 2, general: false },
   load64: { args: 2, general: false },
   load128: { args: 2, general: false },
   load128Aligned: { args: 2, general: false },
@@ -35,8 +36,12 @@ export const simdCallouts = {
   store64: { args: 2, general: false },
   store128: { args: 2, general: false },
   store128Aligned: { args: 2, general: false },
-  /** (linear, data slot, mask slot, bytes): MASKMOVQ and MASKMOVDQU. */
-  storeMasked: { args: 4, general: false },
+  /** (linear, low word, high word) */
+  storePair: { args: 3, general: false },
+  /** (linear, data slot, mask slot): MASKMOVDQU. */
+  storeMasked: { args: 3, general: false },
+  /** (linear, data low, data high, mask low, mask high): MASKMOVQ. */
+  storeMaskedPair: { args: 5, general: false },
   /** (target, source): register moves that keep whatever bits there are. */
   copy64: { args: 2, ...plain },
   copy128: { args: 2, ...plain },
@@ -63,8 +68,9 @@ export const simdCallouts = {
   cvtss2sd: binary, cvtsd2ss: binary, cvtps2pd: binary, cvtpd2ps: binary,
   cvtdq2ps: binary, cvtps2dq: binary, cvttps2dq: binary,
   cvtdq2pd: { ...binary, ...plain }, cvtpd2dq: binary, cvttpd2dq: binary,
-  /** (target, source): two int32 to the two low singles. */
-  cvtpi2ps: binary,
+  /** (target, first int32, second int32) */
+  cvtpi2ps: { args: 3, general: false },
+  cvtpi2pd: { args: 3, ...plain },
   /** (target, source): the two int32 results go to the target's first two words. */
   cvtps2pi: binary, cvttps2pi: binary, cvtpd2pi: binary, cvttpd2pi: binary,
 } as const satisfies Record<string, CalloutRow>;

@@ -2,9 +2,8 @@
 import type { CalloutName } from "../../contract/callouts.ts";
 import { simdCallouts } from "../../contract/callouts/simd.ts";
 import { slot } from "../../contract/slots.ts";
-import type { Value } from "../../ir/micro.ts";
 import type { LiftFunction } from "../builder.ts";
-import { isMemory, readWords, requireSse, slotOf, sourceSlot, stage, writeWords } from "./operands.ts";
+import { isMemory, readWords, requireSse, slotOf, sourceSlot, writeWords } from "./operands.ts";
 
 /** Target and source, and an immediate if there is one, go to the callout. */
 function operate(callout: CalloutName): LiftFunction {
@@ -56,9 +55,9 @@ function convertFromMmx(callout: CalloutName): LiftFunction {
     requireSse(b);
     const usesMmx = !isMemory(source);
     if (usesMmx) b.call("pendingFloatException");
-    const from: Value = usesMmx ? stage(b, readWords(b, source, 2)) : sourceSlot(b, source);
+    const [first, second] = readWords(b, source, 2);
     if (usesMmx) b.call("enterMmx");
-    b.call(callout, slotOf(b, target), from);
+    b.call(callout, slotOf(b, target), first, second);
   };
 }
 
@@ -98,6 +97,6 @@ export const floatLifts: Record<string, LiftFunction> = {
   ...each(["cvtss2si", "cvttss2si", "cvtsd2si", "cvttsd2si"], convertToRegister),
   ...each(["cvtsi2ss", "cvtsi2sd"], convertFromRegister),
   cvtpi2ps: convertFromMmx("cvtpi2ps"),
-  cvtpi2pd: convertFromMmx("cvtdq2pd"),
+  cvtpi2pd: convertFromMmx("cvtpi2pd"),
   ...each(["cvtps2pi", "cvttps2pi", "cvtpd2pi", "cvttpd2pi"], convertToMmx),
 };

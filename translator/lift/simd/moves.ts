@@ -7,7 +7,7 @@ import { operandKind } from "../../decode/instruction.ts";
 import type { Value } from "../../ir/micro.ts";
 import type { Builder, LiftFunction } from "../builder.ts";
 import type { ShapeOperand } from "../shape.ts";
-import { enterMmx, isMemory, readWords, requireMmx, requireSse, requireVector, slotOf, stage, wordsOf, writeWords } from "./operands.ts";
+import { enterMmx, isMemory, readWords, requireMmx, requireSse, requireVector, slotOf, writeWords } from "./operands.ts";
 
 const isMmx = (o: ShapeOperand) => o.kind === operandKind.mmx;
 
@@ -73,8 +73,8 @@ const liftMoveDoubleword: LiftFunction = (b, i) => {
 
 /** Eight bytes from an MMX register. */
 function storeMmx(b: Builder, target: ShapeOperand, source: ShapeOperand): void {
-  const address = b.address(target, 8, true);
-  b.call("store64", address, stage(b, readWords(b, source, 2)));
+  const [low, high] = readWords(b, source, 2);
+  b.call("storePair", b.address(target, 8, true), low, high);
   enterMmx(b);
 }
 
@@ -103,14 +103,14 @@ const liftXmmToMmx: LiftFunction = (b, i) => {
 /** MASKMOVQ and MASKMOVDQU: bytes whose mask byte is negative go to DS:(E)DI, the segment overridable. */
 const liftMaskMove: LiftFunction = (b, i) => {
   const [data, mask] = i.operands;
-  const count = wordsOf(data);
   requireVector(b, data);
   const offset = b.zeroExtend(b.get(slot.edi), i.addressSize);
-  const address = b.linear(i.segmentOverride < 0 ? segment.ds : i.segmentOverride, offset, 4 * count, true);
-  const dataSlot = stage(b, readWords(b, data, count));
-  const maskSlot = stage(b, readWords(b, mask, count), slot.scratch2);
-  b.call("storeMasked", address, dataSlot, maskSlot, 4 * count);
-  if (isMmx(data)) enterMmx(b);
+  const address = b.linear(i.segmentOverride < 0 ? segment.ds : i.segmentOverride, offset, data.size, true);
+  if (isMmx(data)) {
+    // Zen cores switch to the MMX state even if the store then faults.
+    b.call("enterMmx");
+    b.call("storeMaskedPair", address, ...readWords(b, data, 2), ...readWords(b, mask, 2));
+  } else b.call("storeMasked", address, slotOf(b, data), slotOf(b, mask));
 };
 
 const liftMoveNonTemporalInteger: LiftFunction = (b, i) => b.write(i.operands[0], b.read(i.operands[1]));

@@ -71,18 +71,11 @@ export function writeWords(b: Builder, o: ShapeOperand, words: readonly (Value |
 /** Slot of the first word of an XMM register or of a memory operand staged in `slot.scratch`; 16 bytes of memory must be aligned. */
 export function sourceSlot(b: Builder, o: ShapeOperand): Value {
   if (!isMemory(o)) return b.field(o.field);
-  if (o.size === 4) b.set(slot.scratch, b.load(b.address(o, 4), 4));
-  else b.call(o.size === 8 ? "load64" : "load128Aligned", b.address(o, o.size), slot.scratch);
+  b.call(o.size === 4 ? "load32" : o.size === 8 ? "load64" : "load128Aligned", b.address(o, o.size), slot.scratch);
   return b.constant(slot.scratch);
 }
 
 /** The slot of word `k` of XMM register `o`. */
 export function slotOf(b: Builder, o: ShapeOperand, k = 0): Value {
   return k === 0 ? b.field(o.field) : b.add(b.field(o.field), k);
-}
-
-/** Puts words in the staging area and names it. */
-export function stage(b: Builder, words: readonly Value[], area: number = slot.scratch): Value {
-  for (let k = 0; k < words.length; k++) b.set(area + k, words[k]);
-  return b.constant(area);
 }
