@@ -13,4 +13,5 @@ export default defineConfig({
   treeshake: true,
   // Disassembly for people is a convenience of a development checkout: `dump` falls back to plain bytes where it is not installed.
   external: ["iced-x86"],
+  removeNodeProtocol: false,
 });

@@ -133,7 +133,7 @@ export class I8042 implements Device {
     Object.assign(this, fields);
     this.ram.set(ram as Uint8Array);
     this.replies = [...(replies as number[])];
-
+    restoreDeadline(this.linkTimer, linkDeadline as number | null);
     this.options.gateA20.set((this.port & outputPort.gateA20) !== 0);
     this.updateInterrupts();
   }

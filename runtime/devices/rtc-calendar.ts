@@ -29,29 +29,60 @@ function decodeHours(value: number, format: RegisterFormat): number {
   return (decodeNumber(value & ~afternoon, format) % 12) + ((value & afternoon) !== 0 ? 12 : 0);
 }
 
+/**
+ * Days from 1970-01-01 in the Gregorian calendar. Years begin in March, so that the leap day is the last, and 153 days are five months
+ * of 31, 30, 31, 30, 31; 400 years are 146,097 days.
+ */
+function daysFromDate(year: number, month: number, day: number): number {
+  const months = year * 12 + month - 3;
+  const marchYear = Math.floor(months / 12);
+  const monthDays = Math.floor((153 * (months - marchYear * 12) + 2) / 5);
+  const leapDays = Math.floor(marchYear / 4) - Math.floor(marchYear / 100) + Math.floor(marchYear / 400);
+  return marchYear * 365 + leapDays + monthDays + day - 1 - marchEpoch;
+}
+
+/** 0000-03-01 to 1970-01-01. */
+const marchEpoch = 719_468;
+const daysPer400Years = 146_097;
+
+function dateFromDays(days: number): { year: number; month: number; day: number } {
+  const shifted = days + marchEpoch;
+  const era = Math.floor(shifted / daysPer400Years);
+  const dayOfEra = shifted - era * daysPer400Years;
+  // Leap days before: one in 4 years of 1461 days, none in a century, one again in the fourth.
+  const yearOfEra = Math.floor((dayOfEra - Math.floor(dayOfEra / 1460) + Math.floor(dayOfEra / 36524) - Math.floor(dayOfEra / 146_096)) / 365);
+  const dayOfYear = dayOfEra - (365 * yearOfEra + Math.floor(yearOfEra / 4) - Math.floor(yearOfEra / 100));
+  const marchMonth = Math.floor((5 * dayOfYear + 2) / 153);
+  const month = marchMonth < 10 ? marchMonth + 3 : marchMonth - 9;
+  return { year: era * 400 + yearOfEra + (month <= 2 ? 1 : 0), month, day: dayOfYear - Math.floor((153 * marchMonth + 2) / 5) + 1 };
+}
+
 /** The registers as the chip shows them at a time. */
 export function timeToRegisters(time: number, format: RegisterFormat): TimeRegisters {
-  const date = new Date(time);
-  const year = date.getUTCFullYear();
+  const seconds = Math.floor(time / 1000);
+  const days = Math.floor(seconds / secondsPerDay);
+  const secondOfDay = seconds - days * secondsPerDay;
+  const { year, month, day } = dateFromDays(days);
+  const century = Math.floor(year / 100);
   return {
-    seconds: encodeNumber(date.getUTCSeconds(), format),
-    minutes: encodeNumber(date.getUTCMinutes(), format),
-    hours: encodeHours(date.getUTCHours(), format),
-    weekday: encodeNumber(date.getUTCDay() + 1, format),
-    day: encodeNumber(date.getUTCDate(), format),
-    month: encodeNumber(date.getUTCMonth() + 1, format),
-    year: encodeNumber(year % 100, format),
-    century: encodeNumber(Math.floor(year / 100), format),
+    seconds: encodeNumber(secondOfDay % 60, format),
+    minutes: encodeNumber(Math.floor(secondOfDay / 60) % 60, format),
+    hours: encodeHours(Math.floor(secondOfDay / 3600), format),
+    // 1970-01-01 was a Thursday, day 5.
+    weekday: encodeNumber(((((days + 4) % 7) + 7) % 7) + 1, format),
+    day: encodeNumber(day, format),
+    month: encodeNumber(month, format),
+    year: encodeNumber(year - century * 100, format),
+    century: encodeNumber(century, format),
   };
 }
 
 /** The time registers stand for, on a whole second. Values out of range carry over, as in 31 February. */
 export function registersToTime(registers: TimeRegisters, format: RegisterFormat): number {
   const number = (field: TimeField) => decodeNumber(registers[field], format);
-  const date = new Date(0);
-  date.setUTCFullYear(number("century") * 100 + number("year"), number("month") - 1, number("day"));
-  date.setUTCHours(decodeHours(registers.hours, format), number("minutes"), number("seconds"));
-  return date.getTime();
+  const days = daysFromDate(number("century") * 100 + number("year"), number("month"), number("day"));
+  const secondOfDay = decodeHours(registers.hours, format) * 3600 + number("minutes") * 60 + number("seconds");
+  return (days * secondsPerDay + secondOfDay) * 1000;
 }
 
 /** The three alarm registers. */

@@ -174,9 +174,9 @@ function parseAddress(text: string): number {
   return Number(text);
 }
 
-/** The candidate within two edits (a third of the word for short ones), or undefined. */
+/** The candidate within two edits (one for a short word), or undefined. */
 export function nearest(word: string, candidates: readonly string[]): string | undefined {
-  const limit = Math.max(1, Math.min(2, Math.floor(word.length / 3)));
+  const limit = word.length < 4 ? 1 : 2;
   const ranked = candidates.map((c) => [editDistance(word, c), c] as const).sort(([a], [b]) => a - b);
   return ranked[0] && ranked[0][0] <= limit ? ranked[0][1] : undefined;
 }

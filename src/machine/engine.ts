@@ -9,13 +9,16 @@ import { Dispatcher, type StopReason } from "../../runtime/execute/dispatcher.ts
 import { mode } from "../../translator/contract/mode-key.ts";
 import { slot } from "../../translator/contract/slots.ts";
 import { JavaScriptTranslator } from "../../translator/index.ts";
+import { sensitiveRows } from "../../translator/lift/sensitive.ts";
+import { observeTranslator } from "./debug.ts";
 import type { ResolvedOptions } from "./options.ts";
-import type { BlockInfo, MachineStats } from "./types.ts";
+import type { BlockInfo, MachineStats, VmExitCount } from "./types.ts";
 
 /** Under the virtual clock slices are a fixed number of instructions: where they end must not depend on the host's speed. */
 const virtualSlice = 1 << 20;
 const smallestSlice = 1 << 14;
 const largestSlice = 1 << 26;
+const rings = 4;
 /** Executions of a block before it is worth a region. */
 const hotExecutions = 2000;
 
@@ -28,7 +31,10 @@ export class Engine {
   constructor(cpu: Cpu, clock: MachineClock, options: ResolvedOptions) {
     this.#cpu = cpu;
     this.#adapts = options.clock === "host";
-    this.#dispatcher = new Dispatcher(cpu, new JavaScriptTranslator(), {
+    cpu.exitCounts = new Float64Array(sensitiveRows.length * rings);
+    const translator = new JavaScriptTranslator();
+    const observed = options.debug ? observeTranslator(translator, options.debug, () => cpu.R[slot.page]) : translator;
+    this.#dispatcher = new Dispatcher(cpu, observed, {
       poll: () => clock.runDue(),
       regionThreshold: options.engine === "translate" ? hotExecutions : Number.POSITIVE_INFINITY,
     });
@@ -73,22 +79,35 @@ export class Engine {
   }
 
   blocks(): BlockInfo[] {
-    const blocks = [...this.#dispatcher.cache.live()].map(
-      ({ address, mode, length, instructions, executions }): BlockInfo => ({ address, mode, length, instructions, executions, tier: "cold" }),
-    );
+    const { cache, regions } = this.#dispatcher;
+    const installed = new Map(regions.list.flatMap((region) => (region ? [[region.header, region] as const] : [])));
+    const blocks = [...cache.live()].map(({ header, address, mode, length, instructions, executions }): BlockInfo => {
+      const region = installed.get(header);
+      // A region's block keeps its own words aside.
+      return { address, mode, length, instructions: region?.saved[0] ?? instructions, executions, tier: region ? "region" : "cold" };
+    });
     return blocks.sort((a, b) => b.executions - a.executions);
   }
 
   stats(): Pick<MachineStats, "instructions" | "blocks" | "regions" | "invalidations" | "interrupts" | "faults" | "exits"> {
-    const { cache } = this.#dispatcher;
+    const { cache, regions } = this.#dispatcher;
     return {
       instructions: this.instructions,
       blocks: cache.blocks,
-      regions: this.#dispatcher.regions.translated,
-      invalidations: cache.invalidatedBlocks,
+      regions: regions.translated,
+      invalidations: cache.invalidatedBlocks + regions.invalidated,
       interrupts: this.#dispatcher.interruptsDelivered,
       faults: this.#dispatcher.faults,
-      exits: [],
+      exits: this.#exits(),
     };
+  }
+
+  #exits(): VmExitCount[] {
+    const counts = this.#cpu.exitCounts;
+    const exits = sensitiveRows.map(({ mnemonic }, row): VmExitCount => {
+      const [a, b, c, d] = counts.subarray(row * rings, (row + 1) * rings) as unknown as [number, number, number, number];
+      return { reason: mnemonic, byRing: [a, b, c, d], total: a + b + c + d };
+    });
+    return exits.filter((exit) => exit.total > 0).sort((a, b) => b.total - a.total);
   }
 }

@@ -82,7 +82,7 @@ export class Machine {
     this.warnings = this.#plan.warnings;
 
     this.#physical = allocate(options.memory);
-    this.#clock = options.clock === "host" ? new HostClock(() => performance.now()) : new VirtualClock(() => this.#engine.instructions);
+    this.#clock = options.clock === "host" ? new HostClock(() => performance.now()) : new VirtualClock(() => this.#engine?.instructions ?? 0);
     const signals: BoardSignals = {
       // Devices drive their lines while they are built, before there is a CPU.
       interrupt: () => this.#cpu?.requestAttention(),

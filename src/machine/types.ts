@@ -61,6 +61,7 @@ export interface BlockInfo {
   readonly length: number;
   /** Guest instructions in it. */
   readonly instructions: number;
+  /** Times it ran in tier 0; a block that heads a region is not counted any more. */
   readonly executions: number;
   readonly tier: "cold" | "region";
 }

@@ -80,8 +80,10 @@ describe("what the library is made of", () => {
     expect(variables).toEqual([]);
   });
 
-  it("device and CPU time come from a clock, randomness from nowhere", () => {
-    const hostTime = [...translator, ...runtime].filter((file) => /\bDate\.now\b|\bnew Date\b|\bperformance\.now\b|\bMath\.random\b/.test(file.code));
+  it("guest time comes from a clock, randomness from nowhere", () => {
+    // runtime/code may take the host's time to account for its own cost; what a guest can observe may not.
+    const guestVisible = [...translator, ...runtime.filter((file) => !isWithin(file.path, "runtime/code"))];
+    const hostTime = guestVisible.filter((file) => /\bDate\.now\b|\bnew Date\(\)|\bperformance\.now\b|\bMath\.random\b/.test(file.code));
     expect(hostTime.map((file) => file.path)).toEqual([]);
   });
 });

@@ -210,8 +210,7 @@ describe.skipIf(skip)("the same as QEMU", () => {
         session.out(base + 2, random.pick([0x00, 0x01, 0x01, 0x41, 0x81, 0xc1, 0x03, 0x07]));
         session.out(base + 3, 0x03);
         session.out(base, random.below(256));
-      }
-      else if (choice === 12) session.out(base + 3, random.pick([0x03, 0x03, 0x03, 0x83, 0x1b]));
+      } else if (choice === 12) session.out(base + 3, random.pick([0x03, 0x03, 0x03, 0x83, 0x1b]));
       // Into and out of loopback only with an MSR read after it: QEMU does not set the deltas of that change.
       else if (choice === 13) {
         session.out(base + 4, 0x10 | random.below(16));

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import { Rtc146818 } from "../../runtime/devices/index.ts";
-import { nextAlarm } from "../../runtime/devices/rtc-calendar.ts";
+import { nextAlarm, registersToTime, timeToRegisters } from "../../runtime/devices/rtc-calendar.ts";
 import { Probe, Random, TestClock } from "./support.ts";
 
 /** Facts from the MC146818 datasheet. */
@@ -210,6 +210,31 @@ describe("interrupts", () => {
     expect(clock.nextDeadline() - clock.now()).toBeLessThan(second / 1000);
   });
 
+  test("the calendar agrees with the host's over 12,000 years, and carries over as it does", () => {
+    const random = new Random(1582);
+    const format = { binary: true, hours24: true };
+    for (let i = 0; i < 20_000; i++) {
+      const time = (random.below(2 ** 31) * 175 - 6e10) * 1000 + random.below(1000);
+      const date = new Date(time);
+      const registers = timeToRegisters(time, format);
+      const year = date.getUTCFullYear();
+      expect(registers).toEqual({
+        seconds: date.getUTCSeconds(),
+        minutes: date.getUTCMinutes(),
+        hours: date.getUTCHours(),
+        weekday: date.getUTCDay() + 1,
+        day: date.getUTCDate(),
+        month: date.getUTCMonth() + 1,
+        year: year % 100,
+        century: Math.floor(year / 100),
+      });
+      expect(registersToTime(registers, format)).toBe(Math.floor(time / 1000) * 1000);
+      const [month, day] = [random.below(16), random.below(40)];
+      const carried = Date.UTC(year, month - 1, day, date.getUTCHours(), date.getUTCMinutes(), date.getUTCSeconds());
+      if (year >= 100) expect(registersToTime({ ...registers, month, day }, format)).toBe(carried);
+    }
+  });
+
   test("nextAlarm agrees with trying every second", () => {
     const random = new Random(4711);
     const bcd = (n: number) => (Math.floor(n / 10) << 4) | (n % 10);
@@ -269,6 +294,25 @@ describe("registers and CMOS", () => {
     expect(irq.high).toBe(false);
     expect([read(0x0b), read(0x50), read(4)]).toEqual([0x02, 0x11, 0x07]);
   });
+});
+
+test("save and restore keep the phase of the periodic interrupt", () => {
+  write(0x0a, 0x2f);
+  clock.run(10.2 * second);
+  read(0x0c);
+  write(0x0b, 0x42);
+  const other = new TestClock();
+  const otherIrq = new Probe();
+  other.restore(clock.save());
+  const restored = new Rtc146818({ clock: other, wallClock: () => powerOn + other.now() / 1e6, irq: otherIrq, nmiMask, memoryBytes: 1 << 20 });
+  restored.restore(structuredClone(rtc.save()));
+  expect(otherIrq.high).toBe(false);
+  expect(other.nextDeadline()).toBe(10.5 * second);
+  other.run(0);
+  restored.registers.write(0, 1, 0x0c);
+  expect(restored.registers.read(1, 1)).toBe(0);
+  other.runTo(10.5 * second);
+  expect(otherIrq.high).toBe(true);
 });
 
 test("save and restore keep the guest's time, flags and pending interrupts", () => {

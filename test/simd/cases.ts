@@ -7,10 +7,28 @@ export const inputSize = 136;
 export const outcomeSize = 128;
 export const inputAt = { length: 0, offset: 1, code: 4, mxcsr: 16, eax: 20, xmm0: 24, xmm1: 40, mm0: 56, mm1: 64, memory: 72 } as const;
 export const outcomeAt = {
-  trap: 0, mxcsr: 4, eax: 8, eflags: 12, fsw: 16, ftw: 18, xmm0: 20, xmm1: 36, mm0: 52, memory: 64,
+  trap: 0,
+  mxcsr: 4,
+  eax: 8,
+  eflags: 12,
+  fsw: 16,
+  ftw: 18,
+  xmm0: 20,
+  xmm1: 36,
+  mm0: 52,
+  memory: 64,
 } as const;
 export const fieldSizes: Record<keyof typeof outcomeAt, number> = {
-  trap: 4, mxcsr: 4, eax: 4, eflags: 4, fsw: 2, ftw: 1, xmm0: 16, xmm1: 16, mm0: 10, memory: 64,
+  trap: 4,
+  mxcsr: 4,
+  eax: 4,
+  eflags: 4,
+  fsw: 2,
+  ftw: 1,
+  xmm0: 16,
+  xmm1: 16,
+  mm0: 10,
+  memory: 64,
 };
 export const memorySize = 64;
 
@@ -40,7 +58,7 @@ function writeCase(r: Random, e: Encoding, out: DataView): void {
   const element = elementOf(e);
   const code = e.hasImmediate ? [...e.bytes, immediate(r, e.name)] : e.bytes;
   out.setUint8(inputAt.length, code.length);
-  code.forEach((byte, k) => out.setUint8(inputAt.code + k, byte));
+  for (let k = 0; k < code.length; k++) out.setUint8(inputAt.code + k, code[k]);
   out.setUint8(inputAt.offset, r.chance(25) ? r.below(33) : 16);
   out.setUint32(inputAt.mxcsr, mxcsr(r, element), true);
   out.setUint32(inputAt.eax, integer(r, 4), true);
@@ -58,7 +76,8 @@ function writeCase(r: Random, e: Encoding, out: DataView): void {
   }
 }
 
-const immediate = (r: Random, name: string) => (/^cmp/.test(name) ? r.below(8) : /^ps[rl]/.test(name) ? r.pick([r.below(70), r.below(256)]) : r.below(256));
+const immediate = (r: Random, name: string) =>
+  /^cmp/.test(name) ? r.below(8) : /^ps[rl]/.test(name) ? r.pick([r.below(70), r.below(256)]) : r.below(256);
 
 /** Half the time as a program has it, otherwise any rounding, flushing, masks and flags. */
 function mxcsr(r: Random, element: string): number {
@@ -119,7 +138,10 @@ function fillOperand(r: Random, out: DataView, first: number, second: number, si
   const step = element === "single" ? 4 : 8;
   for (let k = 0; k < size; k += step) {
     const [a, b] = element === "single" ? floatPair(r, 8, 23, name) : floatPair(r, 11, 52, name);
-    for (const [at, value] of [[first, a], [second, b]] as const) {
+    for (const [at, value] of [
+      [first, a],
+      [second, b],
+    ] as const) {
       if (step === 4) out.setUint32(at + k, Number(value), true);
       else out.setBigUint64(at + k, value, true);
     }
@@ -133,7 +155,8 @@ function floatPair(r: Random, exponentBits: number, fractionBits: number, name: 
   const all = (1n << BigInt(fractionBits)) - 1n;
   const make = (exponent: number, fraction: bigint) =>
     (BigInt(r.below(2)) << BigInt(exponentBits + fractionBits)) |
-    (BigInt(Math.max(0, Math.min(largest, exponent))) << BigInt(fractionBits)) | (fraction & all);
+    (BigInt(Math.max(0, Math.min(largest, exponent))) << BigInt(fractionBits)) |
+    (fraction & all);
   const random = () => ((BigInt(r.next()) << 32n) | BigInt(r.next())) & all;
   const fraction = (): bigint => {
     switch (r.below(7)) {
@@ -153,7 +176,23 @@ function floatPair(r: Random, exponentBits: number, fractionBits: number, name: 
     }
   };
   const exponent = (): number =>
-    r.pick([0, 0, 1, 2, largest, largest, largest - 1, largest - 2, bias, bias - 1, bias + r.below(40), bias - r.below(40), r.below(largest), bias + 30, bias + 31]);
+    r.pick([
+      0,
+      0,
+      1,
+      2,
+      largest,
+      largest,
+      largest - 1,
+      largest - 2,
+      bias,
+      bias - 1,
+      bias + r.below(40),
+      bias - r.below(40),
+      r.below(largest),
+      bias + 30,
+      bias + 31,
+    ]);
   let a = make(exponent(), fraction());
   let b = make(exponent(), fraction());
   if (name.startsWith("cvt")) {
@@ -167,7 +206,12 @@ function floatPair(r: Random, exponentBits: number, fractionBits: number, name: 
     case 0:
       // Products and quotients at the ends of the range.
       a = make(1 + r.below(largest - 2), fraction());
-      b = make(r.pick([bias - exponentOf(a), bias - exponentOf(a), bias + largest - exponentOf(a), exponentOf(a) - bias, exponentOf(a) + bias]) + r.below(7) - 3, fraction());
+      b = make(
+        r.pick([bias - exponentOf(a), bias - exponentOf(a), bias + largest - exponentOf(a), exponentOf(a) - bias, exponentOf(a) + bias]) +
+          r.below(7) -
+          3,
+        fraction(),
+      );
       break;
     case 1:
       // Sums: near in exponent.

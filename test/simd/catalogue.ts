@@ -36,7 +36,11 @@ export function encodings(): Encoding[] {
     const rm = codes.find((code) => isModrmCode.test(code));
     const add = (modrm: number | undefined, isMemory: boolean) =>
       list.push({
-        name, operands, hasImmediate, isMemory, bytes: modrm === undefined ? start : [...start, modrm],
+        name,
+        operands,
+        hasImmediate,
+        isMemory,
+        bytes: modrm === undefined ? start : [...start, modrm],
         label: `${name} ${operands}${modrm === undefined ? "" : ` modrm ${modrm.toString(16)}`}`,
       });
     if (rm === undefined) {

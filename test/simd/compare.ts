@@ -2,7 +2,12 @@
 import { fieldSizes, inputAt, outcomeAt } from "./cases.ts";
 
 const hex = (view: DataView, at: number, size: number) =>
-  Array.from({ length: size }, (_, k) => view.getUint8(at + size - 1 - k).toString(16).padStart(2, "0")).join("");
+  Array.from({ length: size }, (_, k) =>
+    view
+      .getUint8(at + size - 1 - k)
+      .toString(16)
+      .padStart(2, "0"),
+  ).join("");
 
 export function differences(expected: DataView, found: DataView): string[] {
   const list: string[] = [];

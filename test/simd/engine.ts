@@ -62,7 +62,10 @@ export class Engine {
     setEflags(R, 0x202);
     words(inputAt.xmm0, slot.xmm, 4);
     words(inputAt.xmm1, slot.xmm + 4, 4);
-    for (const [i, at] of [[0, inputAt.mm0], [1, inputAt.mm1]]) {
+    for (const [i, at] of [
+      [0, inputAt.mm0],
+      [1, inputAt.mm1],
+    ]) {
       R[slot.fpuMantissaLow + i] = input.getInt32(at, true);
       R[slot.fpuMantissaHigh + i] = input.getInt32(at + 4, true);
       R[slot.fpuSignExponent + i] = 0;
@@ -130,7 +133,24 @@ export class Engine {
     const callouts = Object.fromEntries(Object.entries(simdImplementations).map(([name, f]) => [`v_${name}`, f]));
     const { ld1, ld2, ld4, ldw1, ldw2, ldw4, st1, st2, st4, TR, TW } = memory;
     return {
-      cpu, R: cpu.R, F: cpu.F, C: this.C, M8: physical.i8, M16: physical.i16, M32: physical.i32, TR, TW, ld1, ld2, ld4, ldw1, ldw2, ldw4, st1, st2, st4,
+      cpu,
+      R: cpu.R,
+      F: cpu.F,
+      C: this.C,
+      M8: physical.i8,
+      M16: physical.i16,
+      M32: physical.i32,
+      TR,
+      TW,
+      ld1,
+      ld2,
+      ld4,
+      ldw1,
+      ldw2,
+      ldw4,
+      st1,
+      st2,
+      st4,
       mulhu: (a: number, b: number) => Number((BigInt(a >>> 0) * BigInt(b >>> 0)) >> 32n) | 0,
       mulhs: (a: number, b: number) => Number((BigInt(a) * BigInt(b)) >> 32n) | 0,
       ...callouts,

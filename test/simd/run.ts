@@ -12,8 +12,12 @@ import { writeVectors } from "./vectors.ts";
 
 const { values } = parseArgs({
   options: {
-    cases: { type: "string", default: "200" }, seed: { type: "string", default: String(Date.now()) }, only: { type: "string" },
-    show: { type: "string", default: "10" }, rounds: { type: "string", default: "1" }, write: { type: "boolean", default: false },
+    cases: { type: "string", default: "200" },
+    seed: { type: "string", default: String(Date.now()) },
+    only: { type: "string" },
+    show: { type: "string", default: "10" },
+    rounds: { type: "string", default: "1" },
+    write: { type: "boolean", default: false },
   },
 });
 const harness = buildHarness();

@@ -65,7 +65,9 @@ export function readVectors(): { batch: Batch; outcomes: Uint8Array; cpu: string
   const header = JSON.parse(raw.subarray(0, end).toString()) as Header;
   const batch = generate(seed, casesPerEncoding);
   if (digestOf(batch.inputs) !== header.digest) {
-    throw new Error("test/simd/vectors.bin.br was captured from other cases than cases.ts now makes: run `node test/simd/run.ts --write` on a real x86");
+    throw new Error(
+      "test/simd/vectors.bin.br was captured from other cases than cases.ts now makes: run `node test/simd/run.ts --write` on a real x86",
+    );
   }
   return { batch, outcomes: code(batch, raw.subarray(end + 1), false), cpu: header.cpu };
 }

@@ -75,10 +75,8 @@ const instructionBudget = 2000;
 export interface GuestExecutorOptions {
   readonly name: string;
   readonly translator: Translator;
-  /** Dispatcher options, such as the threshold at which code becomes a region. */
-  readonly dispatcher?: Record<string, unknown>;
-  /** Runs the same code this many times first, so that it is hot by the time it counts. */
-  readonly warmUp?: number;
+  /** Translates each instruction, with what follows it, into a region before it counts. */
+  readonly hot?: boolean;
 }
 
 export class GuestExecutor implements Executor {
@@ -89,12 +87,17 @@ export class GuestExecutor implements Executor {
   private readonly data: Uint8Array;
   private readonly background: Uint8Array;
   private readonly before: Uint8Array;
-  private readonly warmUp: number;
+  private readonly hot: boolean;
+  /** Modes in which the current code has been made a region. */
+  private readonly translated = new Set<number>();
+  /** Encodings run, and those of which a region could be made. */
+  encodings = 0;
+  regions = 0;
   private code: Uint8Array | undefined;
 
   constructor(options: GuestExecutorOptions) {
     this.name = options.name;
-    this.warmUp = options.warmUp ?? 0;
+    this.hot = options.hot ?? false;
     const image = physicalImage();
     this.memory = new PhysicalMemory(image.length);
     this.memory.u8.set(image);
@@ -108,11 +111,7 @@ export class GuestExecutor implements Executor {
     };
     this.cpu = new Cpu(board);
     const { cpu } = this;
-    // Halted is the end of a case: the dispatcher is to return at once.
-    const poll = () => {
-      if (cpu.R[slot.halted]) cpu.requestAttention();
-    };
-    this.dispatcher = new Dispatcher(cpu, options.translator, { poll, ...options.dispatcher });
+    this.dispatcher = new Dispatcher(cpu, options.translator, { poll() {} });
     this.data = this.memory.u8.subarray(physical.data, physical.data + layout.dataSize);
     this.background = this.data.slice();
     this.before = this.data.slice();
@@ -130,19 +129,36 @@ export class GuestExecutor implements Executor {
   }
 
   run(c: VectorCase): Outcome {
-    const first = c.bytes !== this.code;
-    if (first) {
+    if (c.bytes !== this.code) {
       this.code = c.bytes;
+      this.translated.clear();
       const page = new Uint8Array(0x1000).fill(0xcc);
       page.set(c.bytes, layout.entry - layout.code);
       this.memory.writeBytes(physical.code, page);
-      for (let i = 0; i < this.warmUp; i++) this.once(c);
     }
-    this.once(c);
+    this.prepare(c);
+    if (this.hot && !this.translated.has(this.cpu.R[slot.mode])) this.translate(c);
+    this.execute();
     return this.outcome(c);
   }
 
-  private once(c: VectorCase): void {
+  /** Runs the case once as cold code, so that its block exists, and makes a region of it. */
+  private translate(c: VectorCase): void {
+    const { dispatcher } = this;
+    const mode = this.cpu.R[slot.mode];
+    this.translated.add(mode);
+    this.execute();
+    const header = dispatcher.cache.find(physical.entry, mode);
+    if (header !== 0) {
+      const before = dispatcher.regions.translated;
+      dispatcher.regions.make(header, this.memory.u8.subarray(physical.code, physical.code + 0x1000), layout.entry);
+      this.encodings++;
+      this.regions += dispatcher.regions.translated - before;
+    }
+    this.prepare(c);
+  }
+
+  private prepare(c: VectorCase): void {
     const { R } = this.cpu;
     const s = c.input;
     this.before.set(this.background);
@@ -160,6 +176,9 @@ export class GuestExecutor implements Executor {
     for (let i = 0; i < 4; i++) loadSegment(R, stateSegments[i], s.segments[i], descriptorOf(s.segments[i]));
     loadFpu(R, s.fpu);
     updateMode(this.cpu);
+  }
+
+  private execute(): void {
     const reason = this.dispatcher.run(instructionBudget);
     if (reason !== "halted") throw new Error(`the guest stopped with "${reason}" instead of halting in an exception handler`);
   }

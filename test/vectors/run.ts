@@ -81,8 +81,9 @@ async function main(args: string[]): Promise<number> {
   let wrong = 0;
   for (const family of args.length ? args : families()) {
     const start = performance.now();
-    const report = runFamily(makeExecutor(tier), family, { only: only ? new Set(only.split(",")) : undefined, samples: show });
-    console.log(`${describeReport(report)}\n  ${((performance.now() - start) / 1000).toFixed(1)} s`);
+    const executor = makeExecutor(tier);
+    const report = runFamily(executor, family, { only: only ? new Set(only.split(",")) : undefined, samples: show });
+    console.log(`${describeReport(report)}\n  ${((performance.now() - start) / 1000).toFixed(1)} s${tier === "hot" ? `, ${executor.regions} of ${executor.encodings} encodings as regions` : ""}`);
     wrong += report.failed;
   }
   return wrong ? 1 : 0;

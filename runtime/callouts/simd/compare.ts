@@ -7,7 +7,7 @@ import { slot } from "../../../translator/contract/slots.ts";
 import type { Cpu } from "../../cpu/cpu.ts";
 import { denormalsAreZeros, flag, signal } from "./control.ts";
 import { isOrdinaryDouble, isOrdinarySingle } from "./ranges.ts";
-import { type IsSingle, unpackDouble, unpackSingle } from "./soft.ts";
+import { doubles, type IsSingle, singles, unpackDouble, unpackSingle } from "./soft.ts";
 import { kind } from "./unit.ts";
 
 /** Bits of a relation; a predicate is the set of relations that satisfy it. */
@@ -15,7 +15,14 @@ const relation = { less: 1, equal: 2, greater: 4, unordered: 8 } as const;
 const { less, equal, greater, unordered } = relation;
 /** CMPxx by the low three bits of its immediate: EQ LT LE UNORD NEQ NLT NLE ORD. */
 const predicates = [
-  equal, less, less | equal, unordered, less | greater | unordered, equal | greater | unordered, greater | unordered, less | equal | greater,
+  equal,
+  less,
+  less | equal,
+  unordered,
+  less | greater | unordered,
+  equal | greater | unordered,
+  greater | unordered,
+  less | equal | greater,
 ];
 /** Predicates for which a quiet NaN is invalid: LT LE NLT NLE. */
 const ordered = (predicate: number): boolean => (predicate & 3) === 1 || (predicate & 3) === 2;
@@ -86,16 +93,35 @@ flagsOf[less] = 1;
 flagsOf[equal] = 0x40;
 flagsOf[unordered] = 0x45;
 
-function compareFlags(single: IsSingle, quietIsInvalid: boolean) {
-  return (cpu: Cpu, left: number, right: number): number => {
-    let found = single ? quickSingle(cpu, left, right) : quickDouble(cpu, left, right);
-    if (found < 0) {
-      cpu.simd.flags = 0;
-      found = compareLanes(cpu, single, left, right, quietIsInvalid);
-      signal(cpu, cpu.simd.flags);
-    }
-    return flagsOf[found];
-  };
+function compareFlags(cpu: Cpu, single: IsSingle, left: number, right: number, quietIsInvalid: boolean): number {
+  cpu.simd.flags = 0;
+  const found = compareLanes(cpu, single, left, right, quietIsInvalid);
+  signal(cpu, cpu.simd.flags);
+  return flagsOf[found];
+}
+
+/** EFLAGS of ordinary numbers. */
+const quickFlags = (a: number, b: number): number => (a < b ? 1 : a === b ? 0x40 : 0);
+
+function comisd(cpu: Cpu, left: number, right: number): number {
+  const a = cpu.F[left >> 1];
+  const b = cpu.F[right >> 1];
+  return isOrdinaryDouble(a) && isOrdinaryDouble(b) ? quickFlags(a, b) : compareFlags(cpu, doubles, left, right, true);
+}
+function ucomisd(cpu: Cpu, left: number, right: number): number {
+  const a = cpu.F[left >> 1];
+  const b = cpu.F[right >> 1];
+  return isOrdinaryDouble(a) && isOrdinaryDouble(b) ? quickFlags(a, b) : compareFlags(cpu, doubles, left, right, false);
+}
+function comiss(cpu: Cpu, left: number, right: number): number {
+  const a = cpu.simd.S[left];
+  const b = cpu.simd.S[right];
+  return isOrdinarySingle(a) && isOrdinarySingle(b) ? quickFlags(a, b) : compareFlags(cpu, singles, left, right, true);
+}
+function ucomiss(cpu: Cpu, left: number, right: number): number {
+  const a = cpu.simd.S[left];
+  const b = cpu.simd.S[right];
+  return isOrdinarySingle(a) && isOrdinarySingle(b) ? quickFlags(a, b) : compareFlags(cpu, singles, left, right, false);
 }
 
 /**
@@ -127,18 +153,15 @@ function extreme(single: IsSingle, lanes: number, keep: number) {
   };
 }
 
-const singles = true;
-const doubles = false;
-
 export const compareImplementations = {
   cmpss: compareInto(singles, 1),
   cmpsd: compareInto(doubles, 1),
   cmpps: compareInto(singles, 4),
   cmppd: compareInto(doubles, 2),
-  comiss: compareFlags(singles, true),
-  comisd: compareFlags(doubles, true),
-  ucomiss: compareFlags(singles, false),
-  ucomisd: compareFlags(doubles, false),
+  comiss,
+  comisd,
+  ucomiss,
+  ucomisd,
   minss: extreme(singles, 1, less),
   minsd: extreme(doubles, 1, less),
   minps: extreme(singles, 4, less),

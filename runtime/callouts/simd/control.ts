@@ -13,6 +13,11 @@ export const roundDown = 1 << 13;
 export const flushToZero = 1 << 15;
 const reserved = ~0xffff;
 
+/** Bound here because V8 treats a module's own constants as constants, and imported ones as variables: this runs before every instruction. */
+const { cr0, cr4, fpuStatus, fpuControl } = slot;
+const emOrTs = cr0bit.em | cr0bit.ts;
+const { osfxsr } = cr4bit;
+
 /** Invalid, denormal and zero-divide are found before anything is computed. */
 const beforeComputing = flag.invalid | flag.denormal | flag.zeroDivide;
 
@@ -32,20 +37,20 @@ export function signal(cpu: Cpu, flags: number): void {
 
 function sseAvailable(cpu: Cpu): void {
   const R = cpu.R;
-  if ((R[slot.cr0] & (cr0bit.em | cr0bit.ts)) === 0 && (R[slot.cr4] & cr4bit.osfxsr) !== 0) return;
-  cpu.raise(R[slot.cr0] & cr0bit.em || (R[slot.cr4] & cr4bit.osfxsr) === 0 ? vector.ud : vector.nm);
+  if ((R[cr0] & emOrTs) === 0 && (R[cr4] & osfxsr) !== 0) return;
+  cpu.raise(R[cr0] & cr0bit.em || (R[cr4] & osfxsr) === 0 ? vector.ud : vector.nm);
 }
 
 function mmxAvailable(cpu: Cpu): void {
   const R = cpu.R;
-  if (R[slot.cr0] & (cr0bit.em | cr0bit.ts)) cpu.raise(R[slot.cr0] & cr0bit.em ? vector.ud : vector.nm);
+  if (R[cr0] & emOrTs) cpu.raise(R[cr0] & cr0bit.em ? vector.ud : vector.nm);
   pendingFloatException(cpu);
 }
 
 /** An x87 exception is pending when a status bit is not masked. Without CR0.NE it goes out on FERR# and comes back as an interrupt. */
 function pendingFloatException(cpu: Cpu): void {
   const R = cpu.R;
-  if ((R[slot.fpuStatus] & ~R[slot.fpuControl] & 0x3f) === 0) return;
+  if ((R[fpuStatus] & ~R[fpuControl] & 0x3f) === 0) return;
   if (R[slot.cr0] & cr0bit.ne) cpu.raise(vector.mf);
   cpu.board.setFerr(true);
 }

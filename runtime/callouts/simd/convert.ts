@@ -1,11 +1,19 @@
 /** Conversions between integers, singles and doubles (SDM vol. 1, 11.4.1.6; what each raises: appendix E.4). */
 import { slot } from "../../../translator/contract/slots.ts";
 import type { Cpu } from "../../cpu/cpu.ts";
-import { allMasks, denormalsAreZeros, flag, roundingMask, signal } from "./control.ts";
-import { isOrdinaryDouble, isOrdinarySingle } from "./ranges.ts";
 import { exponentBias } from "../../float/unit.ts";
+import { allMasks, denormalsAreZeros, flag, roundingMask, signal } from "./control.ts";
+import { isOrdinarySingle } from "./ranges.ts";
 import { type IsSingle, pack, setInfinity, setNaN, setZero, unpackDouble, unpackSingle } from "./soft.ts";
 import { kind, type SimdUnit } from "./unit.ts";
+
+/** A module's own constants are constants to V8, imported ones are variables. */
+const { mxcsr: mxcsrSlot } = slot;
+const { precision } = flag;
+const circumstances = roundingMask | allMasks | precision;
+const usual = allMasks | precision;
+/** Rounding to nearest, all masked, precision already recorded: a conversion that can raise nothing else is a plain one. */
+const unaffectedByRounding = (mxcsr: number): boolean => (mxcsr & circumstances) === usual;
 
 const integerIndefinite = -0x80000000;
 const smallestDouble = 2 ** -1022;
@@ -29,7 +37,7 @@ function roundToInteger(x: number, mxcsr: number): number {
 
 /** Lane value to int32; a result out of range, and a NaN, is invalid and gives 80000000h. Denormal operands are not recorded. */
 function toInteger(cpu: Cpu, x: number, smallest: number, truncate: boolean): number {
-  const mxcsr = cpu.R[slot.mxcsr];
+  const mxcsr = cpu.R[mxcsrSlot];
   if (Math.abs(x) < smallest && mxcsr & denormalsAreZeros) return 0;
   const r = truncate ? Math.trunc(x) : Math.abs(x) < 2 ** 33 ? roundToInteger(x, mxcsr) : x;
   if (r >= -2147483648 && r <= 2147483647) {
@@ -43,6 +51,9 @@ function toInteger(cpu: Cpu, x: number, smallest: number, truncate: boolean): nu
 const doubleToInteger = (cpu: Cpu, at: number, truncate: boolean) => toInteger(cpu, cpu.F[at >> 1], smallestDouble, truncate);
 const singleToInteger = (cpu: Cpu, at: number, truncate: boolean) => toInteger(cpu, cpu.simd.S[at], smallestSingle, truncate);
 
+const truncate = true;
+const round = false;
+
 /** To a general register. */
 function scalarToInteger(lane: (cpu: Cpu, at: number, truncate: boolean) => number, truncate: boolean) {
   return (cpu: Cpu, source: number): number => {
@@ -51,6 +62,24 @@ function scalarToInteger(lane: (cpu: Cpu, at: number, truncate: boolean) => numb
     signal(cpu, cpu.simd.flags);
     return result;
   };
+}
+
+const truncateDouble = scalarToInteger(doubleToInteger, truncate);
+const truncateSingle = scalarToInteger(singleToInteger, truncate);
+
+/** Whether `x`, whose int32 is `r`, can be truncated without raising anything: exact, or within range and precision already recorded. */
+function truncatesQuietly(x: number, r: number, mxcsr: number): boolean {
+  return r === x || ((mxcsr & precision) !== 0 && (mxcsr & allMasks) === allMasks && x > -2147483649 && x < 2147483648);
+}
+function cvttsd2si(cpu: Cpu, source: number): number {
+  const x = cpu.F[source >> 1];
+  const r = x | 0;
+  return truncatesQuietly(x, r, cpu.R[mxcsrSlot]) ? r : truncateDouble(cpu, source);
+}
+function cvttss2si(cpu: Cpu, source: number): number {
+  const x = cpu.simd.S[source];
+  const r = x | 0;
+  return truncatesQuietly(x, r, cpu.R[mxcsrSlot]) ? r : truncateSingle(cpu, source);
 }
 
 /** Packed: `lanes` int32 results, then zeros up to `words`. */
@@ -80,17 +109,18 @@ function cvtdq2pd(cpu: Cpu, target: number, source: number): void {
 
 /** Bits of `value` as a single, into the unit. */
 function integerToSingle(u: SimdUnit, value: number, mxcsr: number): void {
-  if (value === 0) return setZero(u, true, 0);
+  if (value === 0) {
+    setZero(u, true, 0);
+    return;
+  }
   const magnitude = Math.abs(value);
   const shift = Math.clz32(magnitude);
   pack(u, true, mxcsr, value < 0 ? 0x8000 : 0, exponentBias + 31 - shift, 0, magnitude << shift);
 }
 
-const unaffectedByRounding = (mxcsr: number) => (mxcsr & (roundingMask | allMasks | flag.precision)) === (allMasks | flag.precision);
-
 function cvtsi2ss(cpu: Cpu, target: number, value: number): void {
   const { R, simd } = cpu;
-  const mxcsr = R[slot.mxcsr];
+  const mxcsr = R[mxcsrSlot];
   if (unaffectedByRounding(mxcsr)) simd.S[target] = value;
   else {
     simd.flags = 0;
@@ -104,7 +134,7 @@ function cvtsi2ss(cpu: Cpu, target: number, value: number): void {
 function integersToSingles(cpu: Cpu, target: number, lanes: number): void {
   const { R, simd } = cpu;
   const { out } = simd;
-  const mxcsr = R[slot.mxcsr];
+  const mxcsr = R[mxcsrSlot];
   if (unaffectedByRounding(mxcsr)) {
     for (let k = 0; k < lanes; k++) simd.S[target + k] = out[k];
     return;
@@ -136,13 +166,13 @@ function cvtpi2pd(cpu: Cpu, target: number, first: number, second: number): void
 /** The single at slot `at` as double bits in the unit. Exact, but for what a NaN or a denormal raises. */
 function widen(cpu: Cpu, at: number): void {
   const u = cpu.simd;
-  const mxcsr = cpu.R[slot.mxcsr];
+  const mxcsr = cpu.R[mxcsrSlot];
   unpackSingle(u, u.a, cpu.R[at], mxcsr);
   convert(u, false, mxcsr);
 }
 function narrow(cpu: Cpu, at: number): void {
   const u = cpu.simd;
-  const mxcsr = cpu.R[slot.mxcsr];
+  const mxcsr = cpu.R[mxcsrSlot];
   unpackDouble(u, u.a, cpu.R[at], cpu.R[at + 1], mxcsr);
   convert(u, true, mxcsr);
 }
@@ -177,7 +207,7 @@ function cvtsd2ss(cpu: Cpu, target: number, source: number): void {
   const x = cpu.F[source >> 1];
   const r = Math.fround(x);
   const magnitude = Math.abs(r);
-  if (unaffectedByRounding(R[slot.mxcsr]) && ((magnitude > smallestSingle && magnitude < Number.POSITIVE_INFINITY) || x === 0)) {
+  if (unaffectedByRounding(R[mxcsrSlot]) && ((magnitude > smallestSingle && magnitude < Number.POSITIVE_INFINITY) || x === 0)) {
     simd.S[target] = r;
     return;
   }
@@ -219,14 +249,11 @@ function cvtpd2ps(cpu: Cpu, target: number, source: number): void {
   R[target + 2] = R[target + 3] = 0;
 }
 
-const truncate = true;
-const round = false;
-
 export const convertImplementations = {
   cvtss2si: scalarToInteger(singleToInteger, round),
-  cvttss2si: scalarToInteger(singleToInteger, truncate),
+  cvttss2si,
   cvtsd2si: scalarToInteger(doubleToInteger, round),
-  cvttsd2si: scalarToInteger(doubleToInteger, truncate),
+  cvttsd2si,
   cvtps2dq: packedToInteger(true, 4, 4, round),
   cvttps2dq: packedToInteger(true, 4, 4, truncate),
   cvtpd2dq: packedToInteger(false, 2, 4, round),

@@ -6,10 +6,13 @@
 import { slot, vector } from "../../../translator/contract/slots.ts";
 import type { Cpu } from "../../cpu/cpu.ts";
 
+/** A module's own constants are constants to V8, imported ones are variables. */
+const { tlbHalf } = slot;
+
 /** Copies two words between 8-byte aligned places. */
 function copyPair(F: Float64Array, R: Int32Array, target: number, source: number): void {
   const value = F[source >> 1];
-  if (value === value) F[target >> 1] = value;
+  if (!Number.isNaN(value)) F[target >> 1] = value;
   else {
     R[target] = R[source];
     R[target + 1] = R[source + 1];
@@ -27,7 +30,7 @@ function copy128(cpu: Cpu, target: number, source: number): void {
 /** RAM at physical address `p`, a multiple of 8, to slot `target`. */
 function fromRam(cpu: Cpu, p: number, target: number): void {
   const value = cpu.simd.ram64[p >>> 3];
-  if (value === value) cpu.F[target >> 1] = value;
+  if (!Number.isNaN(value)) cpu.F[target >> 1] = value;
   else {
     cpu.R[target] = cpu.memory.physical.i32[p >>> 2];
     cpu.R[target + 1] = cpu.memory.physical.i32[(p >>> 2) + 1];
@@ -35,7 +38,7 @@ function fromRam(cpu: Cpu, p: number, target: number): void {
 }
 function toRam(cpu: Cpu, p: number, source: number): void {
   const value = cpu.F[source >> 1];
-  if (value === value) cpu.simd.ram64[p >>> 3] = value;
+  if (!Number.isNaN(value)) cpu.simd.ram64[p >>> 3] = value;
   else {
     cpu.memory.physical.i32[p >>> 2] = cpu.R[source];
     cpu.memory.physical.i32[(p >>> 2) + 1] = cpu.R[source + 1];
@@ -48,7 +51,7 @@ function load32(cpu: Cpu, A: number, target: number): void {
 
 function load64(cpu: Cpu, A: number, target: number): void {
   const memory = cpu.memory;
-  const T = memory.TR[cpu.R[slot.tlbHalf] + (A >>> 12)];
+  const T = memory.TR[cpu.R[tlbHalf] + (A >>> 12)];
   if (((T | A) & 7) === 0) fromRam(cpu, (T ^ A) >>> 0, target);
   else {
     const low = memory.ld4(A);
@@ -59,7 +62,7 @@ function load64(cpu: Cpu, A: number, target: number): void {
 
 function load128(cpu: Cpu, A: number, target: number): void {
   const memory = cpu.memory;
-  const T = memory.TR[cpu.R[slot.tlbHalf] + (A >>> 12)];
+  const T = memory.TR[cpu.R[tlbHalf] + (A >>> 12)];
   if (((T | A) & 7) === 0 && (A & 0xfff) <= 0xff0) {
     const p = (T ^ A) >>> 0;
     fromRam(cpu, p, target);
@@ -79,7 +82,7 @@ function loadWords(cpu: Cpu, A: number, target: number): void {
 }
 
 function load128Aligned(cpu: Cpu, A: number, target: number): void {
-  const T = cpu.memory.TR[cpu.R[slot.tlbHalf] + (A >>> 12)];
+  const T = cpu.memory.TR[cpu.R[tlbHalf] + (A >>> 12)];
   if (((T | A) & 15) === 0) {
     const p = (T ^ A) >>> 0;
     fromRam(cpu, p, target);
@@ -91,13 +94,13 @@ function load128Aligned(cpu: Cpu, A: number, target: number): void {
 }
 
 function store64(cpu: Cpu, A: number, source: number): void {
-  const T = cpu.memory.TW[cpu.R[slot.tlbHalf] + (A >>> 12)];
+  const T = cpu.memory.TW[cpu.R[tlbHalf] + (A >>> 12)];
   if (((T | A) & 7) === 0) toRam(cpu, (T ^ A) >>> 0, source);
   else storeWords(cpu, A, source, 2);
 }
 
 function store128(cpu: Cpu, A: number, source: number): void {
-  const T = cpu.memory.TW[cpu.R[slot.tlbHalf] + (A >>> 12)];
+  const T = cpu.memory.TW[cpu.R[tlbHalf] + (A >>> 12)];
   if (((T | A) & 7) === 0 && (A & 0xfff) <= 0xff0) {
     const p = (T ^ A) >>> 0;
     toRam(cpu, p, source);
@@ -170,5 +173,18 @@ function shiftRightBytes(cpu: Cpu, target: number, count: number): void {
 }
 
 export const memoryImplementations = {
-  load32, load64, load128, load128Aligned, store64, store128, store128Aligned, storePair, storeMasked, storeMaskedPair, copy64, copy128, shiftLeftBytes, shiftRightBytes,
+  load32,
+  load64,
+  load128,
+  load128Aligned,
+  store64,
+  store128,
+  store128Aligned,
+  storePair,
+  storeMasked,
+  storeMaskedPair,
+  copy64,
+  copy128,
+  shiftLeftBytes,
+  shiftRightBytes,
 };

@@ -15,6 +15,9 @@ import { kind, type ShiftedMantissa, type SimdUnit, type UnpackedFloat } from ".
 /** The two element formats: single, or else double. */
 export type IsSingle = boolean;
 
+export const singles: IsSingle = true;
+export const doubles: IsSingle = false;
+
 export const operation = { add: 0, subtract: 1, multiply: 2, divide: 3, squareRoot: 4 } as const;
 const binaryOperations = [add, subtract, multiply, divide];
 
@@ -36,7 +39,15 @@ export function unpackSingle(u: SimdUnit, into: UnpackedFloat, bits: number, mxc
 
 /** `high` and `low`: the fraction, left-aligned below bit 63; bit 63 itself is ignored. */
 function unpack(
-  u: SimdUnit, into: UnpackedFloat, sign: number, exponent: number, largest: number, bias: number, high: number, low: number, mxcsr: number,
+  u: SimdUnit,
+  into: UnpackedFloat,
+  sign: number,
+  exponent: number,
+  largest: number,
+  bias: number,
+  high: number,
+  low: number,
+  mxcsr: number,
 ): void {
   const fraction = high & 0x7fffffff;
   into.sign = sign;
@@ -126,11 +137,13 @@ export function pack(u: SimdUnit, single: IsSingle, mxcsr: number, sign: number,
       if ((mxcsr & (flag.underflow << maskShift)) === 0) {
         // The result is not delivered; what is left is whether it would have been exact.
         u.flags |= flag.underflow | (s.extra !== 0 ? flag.precision : 0);
-        return setZero(u, single, sign);
+        setZero(u, single, sign);
+        return;
       }
       if (mxcsr & flushToZero) {
         u.flags |= flag.underflow | flag.precision;
-        return setZero(u, single, sign);
+        setZero(u, single, sign);
+        return;
       }
     }
     drop += 1 - exponent;
@@ -159,8 +172,14 @@ function finish(u: SimdUnit, single: IsSingle, mxcsr: number): void {
   const { float } = u;
   const sign = float.signExponent & 0x8000;
   const exponent = float.signExponent & 0x7fff;
-  if (exponent === 0x7fff) return setInfinity(u, single, sign);
-  if (isMantissaEmpty(float.low, float.high)) return setZero(u, single, sign);
+  if (exponent === 0x7fff) {
+    setInfinity(u, single, sign);
+    return;
+  }
+  if (isMantissaEmpty(float.low, float.high)) {
+    setZero(u, single, sign);
+    return;
+  }
   pack(u, single, mxcsr, sign, exponent, float.flags & flag.precision ? float.low | 1 : float.low, float.high);
 }
 
@@ -169,15 +188,16 @@ export function computeBinary(u: SimdUnit, op: number, single: IsSingle, mxcsr: 
   const { a, b, float } = u;
   if (a.kind >= kind.quietNaN || b.kind >= kind.quietNaN) {
     if (a.kind === kind.signallingNaN || b.kind === kind.signallingNaN) u.flags |= flag.invalid;
-    // SDM vol. 1, table 4-7: the first operand if it is a NaN.
-    return setNaN(u, single, a.kind >= kind.quietNaN ? a : b);
+    setNaN(u, single, a.kind >= kind.quietNaN ? a : b);
+    return;
   }
   float.control = truncating;
   float.flags = 0;
   binaryOperations[op](float, a.low, a.high, a.sign | a.exponent, b.low, b.high, b.sign | b.exponent);
   if (float.flags & flag.invalid) {
     u.flags |= flag.invalid;
-    return setIndefinite(u, single);
+    setIndefinite(u, single);
+    return;
   }
   // A denormal divided by zero is a division by zero and nothing else (SDM vol. 1, 4.9.2: the order of priorities).
   if (float.flags & flag.zeroDivide) u.flags |= flag.zeroDivide;
@@ -195,14 +215,16 @@ export function computeSquareRoot(u: SimdUnit, single: IsSingle, mxcsr: number):
   const { b, float } = u;
   if (b.kind >= kind.quietNaN) {
     if (b.kind === kind.signallingNaN) u.flags |= flag.invalid;
-    return setNaN(u, single, b);
+    setNaN(u, single, b);
+    return;
   }
   float.control = truncating;
   float.flags = 0;
   squareRoot(float, b.low, b.high, b.sign | b.exponent);
   if (float.flags & flag.invalid) {
     u.flags |= flag.invalid;
-    return setIndefinite(u, single);
+    setIndefinite(u, single);
+    return;
   }
   if (b.isDenormal) u.flags |= flag.denormal;
   finish(u, single, mxcsr);

@@ -18,6 +18,7 @@ static u8 stacks[4][4096] __attribute__((aligned(4096)));
 static u8 df_stack[1024] __attribute__((aligned(16)));
 u32 ring_stack[4];
 struct context c;
+u32 tss_limit = 0xff;
 extern u32 stub_table[];
 
 static char line[256];
@@ -110,7 +111,7 @@ void start(int ring, u32 eflags) {
 
 void run(void) {
   /* The task register's TSS may be busy, or not the current one, after a test that switched tasks. */
-  set(TSS, (u32)tss, 0xff, 0x89, 0);
+  set(TSS, (u32)tss, tss_limit, 0x89, 0);
   set(DFTSS, (u32)dftss, 0x67, 0x89, 0);
   __asm__ volatile("ltr %%ax" : : "a"(TSS));
   memset((void *)&capture, 0, sizeof capture);

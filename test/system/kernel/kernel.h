@@ -37,6 +37,7 @@ u32 access_of(u32 selector);
 
 /* Runs the bytes now in `code` at ring `ring` with `eflags`; fills `capture`. */
 extern struct context c;
+extern u32 tss_limit;
 void start(int ring, u32 eflags);
 void run(void);
 /* Sets `code` from a list of bytes ended by UD2. */

@@ -16,7 +16,7 @@ void group_loads(void) {
         put(operations[op].name), put(" cpl "), hex(rings[r], 1), put(" type "), hex(access, 2), put(":");
         for (u32 rpl = 0; rpl < 4; rpl++) {
           reset_tables();
-          set(T, 0x1000, 0x12345, access, 0xc);
+          set(T, 0, 0x12345, access, 0xc);
           assemble(operations[op].bytes, operations[op].length);
           start(rings[r], 0x8d5);
           c.eax = T | rpl;
@@ -24,7 +24,7 @@ void group_loads(void) {
           put(" "), outcome();
           if (capture.vector == 6) {
             put("/"), hex(capture.ebx, 8), put("/"), number(capture.eflags & 0x8d5), put("/");
-            number(op < 2 ? capture.ds : capture.ss);
+            number(op == 0 ? capture.ds : op == 1 ? capture.fs : capture.ss);
           }
           if (access_of(T) != access) put("/a"), hex(access_of(T), 2);
         }
@@ -93,31 +93,33 @@ void group_limits(void) {
 
 /* The I/O permission map by port, size and bit; IOPL; TSS limits. */
 void group_ports(void) {
-  static const u16 ports[] = {0x80, 0x81, 0x87, 0x88, 0x8f, 0x90, 0xe8, 0xff};
-  static const struct { const char *name; u8 bytes[2], length; } accesses[] = {{"in1", {0xec}, 1}, {"in2", {0x66, 0xed}, 2}, {"in4", {0xed}, 1}};
-  for (u32 ring = 0; ring < 4; ring += 3) {
+  static const u16 ports[] = {0x80, 0x81, 0x86, 0x87, 0x88, 0x8c, 0x8f, 0x90, 0x13f, 0x140, 0x147};
+  static const struct { const char *name; u8 bytes[2], length; } accesses[] = {
+    {"in1", {0xec}, 1}, {"in2", {0x66, 0xed}, 2}, {"in4", {0xed}, 1}, {"out1", {0xee}, 1}, {"outs1", {0x6e}, 1}, {"ins4", {0x6d}, 1},
+  };
+  for (u32 ring = 0; ring < 4; ring++) {
     for (u32 iopl = 0; iopl < 4; iopl++) {
-      for (u32 a = 0; a < 3; a++) {
-        put("port cpl "), hex(ring, 1), put(" iopl "), hex(iopl, 1), put(" "), put(accesses[a].name), put(":");
-        for (u32 limit = 0x66; limit < 0xa0; limit += 5) {
+      for (u32 a = 0; a < sizeof accesses / sizeof *accesses; a++) {
+        for (u32 limit = 0x66; limit < 0x94; limit++) {
+          if (limit > 0x69 && limit < 0x8e) continue;
+          put("port cpl "), hex(ring, 1), put(" iopl "), hex(iopl, 1), put(" "), put(accesses[a].name), put(" tss "), number(limit), put(":");
           for (u32 p = 0; p < sizeof ports / sizeof *ports; p++) {
             reset_tables();
             u8 *map = (u8 *)tss + 0x68;
-            for (u32 i = 0; i < 0x80; i++) map[i] = 0;
             map[0x87 >> 3] |= 1 << 7;
             map[0x8f >> 3] |= 1 << 7;
             assemble(accesses[a].bytes, accesses[a].length);
             start(ring, iopl << 12);
             c.edx = ports[p];
-            /* run() makes the limit FFh again: load the register by hand, then enter. */
+            c.esi = c.edi = ring_stack[1];
+            tss_limit = limit;
             run();
-            (void)limit;
-            put(capture.vector == 6 ? " +" : " -");
-            if (capture.vector != 6) number(capture.vector), put("("), number(capture.error), put(")");
+            tss_limit = 0xff;
+            if (capture.vector == 6) put(" +");
+            else put(" "), outcome();
           }
-          break;
+          newline();
         }
-        newline();
       }
     }
   }

@@ -100,7 +100,8 @@ common: pusha
         jmp 2f
 1:      ss lodsl
 2:      stosl
-        loop 1b
+        dec %ecx
+        jnz 1b
         mov %cr2, %eax
         mov %eax, capture+108
         mov %esp, capture+112

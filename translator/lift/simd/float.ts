@@ -1,6 +1,7 @@
 /** SSE and SSE2 floating point (SDM vol. 1, 5.5 and 5.6): arithmetic, comparison and conversion are callouts on slots. */
-import type { CalloutName } from "../../contract/callouts.ts";
+
 import { simdCallouts } from "../../contract/callouts/simd.ts";
+import type { CalloutName } from "../../contract/callouts.ts";
 import { slot } from "../../contract/slots.ts";
 import type { LiftFunction } from "../builder.ts";
 import { isMemory, readWords, requireSse, slotOf, sourceSlot, writeWords } from "./operands.ts";
@@ -75,9 +76,7 @@ function convertToMmx(callout: CalloutName): LiftFunction {
 }
 
 const arithmetic = ["add", "sub", "mul", "div", "min", "max", "sqrt"].flatMap((name) => ["ss", "sd", "ps", "pd"].map((suffix) => name + suffix));
-const conversions = [
-  "cvtss2sd", "cvtsd2ss", "cvtps2pd", "cvtpd2ps", "cvtdq2ps", "cvtps2dq", "cvttps2dq", "cvtdq2pd", "cvtpd2dq", "cvttpd2dq",
-];
+const conversions = ["cvtss2sd", "cvtsd2ss", "cvtps2pd", "cvtpd2ps", "cvtdq2ps", "cvtps2dq", "cvttps2dq", "cvtdq2pd", "cvtpd2dq", "cvttpd2dq"];
 const approximations = ["rcpss", "rcpps", "rsqrtss", "rsqrtps"];
 
 /** Rows that are called as their callouts are. */

@@ -5,8 +5,22 @@ import type { Value } from "../../ir/micro.ts";
 import type { PureOp } from "../../ir/pure-ops.ts";
 import type { Builder, LiftFunction } from "../builder.ts";
 import {
-  addSigned, addUnsignedSaturated, andNotLane, bytes, compareEqual, compareGreater, type LaneFunction, maximumSigned, maximumUnsigned,
-  minimumSigned, minimumUnsigned, pureLane, subtractSigned, subtractUnsignedSaturated, sumOfDifferences, words,
+  addSigned,
+  addUnsignedSaturated,
+  andNotLane,
+  bytes,
+  compareEqual,
+  compareGreater,
+  type LaneFunction,
+  maximumSigned,
+  maximumUnsigned,
+  minimumSigned,
+  minimumUnsigned,
+  pureLane,
+  subtractSigned,
+  subtractUnsignedSaturated,
+  sumOfDifferences,
+  words,
 } from "./lanes.ts";
 import { enterMmx, isMemory, readWords, requireMmx, requireSse, requireVector, slotOf, wordsOf, writeWords } from "./operands.ts";
 
@@ -62,16 +76,23 @@ function shift(compute: Shift): LiftFunction {
   };
 }
 
-const shiftWordwise = (op: PureOp): Shift => (b, x, count) => x.map((word) => b.pure(op, word, count));
-const shiftArithmetic = (op: PureOp, largest: number): Shift => (b, x, count) => {
-  const limited = b.pure("limitUnsigned", count, b.constant(largest));
-  return x.map((word) => b.pure(op, word, limited));
-};
-const shiftPairs = (compute: (b: Builder, low: Value, high: Value, count: Value) => Value[]): Shift => (b, x, count) => {
-  const result: Value[] = [];
-  for (let k = 0; k < x.length; k += 2) result.push(...compute(b, x[k], x[k + 1], count));
-  return result;
-};
+const shiftWordwise =
+  (op: PureOp): Shift =>
+  (b, x, count) =>
+    x.map((word) => b.pure(op, word, count));
+const shiftArithmetic =
+  (op: PureOp, largest: number): Shift =>
+  (b, x, count) => {
+    const limited = b.pure("limitUnsigned", count, b.constant(largest));
+    return x.map((word) => b.pure(op, word, limited));
+  };
+const shiftPairs =
+  (compute: (b: Builder, low: Value, high: Value, count: Value) => Value[]): Shift =>
+  (b, x, count) => {
+    const result: Value[] = [];
+    for (let k = 0; k < x.length; k += 2) result.push(...compute(b, x[k], x[k + 1], count));
+    return result;
+  };
 
 function shiftBytes(callout: "shiftLeftBytes" | "shiftRightBytes"): LiftFunction {
   return (b, i) => {

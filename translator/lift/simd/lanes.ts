@@ -18,10 +18,20 @@ interface LaneWidth {
   readonly tops: number;
 }
 export const bytes: LaneWidth = {
-  add: "addBytes", sub: "subBytes", spread: "spreadBytes", zero: "zeroBytes", saturation: "saturationBytes", tops: 0x80808080 | 0,
+  add: "addBytes",
+  sub: "subBytes",
+  spread: "spreadBytes",
+  zero: "zeroBytes",
+  saturation: "saturationBytes",
+  tops: 0x80808080 | 0,
 };
 export const words: LaneWidth = {
-  add: "addWords", sub: "subWords", spread: "spreadWords", zero: "zeroWords", saturation: "saturationWords", tops: 0x80008000 | 0,
+  add: "addWords",
+  sub: "subWords",
+  spread: "spreadWords",
+  zero: "zeroWords",
+  saturation: "saturationWords",
+  tops: 0x80008000 | 0,
 };
 
 /** A mask word from a vector whose lane-top bits say which lanes. */
@@ -33,39 +43,68 @@ const bias = (b: Builder, w: LaneWidth, x: Value) => b.xor(x, w.tops);
 const lessSigned = (b: Builder, w: LaneWidth, x: Value, y: Value) => below(b, w, bias(b, w, x), bias(b, w, y));
 const andNot = (b: Builder, x: Value, y: Value) => b.and(b.pure("not", x), y);
 
-export const pureLane = (op: PureOp): LaneFunction => (b, x, y) => b.pure(op, x, y);
+export const pureLane =
+  (op: PureOp): LaneFunction =>
+  (b, x, y) =>
+    b.pure(op, x, y);
 /** PANDN and ANDNPS invert their first operand. */
 export const andNotLane: LaneFunction = andNot;
 
-export const addUnsignedSaturated = (w: LaneWidth): LaneFunction => (b, x, y) => {
-  const r = b.pure(w.add, x, y);
-  return b.or(r, spread(b, w, b.pure("carries", x, y, r)));
-};
+export const addUnsignedSaturated =
+  (w: LaneWidth): LaneFunction =>
+  (b, x, y) => {
+    const r = b.pure(w.add, x, y);
+    return b.or(r, spread(b, w, b.pure("carries", x, y, r)));
+  };
 
-export const subtractUnsignedSaturated = (w: LaneWidth): LaneFunction => (b, x, y) => {
-  const r = b.pure(w.sub, x, y);
-  return andNot(b, spread(b, w, b.pure("borrows", x, y, r)), r);
-};
+export const subtractUnsignedSaturated =
+  (w: LaneWidth): LaneFunction =>
+  (b, x, y) => {
+    const r = b.pure(w.sub, x, y);
+    return andNot(b, spread(b, w, b.pure("borrows", x, y, r)), r);
+  };
 
-export const addSigned = (w: LaneWidth): LaneFunction => (b, x, y) => {
-  const r = b.pure(w.add, x, y);
-  const overflow = spread(b, w, b.and(b.xor(x, r), b.xor(y, r)));
-  return b.pure("blend", overflow, b.pure(w.saturation, x), r);
-};
+export const addSigned =
+  (w: LaneWidth): LaneFunction =>
+  (b, x, y) => {
+    const r = b.pure(w.add, x, y);
+    const overflow = spread(b, w, b.and(b.xor(x, r), b.xor(y, r)));
+    return b.pure("blend", overflow, b.pure(w.saturation, x), r);
+  };
 
-export const subtractSigned = (w: LaneWidth): LaneFunction => (b, x, y) => {
-  const r = b.pure(w.sub, x, y);
-  const overflow = spread(b, w, b.and(b.xor(x, y), b.xor(x, r)));
-  return b.pure("blend", overflow, b.pure(w.saturation, x), r);
-};
+export const subtractSigned =
+  (w: LaneWidth): LaneFunction =>
+  (b, x, y) => {
+    const r = b.pure(w.sub, x, y);
+    const overflow = spread(b, w, b.and(b.xor(x, y), b.xor(x, r)));
+    return b.pure("blend", overflow, b.pure(w.saturation, x), r);
+  };
 
-export const compareEqual = (w: LaneWidth): LaneFunction => (b, x, y) => b.pure(w.spread, b.pure(w.zero, b.xor(x, y)));
-export const compareGreater = (w: LaneWidth): LaneFunction => (b, x, y) => lessSigned(b, w, y, x);
+export const compareEqual =
+  (w: LaneWidth): LaneFunction =>
+  (b, x, y) =>
+    b.pure(w.spread, b.pure(w.zero, b.xor(x, y)));
+export const compareGreater =
+  (w: LaneWidth): LaneFunction =>
+  (b, x, y) =>
+    lessSigned(b, w, y, x);
 
-export const minimumUnsigned = (w: LaneWidth): LaneFunction => (b, x, y) => b.pure("blend", below(b, w, x, y), x, y);
-export const maximumUnsigned = (w: LaneWidth): LaneFunction => (b, x, y) => b.pure("blend", below(b, w, x, y), y, x);
-export const minimumSigned = (w: LaneWidth): LaneFunction => (b, x, y) => b.pure("blend", lessSigned(b, w, x, y), x, y);
-export const maximumSigned = (w: LaneWidth): LaneFunction => (b, x, y) => b.pure("blend", lessSigned(b, w, x, y), y, x);
+export const minimumUnsigned =
+  (w: LaneWidth): LaneFunction =>
+  (b, x, y) =>
+    b.pure("blend", below(b, w, x, y), x, y);
+export const maximumUnsigned =
+  (w: LaneWidth): LaneFunction =>
+  (b, x, y) =>
+    b.pure("blend", below(b, w, x, y), y, x);
+export const minimumSigned =
+  (w: LaneWidth): LaneFunction =>
+  (b, x, y) =>
+    b.pure("blend", lessSigned(b, w, x, y), x, y);
+export const maximumSigned =
+  (w: LaneWidth): LaneFunction =>
+  (b, x, y) =>
+    b.pure("blend", lessSigned(b, w, x, y), y, x);
 
 /** Sum of the absolute differences of four unsigned bytes. */
 export const sumOfDifferences: LaneFunction = (b, x, y) => {

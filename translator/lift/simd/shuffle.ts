@@ -94,7 +94,11 @@ const liftInsertWord: LiftFunction = (b, i) => {
   const index = b.read(immediate);
   const x = readWords(b, target, wordsOf(target));
   const wanted = b.and(b.shr(index, 1), x.length - 1);
-  writeWords(b, target, x.map((word, k) => b.select(b.equal(wanted, k), b.pure("insertHalf", word, value, index), word)));
+  writeWords(
+    b,
+    target,
+    x.map((word, k) => b.select(b.equal(wanted, k), b.pure("insertHalf", word, value, index), word)),
+  );
 };
 
 const liftExtractWord: LiftFunction = (b, i) => {

@@ -1,0 +1,123 @@
+/**
+ * The general case of ADD, SUB, MUL, DIV and SQRT: any number of lanes, any MXCSR. A lane whose operands and result are normal is still computed
+ * with doubles when rounding to nearest, and its precision exception by an error-free transformation: a program whose arithmetic happens to be
+ * exact (integers in doubles) never sets the sticky flag that the fast path asks for. The rest is soft.ts's.
+ */
+import { slot } from "../../../translator/contract/slots.ts";
+import type { Cpu } from "../../cpu/cpu.ts";
+import { flag, roundingMask, signal } from "./control.ts";
+import { inexactProduct, inexactSum } from "./exactness.ts";
+import {
+  normalProductDouble,
+  normalProductSingle,
+  normalQuotientDouble,
+  normalQuotientSingle,
+  normalRootDouble,
+  normalRootSingle,
+  normalSumDouble,
+  normalSumSingle,
+} from "./ranges.ts";
+import { computeBinary, computeSquareRoot, operation, unpackDouble, unpackSingle } from "./soft.ts";
+import type { SimdUnit } from "./unit.ts";
+
+/** ADD, SUB, MUL, DIV or SQRT on `lanes` lanes from slot `target` and `source` on; nothing is written when an unmasked exception is raised. */
+export function arithmetic(cpu: Cpu, op: number, single: boolean, target: number, source: number, lanes: number): void {
+  const R = cpu.R;
+  const u = cpu.simd;
+  const mxcsr = R[slot.mxcsr];
+  const toNearest = (mxcsr & roundingMask) === 0;
+  u.flags = 0;
+  for (let k = 0; k < lanes; k++) {
+    if (single) {
+      if (toNearest && nearestSingle(u, op, u.S[target + k], u.S[source + k], k)) continue;
+      unpackSingle(u, u.a, R[target + k], mxcsr);
+      unpackSingle(u, u.b, R[source + k], mxcsr);
+    } else {
+      const at = 2 * k;
+      if (toNearest && nearestDouble(u, op, cpu.F[(target + at) >> 1], cpu.F[(source + at) >> 1], k)) continue;
+      unpackDouble(u, u.a, R[target + at], R[target + at + 1], mxcsr);
+      unpackDouble(u, u.b, R[source + at], R[source + at + 1], mxcsr);
+    }
+    if (op === operation.squareRoot) computeSquareRoot(u, single, mxcsr);
+    else computeBinary(u, op, single, mxcsr);
+    if (single) u.out[k] = u.low;
+    else {
+      u.out[2 * k] = u.low;
+      u.out[2 * k + 1] = u.high;
+    }
+  }
+  signal(cpu, u.flags);
+  const words = single ? lanes : 2 * lanes;
+  for (let k = 0; k < words; k++) R[target + k] = u.out[k];
+}
+
+/** Normal operands and result, rounded to nearest: all that may be raised is precision. False: not such a case. */
+function nearestDouble(u: SimdUnit, op: number, a: number, b: number, lane: number): boolean {
+  let r: number;
+  let inexact: boolean;
+  switch (op) {
+    case operation.add:
+    case operation.subtract:
+      r = op === operation.add ? a + b : a - b;
+      if (!normalSumDouble(a, b, r)) return false;
+      inexact = inexactSum(a, op === operation.add ? b : -b, r);
+      break;
+    case operation.multiply:
+      r = a * b;
+      if (!normalProductDouble(a, b, r) || !isSplittable(a, b, r)) return false;
+      inexact = inexactProduct(a, b, r);
+      break;
+    case operation.divide:
+      r = a / b;
+      if (!normalQuotientDouble(a, b, r) || !isSplittable(r, b, a)) return false;
+      inexact = r * b !== a || inexactProduct(r, b, a);
+      break;
+    default:
+      r = Math.sqrt(b);
+      if (!normalRootDouble(b) || !isSplittable(r, r, b)) return false;
+      inexact = r * r !== b || inexactProduct(r, r, b);
+  }
+  if (inexact) u.flags |= flag.precision;
+  u.outF[lane] = r;
+  return true;
+}
+
+/** Veltkamp's splitting of x and y must not overflow, nor the parts of their product p, nor may its error underflow. */
+function isSplittable(x: number, y: number, p: number): boolean {
+  const magnitude = Math.abs(p);
+  return Math.abs(x) < 2 ** 996 && Math.abs(y) < 2 ** 996 && ((magnitude > 2 ** -960 && magnitude < 2 ** 1020) || p === 0);
+}
+
+/** The same for singles, whose products and error terms doubles hold exactly. */
+function nearestSingle(u: SimdUnit, op: number, a: number, b: number, lane: number): boolean {
+  let r: number;
+  let inexact: boolean;
+  switch (op) {
+    case operation.add:
+    case operation.subtract: {
+      const exact = op === operation.add ? a + b : a - b;
+      r = Math.fround(exact);
+      if (!normalSumSingle(a, b, r)) return false;
+      inexact = exact !== r || inexactSum(a, op === operation.add ? b : -b, exact);
+      break;
+    }
+    case operation.multiply:
+      r = Math.fround(a * b);
+      if (!normalProductSingle(a, b, r)) return false;
+      inexact = a * b !== r;
+      break;
+    case operation.divide:
+      r = Math.fround(a / b);
+      if (!normalQuotientSingle(a, b, r)) return false;
+      // A zero may have been divided by an infinity.
+      inexact = a !== 0 && r * b !== a;
+      break;
+    default:
+      r = Math.fround(Math.sqrt(b));
+      if (!normalRootSingle(b)) return false;
+      inexact = r * r !== b;
+  }
+  if (inexact) u.flags |= flag.precision;
+  u.outS[lane] = r;
+  return true;
+}
