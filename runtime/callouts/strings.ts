@@ -189,6 +189,7 @@ export function ins(cpu: Cpu, size: number, addressSize: number, repeat: number)
     if (repeat !== 0 && (R[slot.ecx] & mask) === 0) return 0;
     const linear = linearOf(cpu, segment.es, R[slot.edi] & mask, size, true);
     memory.probeWrite(linear, size);
+    cpu.portCounts[port]++;
     store(cpu, linear, size, cpu.board.ports.read(port, size as 1 | 2 | 4));
     addTo(R, slot.edi, mask, by);
     if (repeat === 0) return 0;
@@ -206,6 +207,7 @@ export function outs(cpu: Cpu, size: number, addressSize: number, source: number
   for (;;) {
     if (repeat !== 0 && (R[slot.ecx] & mask) === 0) return 0;
     const value = load(cpu, linearOf(cpu, source, R[slot.esi] & mask, size, false), size);
+    cpu.portCounts[port]++;
     cpu.board.ports.write(port, size as 1 | 2 | 4, value);
     addTo(R, slot.esi, mask, by);
     if (repeat === 0) return 0;

@@ -11,20 +11,29 @@ export type RegionFunction = () => number;
 export interface Region {
   readonly code: RegionCode;
   readonly run: RegionFunction;
-  /** Header of the block it stands in for, and that block's own words. */
+  /** Header of the block it stands in for, and what of that block it replaced: instruction count, first shape number. */
   readonly header: number;
-  readonly saved: readonly number[];
+  readonly instructions: number;
+  readonly firstShape: number;
+  /** Its own shape number. */
+  readonly shape: number;
   /** Physical page its code is on. */
   readonly page: number;
   readonly mode: number;
 }
 
-/** Words of the block's head that installing overwrites: instruction count, executions, two words of code. */
-const headWords = 4;
+/** What the dispatcher lends. */
+export interface RegionHost {
+  /** Shape numbers for regions: each is the handler of its own shape. */
+  readonly firstShape: number;
+  readonly lastShape: number;
+  readonly handlers: ((p: number) => number)[];
+  readonly addStub: (link: number, offset: number, at: number, page: number) => number;
+}
 
 export class Regions {
-  /** By the number stored in the code array; holes where regions died. */
-  readonly list: (Region | undefined)[] = [];
+  /** Live regions by shape number. */
+  readonly live = new Map<number, Region>();
   translated = 0;
   invalidated = 0;
   /** Host milliseconds spent translating and handing text to V8. */
@@ -35,26 +44,23 @@ export class Regions {
   private readonly cache: CodeCache;
   private readonly translator: Translator;
   private readonly host: HostNames;
-  private readonly shape: number;
-  private readonly addStub: (link: number, offset: number, at: number, page: number) => number;
+  private readonly lent: RegionHost;
+  private nextShape: number;
   private readonly byPage = new Map<number, Region[]>();
   /** Blocks for which no region can be made: not tried again. */
   private readonly refused = new Set<number>();
 
-  constructor(
-    cache: CodeCache, translator: Translator, host: HostNames, shape: number,
-    addStub: (link: number, offset: number, at: number, page: number) => number,
-  ) {
+  constructor(cache: CodeCache, translator: Translator, host: HostNames, lent: RegionHost) {
     this.cache = cache;
     this.translator = translator;
     this.host = host;
-    this.shape = shape;
-    this.addStub = addStub;
+    this.lent = lent;
+    this.nextShape = lent.firstShape;
   }
 
   /** Translates the code from the block at `header` on. `bytes` is its physical page. */
   make(header: number, bytes: Uint8Array, eip: number): void {
-    if (this.refused.has(header)) return;
+    if (this.refused.has(header) || this.nextShape > this.lent.lastShape) return;
     const { C } = this.cache;
     const address = C[header - 3];
     const page = address >>> 12;
@@ -77,15 +83,17 @@ export class Regions {
     const links = this.cache.top;
     let at = links + code.exits.length;
     code.exits.forEach((offset, k) => {
-      at = this.addStub(links + k, offset, at, address & ~0xfff);
+      at = this.lent.addStub(links + k, offset, at, address & ~0xfff);
     });
     this.cache.top = at;
     const run = compile<RegionFunction>(code.text, code.freeNames, Object.create(this.host, { L: { value: links } }));
-    const region: Region = { code, run, header, saved: Array.from(C.subarray(header, header + headWords)), page, mode };
-    const number = this.list.push(region) - 1;
+    const shape = this.nextShape++;
+    const region: Region = { code, run, header, instructions: C[header], firstShape: C[header + 2] & shapeBits, shape, page, mode };
+    this.live.set(shape, region);
+    this.lent.handlers[shape] = run;
+    // The region keeps the budget itself: the block counts as none.
     C[header] = 0;
-    C[header + 2] = (C[header + 2] & ~shapeBits) | this.shape;
-    C[header + 3] = number;
+    C[header + 2] = (C[header + 2] & ~shapeBits) | shape;
     const onPage = this.byPage.get(page);
     if (onPage === undefined) this.byPage.set(page, [region]);
     else onPage.push(region);
@@ -117,17 +125,17 @@ export class Regions {
 
   private remove(region: Region): void {
     const { C } = this.cache;
+    const { header } = region;
     this.invalidated++;
-    const number = C[region.header + 3];
-    this.list[number] = undefined;
-    C[region.header] = region.saved[0];
-    C[region.header + 2] = region.saved[2];
-    C[region.header + 3] = region.saved[3];
+    this.live.delete(region.shape);
+    C[header] = region.instructions;
+    C[header + 2] = (C[header + 2] & ~shapeBits) | region.firstShape;
   }
 
   /** The code cache was flushed. */
   clear(): void {
-    this.list.length = 0;
+    this.live.clear();
+    this.nextShape = this.lent.firstShape;
     this.byPage.clear();
     this.refused.clear();
   }

@@ -2,6 +2,7 @@
  * One guest CPU: its state slots, its linear memory, and the way a guest exception leaves the middle of an instruction. All that a
  * CPU owns hangs off this instance; a machine with two of them has two instances.
  */
+import { exitCounters } from "../../translator/contract/exits.ts";
 import { mode } from "../../translator/contract/mode-key.ts";
 import { slot, vector } from "../../translator/contract/slots.ts";
 import { SimdUnit } from "../callouts/simd/unit.ts";
@@ -73,8 +74,12 @@ export class Cpu {
   descriptorLow = 0;
   descriptorHigh = 0;
   descriptorAddress = 0;
-  /** VM exits by callout name and ring, for statistics: counts[row * 4 + cpl]; rows as in the sensitive-instruction table. */
-  exitCounts = new Float64Array(0);
+  /** VM exits by reason and ring (contract/exits.ts): exitCounts[reason * ringCount + CPL]. Statistics, not state. */
+  readonly exitCounts = new Float64Array(exitCounters);
+  /** Port accesses by port, statistics too: each is one of the exits counted for IN, OUT, INS and OUTS. */
+  readonly portCounts = new Float64Array(0x10000);
+  /** Told of every interrupt and exception just before it is delivered, for debuggers. */
+  eventObserver: ((number: number, kind: number, errorCode: number) => void) | undefined = undefined;
 
   constructor(board: CpuBoard) {
     this.board = board;

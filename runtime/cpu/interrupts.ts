@@ -99,6 +99,7 @@ export function noteDebugCauses(R: Int32Array, causes: number): void {
  */
 export function deliverInterrupt(cpu: Cpu, number: number, kind: EventKind, errorCode: number): void {
   const R = cpu.R;
+  if (cpu.eventObserver !== undefined) cpu.eventObserver(number, kind, errorCode);
   if ((R[slot.cr0] & cr0bit.pe) === 0) deliverReal(cpu, number);
   else if ((R[slot.eflags] & eflag.vm) === 0 || kind !== eventKind.software || !deliverRedirected(cpu, number)) {
     deliverProtected(cpu, number, kind, errorCode);

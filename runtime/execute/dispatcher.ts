@@ -2,20 +2,21 @@
  * The dispatcher: finds the block at EIP, runs it and whatever it links to, and deals with everything that is not straight execution: time, interrupts, guest
  * faults, single-stepping, code that was overwritten, a full code cache.
  *
- * Terms. A *slice* is a number of guest instructions after which the dispatcher looks around; `R[slot.budget]` counts it down, block by block. A *stub* is a block of no
+ * Terms. A *slice* is a number of guest instructions after which the dispatcher looks around; `R[budget]` counts it down, block by block. A *stub* is a block of no
  * guest instructions that stands in for one not yet decoded: it decodes it, links it and goes there. *Shape numbers* below `firstShape` are the dispatcher's own
  * pseudo-instructions (stubs, poison, page-straddle check); the translator's follow.
  *
- * What must always hold: between instructions all architectural state but EIP is in the slots; EIP is R[slot.page] + the page offset stored with the instruction at
- * index p, except where `eipIsCurrent` says that R[slot.eip] itself is right.
+ * What must always hold: between instructions all architectural state but EIP is in the slots; EIP is R[pageSlot] + the page offset stored with the instruction at
+ * index p, except where `eipIsCurrent` says that R[eipSlot] itself is right.
  */
+import { exitReason, ringCount } from "../../translator/contract/exits.ts";
 import { mode, type ModeKey } from "../../translator/contract/mode-key.ts";
 import { eflag, segment, slot, vector } from "../../translator/contract/slots.ts";
 import { decodeFailure, type Translator } from "../../translator/contract/translator.ts";
 import { calloutImplementations } from "../callouts/index.ts";
 import { CodeCache, shapeBits } from "../code/code-cache.ts";
 import { compile, type HostNames } from "../code/compile.ts";
-import { type Region, Regions } from "../code/regions.ts";
+import { Regions } from "../code/regions.ts";
 import type { Cpu } from "../cpu/cpu.ts";
 import { instructionBreakpoints } from "../cpu/debug.ts";
 import { deliverException, deliverHardwareInterrupt } from "../cpu/interrupts.ts";
@@ -23,9 +24,15 @@ import { mulhs, mulhu } from "../cpu/multiply.ts";
 import { checkSegment } from "../cpu/segments.ts";
 import { walkFlag } from "../memory/page-walk.ts";
 
+// Bound in this module: V8 folds a module's own constants, not those it imports.
+const { budget, page: pageSlot, tlbHalf, mode: modeSlot, eip: eipSlot } = slot;
+const { flat, singleStep } = mode;
+
 /** Pseudo-shapes. */
-const pseudo = { stop: 0, dispatch: 1, poison: 2, stub: 3, crossPage: 4, fall: 5, straddle: 6, undefinedOpcode: 7, tooLong: 8, region: 9 } as const;
-const firstShape = 10;
+const pseudo = { stop: 0, dispatch: 1, poison: 2, stub: 3, crossPage: 4, fall: 5, straddle: 6, undefinedOpcode: 7, tooLong: 8 } as const;
+const firstShape = 9;
+/** From here on shape numbers are regions: a region is the one handler of its own shape, so that entering it is one indirect call. */
+const firstRegionShape = 1 << 14;
 
 /** Fixed blocks at the start of the code array (header indices). */
 const stopBlock = 8;
@@ -35,6 +42,8 @@ const fixedWords = 24;
 /** Words of a stub: header pair, shape word, page offset of the target, index of the link word to patch (in the cross-page
  * form: physical page and header of the target), own physical page. */
 const stubWords = 8;
+
+const jumpEntries = 1 << 12;
 
 const maximumBlockInstructions = 48;
 
@@ -53,6 +62,11 @@ export interface DispatcherOptions {
 
 type Handler = (p: number) => number;
 
+/** Stands for a shape whose code was not made yet; never run. */
+const missing: Handler = () => {
+  throw new Error("a shape without a handler");
+};
+
 export class Dispatcher {
   readonly cache: CodeCache;
   readonly regions: Regions;
@@ -61,7 +75,11 @@ export class Dispatcher {
   private readonly translator: Translator;
   private readonly host: HostNames;
   private readonly C: Int32Array;
-  private readonly H: Handler[] = [];
+  private readonly TX: Int32Array;
+  /** Jump cache for computed targets: EIP and header, direct-mapped. A hit is checked against the block itself, so nothing need be flushed but with the code cache. */
+  private readonly jumps = new Int32Array(2 * jumpEntries).fill(stopBlock);
+  /** Handlers by shape number. Filled at full length from the start: an array that grew by gaps would be a dictionary. */
+  private readonly H: Handler[] = new Array<Handler>(shapeBits + 1).fill(missing);
   private readonly sizes: number[] = [];
   private readonly poll: () => void;
   private readonly sliceInstructions: number;
@@ -78,12 +96,18 @@ export class Dispatcher {
     this.cpu = cpu;
     this.translator = translator;
     this.poll = options.poll;
-    this.sliceInstructions = options.sliceInstructions ?? 8192;
+    this.sliceInstructions = options.sliceInstructions ?? 16384;
     this.cache = new CodeCache(options.codeWords ?? 1 << 23, fixedWords);
     this.C = this.cache.C;
+    this.TX = cpu.memory.TX;
     this.host = this.makeHost();
     this.threshold = options.regionThreshold ?? Infinity;
-    this.regions = new Regions(this.cache, translator, this.host, pseudo.region, (link, offset, at, page) => this.addStub(link, offset, at, page));
+    this.regions = new Regions(this.cache, translator, this.host, {
+      firstShape: firstRegionShape,
+      lastShape: shapeBits,
+      handlers: this.H,
+      addStub: (link, offset, at, page) => this.addStub(link, offset, at, page),
+    });
     this.cache.regionsWritten = (page, from, to) => this.regions.invalidate(page, from, to);
     this.cache.regionRanges = (page) => this.regions.rangesOn(page);
     this.makePseudoShapes();
@@ -101,7 +125,7 @@ export class Dispatcher {
 
   /** Guest instructions retired since power-on (whole blocks at a time while one is running). */
   get retired(): number {
-    return this.issued - this.cpu.budgetHeldBack - this.cpu.R[slot.budget];
+    return this.issued - this.cpu.budgetHeldBack - this.cpu.R[budget];
   }
 
   /** Makes `run` return soon; callable from devices and callouts. */
@@ -125,7 +149,7 @@ export class Dispatcher {
         }
         for (;;) {
           C[p + 1]++;
-          if ((R[slot.budget] -= C[p]) < 0) {
+          if ((R[budget] -= C[p]) < 0) {
             p = this.attend(p);
             if (p === stopBlock) return this.stopping ?? "slice";
           }
@@ -146,7 +170,8 @@ export class Dispatcher {
   private takeFault(p: number): void {
     const { cpu } = this;
     this.faults++;
-    if (!this.eipIsCurrent) cpu.R[slot.eip] = (cpu.R[slot.page] + (this.C[p] >>> 16)) | 0;
+    cpu.exitCounts[(exitReason.exception + cpu.fault.vector) * ringCount + cpu.R[slot.cpl]]++;
+    if (!this.eipIsCurrent) cpu.R[eipSlot] = (cpu.R[pageSlot] + (this.C[p] >>> 16)) | 0;
     cpu.R[slot.interruptShadow] = 0;
     deliverException(cpu, cpu.fault.vector, cpu.fault.errorCode);
   }
@@ -157,25 +182,25 @@ export class Dispatcher {
     const R = this.cpu.R;
     if (p === stopBlock) return p;
     // A stub first finds its block, which then attends; the budget stays negative meanwhile.
-    if (C[p] === 0 && (C[p + 2] & shapeBits) !== pseudo.region) return p;
-    R[slot.budget] += C[p];
+    if (C[p] === 0 && (C[p + 2] & shapeBits) < firstRegionShape) return p;
+    R[budget] += C[p];
     C[p + 1]--;
     if (C[p + 1] >= this.threshold && C[p] !== 0) this.heat(p);
-    R[slot.eip] = (R[slot.page] + (C[p + 2] >>> 16)) | 0;
+    R[eipSlot] = (R[pageSlot] + (C[p + 2] >>> 16)) | 0;
     this.eipIsCurrent = true;
     const next = this.look();
-    if (next !== stopBlock) R[slot.budget] -= C[next];
+    if (next !== stopBlock) R[budget] -= C[next];
     return next;
   }
 
   /** The end of a slice samples the profile: the block at `header` was about to run again. */
   private heat(header: number): void {
     const { C, cpu } = this;
-    if (this.cache.isFull || (C[header - 2] & mode.singleStep) !== 0) return;
+    if (this.cache.isFull || (C[header - 2] & singleStep) !== 0) return;
     const page = (C[header - 3] & ~0xfff) >>> 0;
     const { physical } = cpu.board;
     if (!physical.isRam(page)) return;
-    this.regions.make(header, physical.u8.subarray(page, page + 0x1000), (cpu.R[slot.page] + (C[header + 2] >>> 16)) | 0);
+    this.regions.make(header, physical.u8.subarray(page, page + 0x1000), (cpu.R[pageSlot] + (C[header + 2] >>> 16)) | 0);
   }
 
   /** With R[eip] current: time, interrupts, reasons to stop; then the block to run. */
@@ -193,6 +218,7 @@ export class Dispatcher {
       if (this.stopping !== undefined) return this.stopAt(this.stopping);
       if (R[slot.interruptShadow] === 0 && this.interruptReady()) {
         this.interruptsDelivered++;
+        cpu.exitCounts[exitReason.externalInterrupt * ringCount + R[slot.cpl]]++;
         deliverHardwareInterrupt(cpu, cpu.board.interrupts.acknowledge());
         continue;
       }
@@ -200,9 +226,9 @@ export class Dispatcher {
       if (retired >= this.deadline) return this.stopAt("slice");
       this.issued = retired;
       cpu.budgetHeldBack = 0;
-      R[slot.budget] = Math.min(this.sliceInstructions, this.deadline - retired);
-      this.issued += R[slot.budget];
-      if (R[slot.interruptShadow] === 0 && (R[slot.mode] & mode.singleStep) === 0) return this.enter();
+      R[budget] = Math.min(this.sliceInstructions, this.deadline - retired);
+      this.issued += R[budget];
+      if (R[slot.interruptShadow] === 0 && (R[modeSlot] & singleStep) === 0) return this.enter();
       this.step();
     }
   }
@@ -228,14 +254,14 @@ export class Dispatcher {
     if ((shadow & 2) === 0) cpu.pendingDebug = 0;
     cpu.deliveredInterrupt = false;
     if ((R[slot.dr7] & 0xff) !== 0 && !resume && (shadow & 2) === 0) {
-      const met = instructionBreakpoints(cpu, (R[slot.eip] + R[slot.segmentBase + segment.cs]) | 0);
+      const met = instructionBreakpoints(cpu, (R[eipSlot] + R[slot.segmentBase + segment.cs]) | 0);
       if (met !== 0) {
         R[slot.dr6] |= met;
         cpu.raise(vector.db);
       }
     }
-    const header = this.enter(mode.singleStep);
-    R[slot.budget] -= 1;
+    const header = this.enter(singleStep);
+    R[budget] -= 1;
     this.settle(this.runOne(header + 2));
     if (R[slot.interruptShadow] === shadow) R[slot.interruptShadow] = 0;
     if (resume) R[slot.eflags] &= ~eflag.rf;
@@ -252,7 +278,7 @@ export class Dispatcher {
       const q = H[pseudo.straddle](at);
       return q < 0 ? q : H[C[q] & shapeBits](q);
     } catch (e) {
-      if (e === cpu.fault && !this.eipIsCurrent) cpu.R[slot.eip] = (cpu.R[slot.page] + (C[at] >>> 16)) | 0;
+      if (e === cpu.fault && !this.eipIsCurrent) cpu.R[eipSlot] = (cpu.R[pageSlot] + (C[at] >>> 16)) | 0;
       this.eipIsCurrent = true;
       throw e;
     }
@@ -265,14 +291,14 @@ export class Dispatcher {
     this.eipIsCurrent = true;
     if (q >= 0) {
       // Falls through: the pseudo-instruction after it, or poison if it overwrote itself, knows the offset.
-      R[slot.eip] = (R[slot.page] + (C[q] >>> 16)) | 0;
+      R[eipSlot] = (R[pageSlot] + (C[q] >>> 16)) | 0;
       return;
     }
     const header = ~q;
     const shape = C[header + 2] & shapeBits;
     if (shape === pseudo.dispatch || shape === pseudo.stop) return;
     const offset = shape === pseudo.stub || shape === pseudo.crossPage ? C[header + 3] : C[header + 2] >>> 16;
-    R[slot.eip] = (R[slot.page] + offset) | 0;
+    R[eipSlot] = (R[pageSlot] + offset) | 0;
   }
 
   private debugTraps(trap: boolean): void {
@@ -287,15 +313,15 @@ export class Dispatcher {
   private enter(extraMode: ModeKey = 0): number {
     const { cpu } = this;
     const R = cpu.R;
-    const key = R[slot.mode] | extraMode;
-    const linear = (R[slot.eip] + R[slot.segmentBase + segment.cs]) | 0;
+    const key = R[modeSlot] | extraMode;
+    const linear = (R[eipSlot] + R[slot.segmentBase + segment.cs]) | 0;
     this.eipIsCurrent = true;
-    if ((key & mode.flat) === 0 && R[slot.eip] >>> 0 > R[slot.segmentLimit + segment.cs] >>> 0) cpu.raise(vector.gp, 0);
+    if ((key & flat) === 0 && R[eipSlot] >>> 0 > R[slot.segmentLimit + segment.cs] >>> 0) cpu.raise(vector.gp, 0);
     const address = cpu.memory.translateFetch(linear);
-    R[slot.page] = (R[slot.eip] - (linear & 0xfff)) | 0;
+    R[pageSlot] = (R[eipSlot] - (linear & 0xfff)) | 0;
     let header = this.cache.find(address, key);
     if (header === 0) header = this.decodeBlock(linear, address, key);
-    if ((key & mode.flat) === 0) this.checkBlockLimit(header, key);
+    if ((key & flat) === 0) this.checkBlockLimit(header, key);
     this.eipIsCurrent = false;
     return header;
   }
@@ -305,8 +331,8 @@ export class Dispatcher {
     const R = this.cpu.R;
     const limit = R[slot.segmentLimit + segment.cs] >>> 0;
     const length = this.C[header - 2] >>> 8;
-    if ((R[slot.eip] >>> 0) + length - 1 <= limit) return;
-    if ((key & mode.singleStep) !== 0) this.cpu.raise(vector.gp, 0);
+    if ((R[eipSlot] >>> 0) + length - 1 <= limit) return;
+    if ((key & singleStep) !== 0) this.cpu.raise(vector.gp, 0);
     // Stepping decodes blocks of one instruction, and comes back here with its own length.
     this.step();
     throw new Error("unreachable");
@@ -316,6 +342,7 @@ export class Dispatcher {
   forget(): void {
     this.cache.flush();
     this.regions.clear();
+    this.jumps.fill(stopBlock);
   }
 
   // ---- decoding
@@ -329,7 +356,7 @@ export class Dispatcher {
     const bytes = isRam ? physical.u8 : this.fetchOpenBus(address);
     const base = isRam ? page >>> 0 : -(address & 0xfff);
     const start = address & 0xfff;
-    const limit = key & mode.singleStep ? 1 : maximumBlockInstructions;
+    const limit = key & singleStep ? 1 : maximumBlockInstructions;
     const header = cache.begin();
     let at = header + 2;
     let offset = start;
@@ -360,7 +387,7 @@ export class Dispatcher {
         break;
       }
       const number = shape + firstShape;
-      if (this.H[number] === undefined) this.addShape(shape);
+      if (this.H[number] === missing) this.addShape(shape);
       const code = translator.shape(shape);
       C[at] = number | (offset << 16);
       const next = offset + translator.length;
@@ -433,22 +460,22 @@ export class Dispatcher {
     define(pseudo.stop, 1, () => ~stopBlock);
     define(pseudo.dispatch, 1, () => ~this.dispatch());
     define(pseudo.poison, 1, (p) => {
-      R[slot.eip] = (R[slot.page] + (C[p] >>> 16)) | 0;
+      R[eipSlot] = (R[pageSlot] + (C[p] >>> 16)) | 0;
       return ~this.dispatch();
     });
     define(pseudo.fall, 2, (p) => C[p + 1]);
     define(pseudo.stub, 6, (p) => ~this.link(p));
     define(pseudo.crossPage, 6, (p) => {
-      const eip = (R[slot.page] + C[p + 1]) | 0;
-      const T = TX[R[slot.tlbHalf] + (eip >>> 12)];
+      const eip = (R[pageSlot] + C[p + 1]) | 0;
+      const T = TX[R[tlbHalf] + (eip >>> 12)];
       if ((T & 1) !== 0 || ((T ^ eip) & ~0xfff) !== C[p + 3]) return ~this.relink(p);
-      R[slot.page] = (eip & ~0xfff) | 0;
+      R[pageSlot] = (eip & ~0xfff) | 0;
       return ~C[p + 4];
     });
     define(pseudo.straddle, 2, (p) => {
-      const eip = (R[slot.page] + 0x1000) | 0;
+      const eip = (R[pageSlot] + 0x1000) | 0;
       this.eipIsCurrent = true;
-      R[slot.eip] = (R[slot.page] + (C[p] >>> 16)) | 0;
+      R[eipSlot] = (R[pageSlot] + (C[p] >>> 16)) | 0;
       const next = cpu.memory.translateFetch((eip + R[slot.segmentBase + segment.cs]) | 0);
       this.eipIsCurrent = false;
       if (next === C[p + 1] >>> 0) return p + 2;
@@ -458,8 +485,6 @@ export class Dispatcher {
     });
     define(pseudo.undefinedOpcode, 1, () => cpu.raise(vector.ud));
     define(pseudo.tooLong, 1, () => cpu.raise(vector.gp, 0));
-    const { list } = this.regions;
-    define(pseudo.region, 2, (p) => (list[C[p + 1]] as Region).run());
   }
 
   /** R[eip] is current: the block there, after a look around if the slice is over. */
@@ -467,7 +492,7 @@ export class Dispatcher {
     const R = this.cpu.R;
     this.eipIsCurrent = true;
     R[slot.leave] = 0;
-    if (R[slot.budget] < 0 || (R[slot.interruptShadow] | R[slot.halted] | (R[slot.mode] & mode.singleStep)) !== 0 || this.interruptReady()) {
+    if (R[budget] < 0 || (R[slot.interruptShadow] | R[slot.halted] | (R[modeSlot] & singleStep)) !== 0 || this.interruptReady()) {
       return this.look();
     }
     return this.enter();
@@ -475,10 +500,33 @@ export class Dispatcher {
 
   /** An indirect jump to `eip`: the mode is what it was. */
   private jump(eip: number): number {
-    const R = this.cpu.R;
-    R[slot.eip] = eip;
+    const { R } = this.cpu;
+    const { C, jumps } = this;
+    const k = (eip ^ (eip >>> 10)) & (jumpEntries - 1);
+    const header = jumps[2 * k + 1];
+    if (jumps[2 * k] === eip && (C[header - 2] & 0xff) === R[modeSlot]) {
+      // The page may have been remapped, or the block have died (address -1, which no translation yields), since.
+      const T = this.TX[R[tlbHalf] + (eip >>> 12)];
+      if ((T & 1) === 0 && (T ^ eip) === C[header - 3]) {
+        R[pageSlot] = eip & ~0xfff;
+        return ~header;
+      }
+    }
+    return this.jumpSlowly(eip, k);
+  }
+
+  private jumpSlowly(eip: number, k: number): number {
+    const { R } = this.cpu;
+    R[eipSlot] = eip;
     this.eipIsCurrent = true;
-    return ~((R[slot.mode] & mode.singleStep) !== 0 ? dispatchBlock : this.enter());
+    if ((R[modeSlot] & singleStep) !== 0) return ~dispatchBlock;
+    const header = this.enter();
+    // Only flat mode has EIP = linear address and no limit to check.
+    if ((R[modeSlot] & flat) !== 0) {
+      this.jumps[2 * k] = eip;
+      this.jumps[2 * k + 1] = header;
+    }
+    return ~header;
   }
 
   /** First arrival at the stub whose shape word is at `p`. */
@@ -487,13 +535,13 @@ export class Dispatcher {
     const R = this.cpu.R;
     const offset = C[p + 1];
     const { epoch } = this.cache;
-    const eip = (R[slot.page] + offset) | 0;
-    R[slot.eip] = eip;
+    const eip = (R[pageSlot] + offset) | 0;
+    R[eipSlot] = eip;
     const header = this.dispatch();
     // Not a plain arrival (an interrupt came first, another epoch, segment limits to check each time): leave the stub as it is.
     const key = C[header - 2] & 0xff;
-    if (header < fixedWords || this.cache.epoch !== epoch || (key & mode.flat) === 0 || (key & mode.singleStep) !== 0) return header;
-    if (R[slot.eip] !== eip) return header;
+    if (header < fixedWords || this.cache.epoch !== epoch || (key & flat) === 0 || (key & singleStep) !== 0) return header;
+    if (R[eipSlot] !== eip) return header;
     if (offset >= 0 && offset < 0x1000) {
       // The same linear page; if it was remapped meanwhile, the block came from another physical one.
       if (((C[header - 3] ^ C[p + 5]) & ~0xfff) === 0) C[C[p + 2]] = ~header;
@@ -548,7 +596,7 @@ export class Dispatcher {
     return {
       ...callouts,
       cpu, mulhu, mulhs,
-      R: cpu.R, F: cpu.F, C: this.C,
+      R: cpu.R, F: cpu.F, X: cpu.exitCounts, C: this.C,
       M8: physical.i8, M16: physical.i16, M32: physical.i32,
       TR: memory.TR, TW: memory.TW,
       ld1: memory.ld1, ld2: memory.ld2, ld4: memory.ld4, ldw1: memory.ldw1, ldw2: memory.ldw2, ldw4: memory.ldw4,
@@ -563,7 +611,7 @@ export class Dispatcher {
         if (e !== cpu.fault) throw e;
       },
       faulted: () => {
-        cpu.R[slot.eip] = (cpu.R[slot.page] + cpu.R[slot.faultOffset]) | 0;
+        cpu.R[eipSlot] = (cpu.R[pageSlot] + cpu.R[slot.faultOffset]) | 0;
         this.eipIsCurrent = true;
         this.takeFault(-1);
         return ~this.look();

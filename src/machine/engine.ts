@@ -80,11 +80,11 @@ export class Engine {
 
   blocks(): BlockInfo[] {
     const { cache, regions } = this.#dispatcher;
-    const installed = new Map(regions.list.flatMap((region) => (region ? [[region.header, region] as const] : [])));
+    const installed = new Map([...regions.live.values()].map((region) => [region.header, region] as const));
     const blocks = [...cache.live()].map(({ header, address, mode, length, instructions, executions }): BlockInfo => {
       const region = installed.get(header);
       // A region's block keeps its own words aside.
-      return { address, mode, length, instructions: region?.saved[0] ?? instructions, executions, tier: region ? "region" : "cold" };
+      return { address, mode, length, instructions: region?.instructions ?? instructions, executions, tier: region ? "region" : "cold" };
     });
     return blocks.sort((a, b) => b.executions - a.executions);
   }

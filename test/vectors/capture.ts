@@ -38,10 +38,12 @@ function main(wanted: readonly string[]): void {
     const groups = [...family.groups(new Random(`${seed}/${family.name}`))];
     const generated = performance.now();
     const outcomes = capture([harness], groups);
-    const specified = groups.map((g, i) => {
-      const keep = g.states.map((input, j) => !isUnspecified({ name: g.name, input, expected: outcomes[i][j] }));
-      return { ...g, states: g.states.filter((_, j) => keep[j]), outcomes: outcomes[i].filter((_, j) => keep[j]) };
-    }).filter((g) => g.states.length > 0);
+    const specified = groups
+      .map((g, i) => {
+        const keep = g.states.map((input, j) => !isUnspecified({ name: g.name, input, expected: outcomes[i][j] }));
+        return { ...g, states: g.states.filter((_, j) => keep[j]), outcomes: outcomes[i].filter((_, j) => keep[j]) };
+      })
+      .filter((g) => g.states.length > 0);
     const captured = performance.now();
     const file = encodeFile({ family: family.name, cpu, seed }, specified);
     writeFileSync(new URL(`./data/${family.name}.bin.br`, import.meta.url), file);

@@ -2,7 +2,16 @@
 import { layout } from "./layout.ts";
 import { type Chunk, fx, type Outcome, type VectorCase } from "./state.ts";
 import { toleratedDifference } from "./tolerance.ts";
-import { eflagsMask, isEitherFault, isFaultOrderUndefined, isMmxSwitchUndefined, isUndefinedMemory, memoryFaults, mnemonicOf, statusMask } from "./undefined-flags.ts";
+import {
+  eflagsMask,
+  isEitherFault,
+  isFaultOrderUndefined,
+  isMmxSwitchUndefined,
+  isUndefinedMemory,
+  memoryFaults,
+  mnemonicOf,
+  statusMask,
+} from "./undefined-flags.ts";
 
 const gprNames = ["eax", "ecx", "edx", "ebx", "esp", "ebp", "esi", "edi"];
 const segmentNames = ["es", "ds", "fs", "gs"];
@@ -18,13 +27,16 @@ function u16(b: Uint8Array, at: number): number {
 
 export function describeTrap(t: Outcome["trap"]): string {
   if (!t) return "none";
-  const name = ["#DE", "#DB", "NMI", "#BP", "#OF", "#BR", "#UD", "#NM", "#DF", "", "#TS", "#NP", "#SS", "#GP", "#PF", "", "#MF", "#AC", "#MC", "#XM"][t.vector] ?? `vector ${t.vector}`;
+  const name =
+    ["#DE", "#DB", "NMI", "#BP", "#OF", "#BR", "#UD", "#NM", "#DF", "", "#TS", "#NP", "#SS", "#GP", "#PF", "", "#MF", "#AC", "#MC", "#XM"][
+      t.vector
+    ] ?? `vector ${t.vector}`;
   return `${name}(${t.error.toString(16)})${t.vector === 14 ? ` cr2 ${hex(t.cr2)}` : ""}`;
 }
 
 function laidOut(chunks: readonly Chunk[]): Map<number, number> {
   const map = new Map<number, number>();
-  for (const c of chunks) c.bytes.forEach((b, i) => map.set(c.offset + i, b));
+  for (const c of chunks) for (let i = 0; i < c.bytes.length; i++) map.set(c.offset + i, c.bytes[i]);
   return map;
 }
 
@@ -42,7 +54,9 @@ export function compare(c: VectorCase, got: Outcome): string[] {
   const trapAccepted = isEitherFault(c) && got.trap !== undefined && memoryFaults.has(got.trap.vector);
   const trapMask = comparedErrorBits(e.trap?.vector ?? 0);
   const { trap } = e;
-  const sameTrap = trap?.vector === got.trap?.vector && (!trap || !got.trap || (((trap.error ^ got.trap.error) & trapMask) === 0 && (trap.vector !== 14 || trap.cr2 === got.trap.cr2)));
+  const sameTrap =
+    trap?.vector === got.trap?.vector &&
+    (!trap || !got.trap || (((trap.error ^ got.trap.error) & trapMask) === 0 && (trap.vector !== 14 || trap.cr2 === got.trap.cr2)));
   if (!sameTrap && !trapAccepted) differ("exception", describeTrap(e.trap), describeTrap(got.trap));
   if (e.eip !== got.eip) differ("eip", hex(e.eip), hex(got.eip));
   for (let i = 0; i < 8; i++) if (e.gpr[i] !== got.gpr[i]) differ(gprNames[i], hex(e.gpr[i]), hex(got.gpr[i]));
@@ -57,7 +71,8 @@ export function compare(c: VectorCase, got: Outcome): string[] {
     const was = before.get(at) ?? backgroundAt(at);
     const a = expected.get(at) ?? was;
     const b = found.get(at) ?? was;
-    if (a !== b && !isUndefinedMemory(c, at) && !toleratedDifference(c, "memory", at, expected, found)) differ(`memory ${hex(layout.data + at)}`, hex(a, 2), hex(b, 2));
+    if (a !== b && !isUndefinedMemory(c, at) && !toleratedDifference(c, "memory", at, expected, found))
+      differ(`memory ${hex(layout.data + at)}`, hex(a, 2), hex(b, 2));
   }
   return lines;
 }
@@ -85,7 +100,8 @@ function compareFpu(c: VectorCase, got: Outcome, differ: (what: string, e: strin
     const at = fx.xmm + 16 * i;
     const a = e.subarray(at, at + 16);
     const b = g.subarray(at, at + 16);
-    if (a.some((x, j) => x !== b[j]) && !toleratedDifference(c, `xmm${i}`, 0, a, b)) differ(`xmm${i}`, bytesHex(a.slice().reverse()), bytesHex(b.slice().reverse()));
+    if (a.some((x, j) => x !== b[j]) && !toleratedDifference(c, `xmm${i}`, 0, a, b))
+      differ(`xmm${i}`, bytesHex(a.slice().reverse()), bytesHex(b.slice().reverse()));
   }
 }
 
@@ -95,7 +111,15 @@ export function extendedText(b: ArrayLike<number>): string {
 }
 
 export function describeFlags(v: number): string {
-  const names: [number, string][] = [[0x800, "O"], [0x400, "D"], [0x80, "S"], [0x40, "Z"], [0x10, "A"], [4, "P"], [1, "C"]];
+  const names: [number, string][] = [
+    [0x800, "O"],
+    [0x400, "D"],
+    [0x80, "S"],
+    [0x40, "Z"],
+    [0x10, "A"],
+    [4, "P"],
+    [1, "C"],
+  ];
   const letters = names.map(([bit, name]) => (v & bit ? name : "-")).join("");
   const rest = v & ~0xcd5 & ~0x202;
   return rest ? `${letters}+${hex(rest, 1)}` : letters;
@@ -104,14 +128,18 @@ export function describeFlags(v: number): string {
 /** The input in a few lines, for reports. */
 export function describeInput(c: VectorCase): string {
   const s = c.input;
-  const lines = [s.gpr.map((v, i) => `${gprNames[i]} ${hex(v)}`).join(" "), `eflags ${describeFlags(s.eflags)}  es ds fs gs ${s.segments.map((v) => hex(v, 4)).join(" ")}`];
+  const lines = [
+    s.gpr.map((v, i) => `${gprNames[i]} ${hex(v)}`).join(" "),
+    `eflags ${describeFlags(s.eflags)}  es ds fs gs ${s.segments.map((v) => hex(v, 4)).join(" ")}`,
+  ];
   for (const m of s.memory) lines.push(`[${hex(layout.data + m.offset)}] ${bytesHex(m.bytes)}`);
   if (c.usesFpu) {
     const f = s.fpu;
     lines.push(`fcw ${hex(u16(f, fx.control), 4)} fsw ${hex(u16(f, fx.status), 4)} ftw ${hex(f[fx.tag], 2)} mxcsr ${hex(u16(f, fx.mxcsr), 4)}`);
     const isX87 = mnemonicOf(c).startsWith("f");
     for (let i = 0; i < 8; i++) {
-      if (isX87 ? (f[fx.tag] >> ((i + (u16(f, fx.status) >> 11)) & 7)) & 1 : c.name.match(/ [PQN]/)) lines.push(`st${i} ${extendedText(f.subarray(fx.st + 16 * i))}`);
+      if (isX87 ? (f[fx.tag] >> ((i + (u16(f, fx.status) >> 11)) & 7)) & 1 : c.name.match(/ [PQN]/))
+        lines.push(`st${i} ${extendedText(f.subarray(fx.st + 16 * i))}`);
     }
     if (!isX87) for (let i = 0; i < 8; i++) lines.push(`xmm${i} ${bytesHex(f.slice(fx.xmm + 16 * i, fx.xmm + 16 * i + 16).reverse())}`);
   }

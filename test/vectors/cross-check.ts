@@ -25,24 +25,45 @@ const command = native ? [buildHarness()] : ["qemu-i386", "-cpu", "max", buildHa
 for (const family of args.filter((a) => !a.startsWith("-")).length ? args.filter((a) => !a.startsWith("-")) : families()) {
   const groups = [...loadFamily(family).groups()].filter((g) => !only || only.includes(mnemonicOf(g[0])));
   if (!groups.length) continue;
-  const results = capture(command, groups.map((g) => ({ name: g[0].name, bytes: Array.from(g[0].bytes), branch: g[0].branch, usesFpu: g[0].usesFpu, states: g.map((c) => c.input) })));
+  const results = capture(
+    command,
+    groups.map((g) => ({
+      name: g[0].name,
+      bytes: Array.from(g[0].bytes),
+      branch: g[0].branch,
+      usesFpu: g[0].usesFpu,
+      states: g.map((c) => c.input),
+    })),
+  );
   const wrong = new Map<string, number>();
   const total = new Map<string, number>();
   const kinds = new Map<string, number>();
   let shown = 0;
-  groups.forEach((g, i) => g.forEach((c, j) => {
-    const mnemonic = mnemonicOf(c);
-    total.set(mnemonic, (total.get(mnemonic) ?? 0) + 1);
-    if (completing && c.expected.trap) return;
-    const lines = compare(c, results[i][j]);
-    if (!lines.length) return;
-    const what = lines.map((l) => l.split(":")[0].replace(/[0-9]+$|^memory .*/, (m) => (m.startsWith("memory") ? "memory" : ""))).filter((v, k, a) => a.indexOf(v) === k).join("+");
-    kinds.set(what, (kinds.get(what) ?? 0) + 1);
-    if (kind && what !== kind) return;
-    wrong.set(mnemonic, (wrong.get(mnemonic) ?? 0) + 1);
-    if (shown++ < show) console.log(`\n${c.name}: ${disassemble(c.bytes)}\n${describeInput(c)}\n  ${lines.join("\n  ")}`);
-  }));
+  for (const [i, g] of groups.entries())
+    for (const [j, c] of g.entries()) {
+      const mnemonic = mnemonicOf(c);
+      total.set(mnemonic, (total.get(mnemonic) ?? 0) + 1);
+      if (completing && c.expected.trap) continue;
+      const lines = compare(c, results[i][j]);
+      if (!lines.length) continue;
+      const what = lines
+        .map((l) => l.split(":")[0].replace(/[0-9]+$|^memory .*/, (m) => (m.startsWith("memory") ? "memory" : "")))
+        .filter((v, k, a) => a.indexOf(v) === k)
+        .join("+");
+      kinds.set(what, (kinds.get(what) ?? 0) + 1);
+      if (kind && what !== kind) continue;
+      wrong.set(mnemonic, (wrong.get(mnemonic) ?? 0) + 1);
+      if (shown++ < show) console.log(`\n${c.name}: ${disassemble(c.bytes)}\n${describeInput(c)}\n  ${lines.join("\n  ")}`);
+    }
   const list = [...wrong].sort((a, b) => b[1] - a[1]).map(([m, n]) => `${m} ${n}/${total.get(m)}`);
-  console.log(`${family}: ${[...wrong.values()].reduce((a, b) => a + b, 0)} of ${[...total.values()].reduce((a, b) => a + b, 0)} differ${list.length ? `: ${list.join(", ")}` : ""}`);
-  if (kinds.size) console.log(`  by what differs: ${[...kinds].sort((a, b) => b[1] - a[1]).map(([k, n]) => `${k} ${n}`).join(", ")}`);
+  console.log(
+    `${family}: ${[...wrong.values()].reduce((a, b) => a + b, 0)} of ${[...total.values()].reduce((a, b) => a + b, 0)} differ${list.length ? `: ${list.join(", ")}` : ""}`,
+  );
+  if (kinds.size)
+    console.log(
+      `  by what differs: ${[...kinds]
+        .sort((a, b) => b[1] - a[1])
+        .map(([k, n]) => `${k} ${n}`)
+        .join(", ")}`,
+    );
 }

@@ -11,9 +11,20 @@ export const physicalSize = 0x20000;
 const supervisor = 0xc0000000;
 
 const at = {
-  directory: 0x1000, lowTable: 0x2000, codeTable: 0x3000, dataTable: 0x4000, supervisorTable: 0x5000,
-  gdt: 0x6000, ldt: 0x6200, idt: 0x6800, tss: 0x7000, handlers: 0x8000, stack: 0x9000,
-  code: 0x10000, data: 0x11000, constant: 0x13000,
+  directory: 0x1000,
+  lowTable: 0x2000,
+  codeTable: 0x3000,
+  dataTable: 0x4000,
+  supervisorTable: 0x5000,
+  gdt: 0x6000,
+  ldt: 0x6200,
+  idt: 0x6800,
+  tss: 0x7000,
+  handlers: 0x8000,
+  stack: 0x9000,
+  code: 0x10000,
+  data: 0x11000,
+  constant: 0x13000,
 } as const;
 
 /** Physical addresses a driver writes to. */
@@ -65,7 +76,10 @@ export const gdt: ReadonlyMap<number, Descriptor> = new Map([
 
 /** The LDT's descriptors in order. Linux sets AVL in what modify_ldt writes only if asked; it was not. */
 export const ldt: readonly Descriptor[] = ldtSegments.map((s) => ({
-  base: s.base, limit: s.limit, rights: 0x70 | s.type | (s.present ? 0x80 : 0), flags: (s.pages ? 8 : 0) | (s.big ? 4 : 0),
+  base: s.base,
+  limit: s.limit,
+  rights: 0x70 | s.type | (s.present ? 0x80 : 0),
+  flags: (s.pages ? 8 : 0) | (s.big ? 4 : 0),
 }));
 
 /** The descriptor a selector names, undefined for null ones and those beyond the tables. */
@@ -84,9 +98,13 @@ export function physicalImage(): Uint8Array {
   const bytes = new Uint8Array(physicalSize);
   const view = new DataView(bytes.buffer);
   const put = (address: number, value: number) => view.setUint32(address, value >>> 0, true);
-  const present = 1, writable = 2, user = 4, accessedAndDirty = 0x60;
+  const present = 1,
+    writable = 2,
+    user = 4,
+    accessedAndDirty = 0x60;
   const directoryEntry = (linear: number, table: number, rights: number) => put(at.directory + 4 * (linear >>> 22), table | rights | 0x20);
-  const map = (table: number, linear: number, page: number, rights: number) => put(table + 4 * ((linear >>> 12) & 0x3ff), page | rights | accessedAndDirty);
+  const map = (table: number, linear: number, page: number, rights: number) =>
+    put(table + 4 * ((linear >>> 12) & 0x3ff), page | rights | accessedAndDirty);
   directoryEntry(layout.low, at.lowTable, present | writable | user);
   directoryEntry(layout.code, at.codeTable, present | writable | user);
   directoryEntry(layout.data, at.dataTable, present | writable | user);
@@ -99,8 +117,13 @@ export function physicalImage(): Uint8Array {
   map(at.dataTable, layout.constant, at.constant, present | user);
   for (let page = 0; page < physicalSize; page += 0x1000) map(at.supervisorTable, supervisor + page, page, present | writable);
 
-  for (const [selector, descriptor] of gdt) encode(descriptor).forEach((word, i) => put(at.gdt + selector + 4 * i, word));
-  ldt.forEach((descriptor, n) => encode(descriptor).forEach((word, i) => put(at.ldt + 8 * n + 4 * i, word)));
+  const putDescriptor = (address: number, descriptor: Descriptor) => {
+    const [low, high] = encode(descriptor);
+    put(address, low);
+    put(address + 4, high);
+  };
+  for (const [selector, descriptor] of gdt) putDescriptor(at.gdt + selector, descriptor);
+  for (const [n, descriptor] of ldt.entries()) putDescriptor(at.ldt + 8 * n, descriptor);
   for (let vector = 0; vector < 256; vector++) {
     const handler = control.handlers + 16 * vector;
     // Linux lets ring 3 reach INT3, INTO and its system call; other INT n are #GP.

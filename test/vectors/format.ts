@@ -13,7 +13,7 @@
  * Values lie column by column because a compressor finds more in them so. Everything is little-endian; a string is u8 length and
  * bytes. Fields are the rows of `fields` below.
  */
-import { readFileSync, readdirSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { brotliCompressSync, brotliDecompressSync, constants } from "node:zlib";
 import { layout } from "./layout.ts";
 import { type Chunk, type CpuState, cloneState, defaultState, fx, type Outcome, type Trap, type VectorCase } from "./state.ts";
@@ -38,9 +38,33 @@ function image(at: number, size: number): Field {
 
 /** Fields of fixed size by id. The last three (memory, trap, EIP) only make sense in outcomes, memory in both. */
 const fields: readonly Field[] = [
-  ...Array.from({ length: 8 }, (_, i): Field => ({ size: 4, get: (m) => u32(m.gpr[i]), set: (m, b) => { m.gpr[i] = fromBytes(b); } })),
-  { size: 4, get: (m) => u32(m.eflags), set: (m, b) => { m.eflags = fromBytes(b); } },
-  ...Array.from({ length: 4 }, (_, i): Field => ({ size: 2, get: (m) => u32(m.segments[i]).slice(0, 2), set: (m, b) => { m.segments[i] = b[0] | (b[1] << 8); } })),
+  ...Array.from(
+    { length: 8 },
+    (_, i): Field => ({
+      size: 4,
+      get: (m) => u32(m.gpr[i]),
+      set: (m, b) => {
+        m.gpr[i] = fromBytes(b);
+      },
+    }),
+  ),
+  {
+    size: 4,
+    get: (m) => u32(m.eflags),
+    set: (m, b) => {
+      m.eflags = fromBytes(b);
+    },
+  },
+  ...Array.from(
+    { length: 4 },
+    (_, i): Field => ({
+      size: 2,
+      get: (m) => u32(m.segments[i]).slice(0, 2),
+      set: (m, b) => {
+        m.segments[i] = b[0] | (b[1] << 8);
+      },
+    }),
+  ),
   image(fx.control, 2),
   image(fx.status, 2),
   image(fx.tag, 2),
@@ -50,9 +74,17 @@ const fields: readonly Field[] = [
   {
     size: 9,
     get: (m) => (m.trap ? [m.trap.vector, ...u32(m.trap.error), ...u32(m.trap.cr2)] : [0xff, 0, 0, 0, 0, 0, 0, 0, 0]),
-    set: (m, b) => { m.trap = b[0] === 0xff ? undefined : { vector: b[0], error: fromBytes(b, 1), cr2: fromBytes(b, 5) }; },
+    set: (m, b) => {
+      m.trap = b[0] === 0xff ? undefined : { vector: b[0], error: fromBytes(b, 1), cr2: fromBytes(b, 5) };
+    },
   },
-  { size: 4, get: (m) => u32(m.eip), set: (m, b) => { m.eip = fromBytes(b); } },
+  {
+    size: 4,
+    get: (m) => u32(m.eip),
+    set: (m, b) => {
+      m.eip = fromBytes(b);
+    },
+  },
 ];
 const memoryField = 255;
 
@@ -139,7 +171,11 @@ export function encodeFile(header: Omit<FileHeader, "cases" | "groups">, groups:
     w.u16(g.states.length);
     const eip = endOf(g.bytes.length);
     const inputs = g.states.map((s) => ({ ...s, eip }));
-    writeColumns(w, inputs.map(() => ({ ...defaultState(), eip })), inputs);
+    writeColumns(
+      w,
+      inputs.map(() => ({ ...defaultState(), eip })),
+      inputs,
+    );
     writeColumns(w, inputs, g.outcomes);
   }
   const raw = w.bytes.subarray(0, w.length);
@@ -179,7 +215,9 @@ function readColumns(r: Reader, machines: readonly Machine[]): void {
   }
   if (!ids.includes(memoryField)) return;
   const shapes = machines.map(() => Array.from({ length: r.u8() }, () => ({ offset: r.u16(), length: r.u16() })));
-  machines.forEach((m, i) => { m.memory = shapes[i].map(({ offset, length }): Chunk => ({ offset, bytes: r.take(length) })); });
+  machines.forEach((m, i) => {
+    m.memory = shapes[i].map(({ offset, length }): Chunk => ({ offset, bytes: r.take(length) }));
+  });
 }
 
 export interface VectorFile {
@@ -206,7 +244,15 @@ export function decodeFile(compressed: Uint8Array): VectorFile {
       const outcomes = inputs.map((s): Machine => ({ ...cloneState(s), eip, memory: [] }));
       readColumns(r, outcomes);
       yield inputs.map((input, index) => ({
-        family: header.family, name, group, index, bytes: code, branch: (flags & 1) !== 0, usesFpu: (flags & 2) !== 0, input, expected: outcomes[index],
+        family: header.family,
+        name,
+        group,
+        index,
+        bytes: code,
+        branch: (flags & 1) !== 0,
+        usesFpu: (flags & 2) !== 0,
+        input,
+        expected: outcomes[index],
       }));
     }
   }
@@ -223,7 +269,10 @@ const dataDirectory = new URL("./data/", import.meta.url);
 
 /** Names of the committed families, sorted. */
 export function families(): string[] {
-  return readdirSync(dataDirectory).filter((f) => f.endsWith(".bin.br")).map((f) => f.slice(0, -".bin.br".length)).sort();
+  return readdirSync(dataDirectory)
+    .filter((f) => f.endsWith(".bin.br"))
+    .map((f) => f.slice(0, -".bin.br".length))
+    .sort();
 }
 
 export function loadFamily(family: string): VectorFile {

@@ -10,7 +10,7 @@ import { Dispatcher } from "../../runtime/execute/dispatcher.ts";
 import { PhysicalMemory } from "../../runtime/memory/physical.ts";
 import { segment, slot } from "../../translator/contract/slots.ts";
 import type { Translator } from "../../translator/contract/translator.ts";
-import { control, descriptorOf, type Descriptor, physical, physicalImage, pushesError, stackTopPhysical } from "./environment.ts";
+import { control, type Descriptor, descriptorOf, physical, physicalImage, pushesError, stackTopPhysical } from "./environment.ts";
 import type { Executor } from "./executor.ts";
 import { layout, selectors } from "./layout.ts";
 import { type Chunk, fpuImageSize, fx, type Outcome, type VectorCase } from "./state.ts";
@@ -194,7 +194,12 @@ export class GuestExecutor implements Executor {
     const gpr = Array.from({ length: 8 }, (_, i) => R[slot.eax + i] >>> 0);
     gpr[4] = word(base + 3);
     const outcome: Outcome = {
-      eip, gpr, eflags: word(base + 2) & ~0x10000, segments: stateSegments.map((n) => R[slot.selector + n]), fpu: saveFpu(R), memory: this.differences(),
+      eip,
+      gpr,
+      eflags: word(base + 2) & ~0x10000,
+      segments: stateSegments.map((n) => R[slot.selector + n]),
+      fpu: saveFpu(R),
+      memory: this.differences(),
     };
     // The INT3 behind the instruction, or the one a branch led to, means it completed.
     const marker = c.branch || eip === layout.entry + c.bytes.length + 1;

@@ -3,7 +3,16 @@ import { layout, ldtSegments } from "./layout.ts";
 import type { VectorCase } from "./state.ts";
 
 const prefixes = new Set([0x66, 0x67, 0xf0, 0xf2, 0xf3, 0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65]);
-const forms16 = [[3, 6], [3, 7], [5, 6], [5, 7], [6, -1], [7, -1], [5, -1], [3, -1]] as const;
+const forms16 = [
+  [3, 6],
+  [3, 7],
+  [5, 6],
+  [5, 7],
+  [6, -1],
+  [7, -1],
+  [5, -1],
+  [3, -1],
+] as const;
 
 /** Offset of the ModRM memory operand from the start of the data pages. `opcodeLength` counts the opcode bytes before ModRM. */
 export function operandOffset(c: VectorCase, opcodeLength: number): number {
@@ -19,7 +28,14 @@ export function operandOffset(c: VectorCase, opcodeLength: number): number {
   const mod = b[at] >> 6;
   const rm = b[at++] & 7;
   const gpr = (n: number) => (n < 0 ? 0 : c.input.gpr[n]);
-  const displacement = (size: number) => (size === 1 ? (b[at] << 24) >> 24 : size === 2 ? b[at] | (b[at + 1] << 8) : size === 4 ? b[at] | (b[at + 1] << 8) | (b[at + 2] << 16) | (b[at + 3] << 24) : 0);
+  const displacement = (size: number) =>
+    size === 1
+      ? (b[at] << 24) >> 24
+      : size === 2
+        ? b[at] | (b[at + 1] << 8)
+        : size === 4
+          ? b[at] | (b[at + 1] << 8) | (b[at + 2] << 16) | (b[at + 3] << 24)
+          : 0;
   if (address16) {
     const direct = mod === 0 && rm === 6;
     const [first, second] = forms16[rm];
@@ -36,5 +52,5 @@ export function operandOffset(c: VectorCase, opcodeLength: number): number {
   const absolute = mod === 0 && baseRegister === 5;
   if (!absolute) sum += gpr(baseRegister);
   sum += displacement(absolute || mod === 2 ? 4 : mod);
-  return ((base + sum - layout.data) | 0);
+  return (base + sum - layout.data) | 0;
 }

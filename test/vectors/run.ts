@@ -83,7 +83,9 @@ async function main(args: string[]): Promise<number> {
     const start = performance.now();
     const executor = makeExecutor(tier);
     const report = runFamily(executor, family, { only: only ? new Set(only.split(",")) : undefined, samples: show });
-    console.log(`${describeReport(report)}\n  ${((performance.now() - start) / 1000).toFixed(1)} s${tier === "hot" ? `, ${executor.regions} of ${executor.encodings} encodings as regions` : ""}`);
+    console.log(
+      `${describeReport(report)}\n  ${((performance.now() - start) / 1000).toFixed(1)} s${tier === "hot" ? `, ${executor.regions} of ${executor.encodings} encodings as regions` : ""}`,
+    );
     wrong += report.failed;
   }
   return wrong ? 1 : 0;

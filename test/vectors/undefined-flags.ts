@@ -6,7 +6,12 @@ import { layout } from "./layout.ts";
 import { operandOffset } from "./operand-address.ts";
 import { type CpuState, fx, type Outcome, register, type VectorCase } from "./state.ts";
 
-const cf = 0x1, pf = 0x4, af = 0x10, zf = 0x40, sf = 0x80, of = 0x800;
+const cf = 0x1,
+  pf = 0x4,
+  af = 0x10,
+  zf = 0x40,
+  sf = 0x80,
+  of = 0x800;
 const all = cf | pf | af | zf | sf | of;
 
 /** The count of a shift or rotate: the last operand, masked to five bits. */
@@ -76,18 +81,54 @@ export const undefinedFlags: Readonly<Record<string, Mask>> = {
   shrd: doubleShift,
 };
 
-const c0 = 0x100, c1 = 0x200, c2 = 0x400, c3 = 0x4000;
+const c0 = 0x100,
+  c1 = 0x200,
+  c2 = 0x400,
+  c3 = 0x4000;
 
 /**
  * x87 condition codes left undefined, by mnemonic (SDM vol. 2, "FPU Flags Affected"; vol. 1, table 8-1 has no entry where none is
  * listed). `fdefault` is for the arithmetic, load and store instructions: C1 tells of rounding or the stack fault, the rest is undefined.
  */
 export const undefinedConditionCodes: Readonly<Record<string, number>> = {
-  fcom: 0, fcomp: 0, fcompp: 0, fucom: 0, fucomp: 0, fucompp: 0, ficom: 0, ficomp: 0, ftst: 0, fxam: 0,
-  fprem: 0, fprem1: 0, fptan: c0 | c3, fsin: c0 | c3, fcos: c0 | c3, fsincos: c0 | c3,
-  fninit: 0, fnsave: 0, fldenv: 0, frstor: 0, fxrstor: 0, fxsave: 0, fnstenv: c0 | c1 | c2 | c3, fldcw: c0 | c1 | c2 | c3, fnstcw: c0 | c1 | c2 | c3,
-  fnstsw: c0 | c1 | c2 | c3, fnclex: c0 | c1 | c2 | c3, fnop: c0 | c1 | c2 | c3, fneni: c0 | c1 | c2 | c3, fndisi: c0 | c1 | c2 | c3, fnsetpm: c0 | c1 | c2 | c3, fwait: c0 | c1 | c2 | c3, ffree: c0 | c1 | c2 | c3, ffreep: c0 | c1 | c2 | c3,
-  fcomi: c0 | c2 | c3, fcomip: c0 | c2 | c3, fucomi: c0 | c2 | c3, fucomip: c0 | c2 | c3,
+  fcom: 0,
+  fcomp: 0,
+  fcompp: 0,
+  fucom: 0,
+  fucomp: 0,
+  fucompp: 0,
+  ficom: 0,
+  ficomp: 0,
+  ftst: 0,
+  fxam: 0,
+  fprem: 0,
+  fprem1: 0,
+  fptan: c0 | c3,
+  fsin: c0 | c3,
+  fcos: c0 | c3,
+  fsincos: c0 | c3,
+  fninit: 0,
+  fnsave: 0,
+  fldenv: 0,
+  frstor: 0,
+  fxrstor: 0,
+  fxsave: 0,
+  fnstenv: c0 | c1 | c2 | c3,
+  fldcw: c0 | c1 | c2 | c3,
+  fnstcw: c0 | c1 | c2 | c3,
+  fnstsw: c0 | c1 | c2 | c3,
+  fnclex: c0 | c1 | c2 | c3,
+  fnop: c0 | c1 | c2 | c3,
+  fneni: c0 | c1 | c2 | c3,
+  fndisi: c0 | c1 | c2 | c3,
+  fnsetpm: c0 | c1 | c2 | c3,
+  fwait: c0 | c1 | c2 | c3,
+  ffree: c0 | c1 | c2 | c3,
+  ffreep: c0 | c1 | c2 | c3,
+  fcomi: c0 | c2 | c3,
+  fcomip: c0 | c2 | c3,
+  fucomi: c0 | c2 | c3,
+  fucomip: c0 | c2 | c3,
 };
 const otherX87 = c0 | c2 | c3;
 
@@ -117,7 +158,11 @@ function environmentPointers(c: VectorCase): readonly (readonly [number, number]
 }
 
 /** FXSAVE: pointers, MXCSR_MASK, the reserved bytes after each ST register (SDM vol. 1, table 10-2). */
-const fxsaveGaps: readonly (readonly [number, number])[] = [[5, 24], [28, 32], ...Array.from({ length: 8 }, (_, i) => [32 + 16 * i + 10, 32 + 16 * i + 16] as const)];
+const fxsaveGaps: readonly (readonly [number, number])[] = [
+  [5, 24],
+  [28, 32],
+  ...Array.from({ length: 8 }, (_, i) => [32 + 16 * i + 10, 32 + 16 * i + 16] as const),
+];
 
 const imageGaps: Readonly<Record<string, (c: VectorCase) => readonly (readonly [number, number])[]>> = {
   fnstenv: environmentPointers,
@@ -152,7 +197,25 @@ export function isMmxSwitchUndefined(c: VectorCase): boolean {
  * architectural. (ENTER and PUSHA may have stored, POPA may have loaded: restarting does it all again.)
  */
 const severalAccesses: ReadonlySet<string> = new Set([
-  "ret.far", "iret", "jmp.far", "call.far", "bound", "les", "lds", "lfs", "lgs", "lss", "pusha", "popa", "enter", "fldenv", "frstor", "fnstenv", "fnsave", "fxsave", "fxrstor",
+  "ret.far",
+  "iret",
+  "jmp.far",
+  "call.far",
+  "bound",
+  "les",
+  "lds",
+  "lfs",
+  "lgs",
+  "lss",
+  "pusha",
+  "popa",
+  "enter",
+  "fldenv",
+  "frstor",
+  "fnstenv",
+  "fnsave",
+  "fxsave",
+  "fxrstor",
 ]);
 
 /** Whether this case faulted in an instruction of several accesses: then only that some memory fault occurred is compared. */

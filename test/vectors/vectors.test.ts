@@ -31,7 +31,12 @@ describe("the committed vectors", () => {
   it("survive encoding again", () => {
     const { header, groups } = loadFamily("alignment");
     const all = [...groups()];
-    const again = decodeFile(encodeFile(header, all.map((g) => ({ ...g[0], states: g.map((c) => c.input), outcomes: g.map((c) => c.expected) }))));
+    const again = decodeFile(
+      encodeFile(
+        header,
+        all.map((g) => ({ ...g[0], states: g.map((c) => c.input), outcomes: g.map((c) => c.expected) })),
+      ),
+    );
     expect([...again.cases()]).toEqual(all.flat());
     expect(again.header.cases).toBe(all.flat().length);
   });
@@ -39,7 +44,10 @@ describe("the committed vectors", () => {
   it("cover every user-mode instruction form of an i686 with SSE2", () => {
     const covered = new Set<number>();
     for (const family of families()) for (const [first] of loadFamily(family).groups()) covered.add(codeOf(first));
-    const missing = instructionForms().filter((code) => !covered.has(code)).map((code) => Code[code]).filter((name) => !notCaptured.some((e) => e.test(name)));
+    const missing = instructionForms()
+      .filter((code) => !covered.has(code))
+      .map((code) => Code[code])
+      .filter((name) => !notCaptured.some((e) => e.test(name)));
     expect(missing).toEqual([]);
   });
 
@@ -54,11 +62,15 @@ describe("the committed vectors", () => {
     const differing: string[] = [];
     for (const family of families()) {
       const groups = [...loadFamily(family).groups()];
-      const found = capture(command, groups.map((g) => ({ ...g[0], bytes: Array.from(g[0].bytes), states: g.map((c) => c.input) })));
-      groups.forEach((g, i) => g.forEach((c, j) => {
-        const lines = compare(c, found[i][j]);
-        if (lines.length) differing.push(describeFailure(c, lines));
-      }));
+      const found = capture(
+        command,
+        groups.map((g) => ({ ...g[0], bytes: Array.from(g[0].bytes), states: g.map((c) => c.input) })),
+      );
+      for (const [i, g] of groups.entries())
+        for (const [j, c] of g.entries()) {
+          const lines = compare(c, found[i][j]);
+          if (lines.length) differing.push(describeFailure(c, lines));
+        }
     }
     expect(differing.length, differing.slice(0, 5).join("\n")).toBe(0);
   });
@@ -76,8 +88,32 @@ const notCaptured: readonly RegExp[] = [
 ];
 
 const features = new Set([
-  "INTEL8086", "INTEL8086_ONLY", "INTEL186", "INTEL286", "INTEL286_ONLY", "INTEL386", "INTEL386_ONLY", "INTEL486", "INTEL486_A_ONLY", "FPU", "FPU287", "FPU387",
-  "CMOV", "CX8", "MMX", "SSE", "SSE2", "FXSR", "SEP", "TSC", "CPUID", "CLFSH", "MULTIBYTENOP", "PAUSE", "MSR", "SYSCALL",
+  "INTEL8086",
+  "INTEL8086_ONLY",
+  "INTEL186",
+  "INTEL286",
+  "INTEL286_ONLY",
+  "INTEL386",
+  "INTEL386_ONLY",
+  "INTEL486",
+  "INTEL486_A_ONLY",
+  "FPU",
+  "FPU287",
+  "FPU387",
+  "CMOV",
+  "CX8",
+  "MMX",
+  "SSE",
+  "SSE2",
+  "FXSR",
+  "SEP",
+  "TSC",
+  "CPUID",
+  "CLFSH",
+  "MULTIBYTENOP",
+  "PAUSE",
+  "MSR",
+  "SYSCALL",
 ]);
 
 function codeOf(c: VectorCase): number {

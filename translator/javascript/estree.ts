@@ -32,6 +32,10 @@ export function index(array: string, at: Expression): MemberExpression {
 export function assign(target: Pattern, value: Expression): Expression {
   return { type: "AssignmentExpression", operator: "=", left: target, right: value };
 }
+/** target++ */
+export function increment(argument: MemberExpression): Expression {
+  return { type: "UpdateExpression", operator: "++", prefix: false, argument };
+}
 export function sequence(...expressions: Expression[]): Expression {
   return { type: "SequenceExpression", expressions };
 }

@@ -5,11 +5,13 @@
  * A value used once stays inside its user's expression; one used more often becomes a `const`. State is read where the statement stands unless nothing
  * in between may change it.
  */
-import { type CalloutRow, callouts } from "../contract/callouts.ts";
+import { type CalloutName, type CalloutRow, callouts } from "../contract/callouts.ts";
+import { calloutExit, ringCount } from "../contract/exits.ts";
 import { slot } from "../contract/slots.ts";
 import type { GetStatement, LoadStatement, ResultStatement, SetStatement, SlotRef, Statement as MicroStatement, StoreStatement, Value } from "../ir/micro.ts";
 import * as js from "./estree.ts";
 import type { Expression, Statement } from "./estree.ts";
+import { sensitiveRowOf } from "../lift/sensitive.ts";
 import type { PureTemplates } from "./pure-templates.ts";
 
 export interface Target {
@@ -52,6 +54,8 @@ export class StatementEmitter {
   private readonly resultUses = new Map<ResultStatement, number>();
   /** Index of the last statement that (directly or not) uses a state read; statements.length for the terminator. */
   private readonly lastUse = new Map<ResultStatement, number>();
+  /** Statement up to which a value was extended: values are shared, so trees must not be walked again and again. */
+  private readonly extended = new Map<Value, number>();
   private readonly bound = new Map<Value | ResultStatement, Expression>();
   /** TLB entry local of the latest load for writing, by address value. */
   private readonly writeEntries = new Map<string, string>();
@@ -95,13 +99,15 @@ export class StatementEmitter {
           // A meaning that mentions a parameter twice needs a simple expression there.
           if (uses[k] > 1 && !isSimple(a)) this.useCounts.set(a, (this.useCounts.get(a) ?? 0) + 1);
         });
-      } else for (const a of v.args) this.extend(a, at);
+      } else this.extend(v, at);
     }
     if (v.kind === "codeAddress" && seen === 0) this.count(v.offset, at);
   }
 
   /** `v` was counted before; it is used again, later. */
   private extend(v: Value, at: number): void {
+    if (this.extended.get(v) === at) return;
+    this.extended.set(v, at);
     if (v.kind === "result") this.lastUse.set(v.statement, Math.max(this.lastUse.get(v.statement) ?? 0, at));
     else if (v.kind === "pure") for (const a of v.args) this.extend(a, at);
   }
@@ -131,6 +137,7 @@ export class StatementEmitter {
         const row: CalloutRow = callouts[s.callout];
         const args = s.args.map((a) => this.simple(a, "a"));
         for (const x of this.target.beforeCall(row)) this.push(x);
+        if (sensitiveRowOf[s.callout] !== undefined) this.countExit(s.callout);
         const name = calloutName(s.callout);
         this.free(name);
         this.free("cpu");
@@ -146,6 +153,13 @@ export class StatementEmitter {
         return;
       }
     }
+  }
+
+  /** A sensitive instruction is a VM exit, whether it then faults or not. */
+  private countExit(callout: CalloutName): void {
+    this.free("X");
+    const ring = this.constantSlot(slot.cpl);
+    this.push(js.expressionStatement(js.increment(js.index("X", js.binary("+", js.literal(calloutExit(callout) * ringCount), ring)))));
   }
 
   private get(s: GetStatement, at: number, all: readonly MicroStatement[]): void {

@@ -9,6 +9,7 @@
         .globl _start, enter, stub_table, landing, capture, df_entry, reload_segments, landing_end
 _start: cli
         mov $stack_top, %esp
+        mov %eax, boot_magic
         push $0
         popf
         call main
@@ -158,6 +159,8 @@ stub_table:
         .bss
         .balign 16
 kernel_esp: .long 0
+        .globl boot_magic
+boot_magic: .long 0
 capture: .skip 128
         .balign 4096
         .skip 16384

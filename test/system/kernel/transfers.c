@@ -174,7 +174,7 @@ void group_gates(void) {
     }
   }
   /* TSS limits, IDT limits, 16-bit TSSs, code limits, conforming handlers. */
-  for (u32 limit = 0x67; limit > 0; limit--) {
+  for (u32 limit = 0x67; limit > 10; limit--) {
     if (limit > 0x16 && limit < 0x66) continue;
     put("tss limit "), number(limit), put(":");
     for (u32 level = 1; level < 3; level++) {

@@ -1,14 +1,14 @@
 /** Every family of vectors: what it holds, and how many cases of each row. */
 import type { CaseGroup } from "../state.ts";
+import { control } from "./control.ts";
 import * as integers from "./integer.ts";
 import { Random } from "./random.ts";
-import { control } from "./control.ts";
+import { type Effort, expandRow, type Row } from "./rows.ts";
 import * as simd from "./simd.ts";
 import { stack } from "./stack.ts";
 import { strings } from "./strings.ts";
 import { alignment, system } from "./system.ts";
 import { transcendental, x87 } from "./x87.ts";
-import { type Effort, expandRow, type Row } from "./rows.ts";
 
 /** Names this set of cases: another seed or another version of the generator gives another set. */
 export const seed = "xlat86 vectors 1";

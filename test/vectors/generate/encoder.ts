@@ -25,7 +25,16 @@ export function littleEndian(value: number, size: number): number[] {
 }
 
 /** [base, index] of 16-bit addressing by rm; -1 = none. */
-const forms16 = [[3, 6], [3, 7], [5, 6], [5, 7], [6, -1], [7, -1], [5, -1], [3, -1]] as const;
+const forms16 = [
+  [3, 6],
+  [3, 7],
+  [5, 6],
+  [5, 7],
+  [6, -1],
+  [7, -1],
+  [5, -1],
+  [3, -1],
+] as const;
 const overrides = [0x26, 0x2e, 0x36, 0x3e] as const;
 
 export interface MemoryOptions {
@@ -86,7 +95,15 @@ export function memoryForm(r: Random, options: MemoryOptions): MemoryForm {
   else if (base === register.ebp && mod === 0) mod = 1;
   const wide = base < 0 || mod === 2;
   const nothing = base < 0 && index < 0;
-  const displacement = nothing ? (bias + options.offset) | 0 : base < 0 ? r.next() | 0 : mod === 0 ? 0 : mod === 1 ? r.below(256) - 128 : r.next() | 0;
+  const displacement = nothing
+    ? (bias + options.offset) | 0
+    : base < 0
+      ? r.next() | 0
+      : mod === 0
+        ? 0
+        : mod === 1
+          ? r.below(256) - 128
+          : r.next() | 0;
   const sib = index >= 0 || base === register.esp || (base < 0 && r.chance(20));
   const sibByte = (scale << 6) | ((index < 0 ? 4 : index) << 3) | (base < 0 ? 5 : base);
   return {
@@ -116,7 +133,15 @@ export function memoryForm(r: Random, options: MemoryOptions): MemoryForm {
 /** Where an operand of `size` bytes is put: mostly inside the pages, sometimes across the page boundary, past an end, or read-only. */
 export function operandOffset(r: Random, size: number, align: number, faults = 4): number {
   const kind = r.below(100);
-  if (kind < faults) return r.pick([layout.dataSize - (size >> 1 || 0), layout.dataSize, -size, -(size >> 1 || 1), layout.dataSize - 1, layout.constant - layout.data + 0x40]);
+  if (kind < faults)
+    return r.pick([
+      layout.dataSize - (size >> 1 || 0),
+      layout.dataSize,
+      -size,
+      -(size >> 1 || 1),
+      layout.dataSize - 1,
+      layout.constant - layout.data + 0x40,
+    ]);
   if (kind < faults + 3) return layout.constant - layout.data + 0x10 * r.below(16);
   if (kind < faults + 8 && size > 1) return 0x1000 - 1 - r.below(size - 1);
   if (kind < faults + 20) return 0x100 + r.below(0xe00);

@@ -39,7 +39,9 @@ export class Random {
   }
 }
 
-const edges32 = [0, 1, 0xffffffff, 0x7fffffff, 0x80000000, 0x80000001, 0x7f, 0x80, 0xff, 0x100, 0x7fff, 0x8000, 0xffff, 0x10000, 0x55555555, 0xaaaaaaaa];
+const edges32 = [
+  0, 1, 0xffffffff, 0x7fffffff, 0x80000000, 0x80000001, 0x7f, 0x80, 0xff, 0x100, 0x7fff, 0x8000, 0xffff, 0x10000, 0x55555555, 0xaaaaaaaa,
+];
 const edges16 = [0, 1, 0xffff, 0x7fff, 0x8000, 0x8001, 0x7f, 0x80, 0xff, 0x100, 0x5555, 0xaaaa];
 const edges8 = [0, 1, 0xff, 0x7f, 0x80, 0x81, 0x0f, 0x10, 0x55, 0xaa, 0x99, 0x9a];
 
@@ -56,5 +58,9 @@ export function integer(r: Random, size: number): number {
 /** A value for a register of which the low `size` bytes matter: the rest is noise that must survive. */
 export function registerValue(r: Random, size: number): number {
   const low = integer(r, size);
-  return size === 4 ? low : size === 2 ? ((r.next() & 0xffff0000) | low) >>> 0 : ((r.next() & 0xffff0000) | low | (r.below(2) ? integer(r, 1) << 8 : low << 8)) >>> 0;
+  return size === 4
+    ? low
+    : size === 2
+      ? ((r.next() & 0xffff0000) | low) >>> 0
+      : ((r.next() & 0xffff0000) | low | (r.below(2) ? integer(r, 1) << 8 : low << 8)) >>> 0;
 }

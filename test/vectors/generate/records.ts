@@ -8,28 +8,30 @@ const outcomeHeaderSize = 60;
 
 export function encodeCases(groups: readonly CaseGroup[]): Uint8Array {
   let size = 0;
-  for (const g of groups) for (const s of g.states) size += caseHeaderSize + (g.usesFpu ? fpuImageSize : 0) + s.memory.reduce((n, c) => n + 4 + c.bytes.length, 0);
+  for (const g of groups)
+    for (const s of g.states) size += caseHeaderSize + (g.usesFpu ? fpuImageSize : 0) + s.memory.reduce((n, c) => n + 4 + c.bytes.length, 0);
   const bytes = new Uint8Array(size);
   const view = new DataView(bytes.buffer);
   let at = 0;
-  for (const g of groups) for (const s of g.states) {
-    if (g.bytes.length > 20) throw new Error(`${g.name}: ${g.bytes.length} bytes of code, the capture program takes 20`);
-    bytes.set([g.bytes.length, g.usesFpu ? 1 : 0, g.branch ? 1 : 0, s.memory.length, ...g.bytes], at);
-    s.gpr.forEach((v, i) => view.setUint32(at + 24 + 4 * i, v, true));
-    view.setUint32(at + 56, s.eflags, true);
-    s.segments.forEach((v, i) => view.setUint16(at + 60 + 2 * i, v, true));
-    at += caseHeaderSize;
-    if (g.usesFpu) {
-      bytes.set(s.fpu, at);
-      at += fpuImageSize;
+  for (const g of groups)
+    for (const s of g.states) {
+      if (g.bytes.length > 20) throw new Error(`${g.name}: ${g.bytes.length} bytes of code, the capture program takes 20`);
+      bytes.set([g.bytes.length, g.usesFpu ? 1 : 0, g.branch ? 1 : 0, s.memory.length, ...g.bytes], at);
+      for (let i = 0; i < 8; i++) view.setUint32(at + 24 + 4 * i, s.gpr[i], true);
+      view.setUint32(at + 56, s.eflags, true);
+      for (let i = 0; i < 4; i++) view.setUint16(at + 60 + 2 * i, s.segments[i], true);
+      at += caseHeaderSize;
+      if (g.usesFpu) {
+        bytes.set(s.fpu, at);
+        at += fpuImageSize;
+      }
+      for (const c of s.memory) {
+        view.setUint16(at, c.offset, true);
+        view.setUint16(at + 2, c.bytes.length, true);
+        bytes.set(c.bytes, at + 4);
+        at += 4 + c.bytes.length;
+      }
     }
-    for (const c of s.memory) {
-      view.setUint16(at, c.offset, true);
-      view.setUint16(at + 2, c.bytes.length, true);
-      bytes.set(c.bytes, at + 4);
-      at += 4 + c.bytes.length;
-    }
-  }
   return bytes;
 }
 

@@ -45,8 +45,8 @@ export interface Row {
   /** Bytes of the memory operand when the operand code does not tell. */
   memorySize?: number;
   align?: number;
-  /** Sees each state last. May return false to drop it. */
-  prepare?(state: CpuState, context: Context): boolean | void;
+  /** Sees each state last. Returns false to drop it. */
+  prepare?(state: CpuState, context: Context): unknown;
   /** Chooses the immediate. */
   immediate?(r: Random, size: number): number;
   /** Multiplies the number of encodings. */
@@ -66,7 +66,14 @@ export function row(text: string, extra: Partial<Row> = {}): Row {
   const [prefixText, rest] = code.includes(":") ? code.split(":") : ["", code];
   const [opcode, digit] = rest.split("/");
   const bytes = (hex: string) => (hex.match(/../g) ?? []).map((h) => Number.parseInt(h, 16));
-  return { name, opcode: bytes(opcode), prefixes: bytes(prefixText), digit: digit === undefined ? undefined : Number(digit), operands: operands ? operands.split(",") : [], ...extra };
+  return {
+    name,
+    opcode: bytes(opcode),
+    prefixes: bytes(prefixText),
+    digit: digit === undefined ? undefined : Number(digit),
+    operands: operands ? operands.split(",") : [],
+    ...extra,
+  };
 }
 
 export interface Effort {
@@ -130,7 +137,7 @@ function setOperand(state: CpuState, operand: Operand, r: Random): void {
   }
 }
 
-function valueOf(state: CpuState, operand: Operand): number[] | undefined {
+function currentValue(state: CpuState, operand: Operand): number[] | undefined {
   if (operand.kind === "gpr") {
     const v = operand.size === 1 ? state.gpr[operand.n & 3] >>> (operand.n & 4 ? 8 : 0) : state.gpr[operand.n];
     return littleEndian(v, operand.size);
@@ -224,7 +231,7 @@ export function encodeRow(rw: Row, size: number, memory: boolean, r: Random, sta
       const wanted = form.fixedOffset ?? operandOffset(r, memoryOperandSize, align);
       let data = dataBytes(r, memoryType);
       if (data.length !== memoryOperandSize) data = Array.from({ length: memoryOperandSize }, () => integer(r, 1));
-      const twin = operands.length && r.chance(12) ? valueOf(state, operands[0]) : undefined;
+      const twin = operands.length && r.chance(12) ? currentValue(state, operands[0]) : undefined;
       offset = form.place(state, wanted, r);
       addChunk(state, offset, twin && twin.length === data.length ? twin : data);
     } else if (operands.length > 1 && r.chance(12)) {
@@ -238,7 +245,9 @@ export function encodeRow(rw: Row, size: number, memory: boolean, r: Random, sta
     const keep = rw.prepare?.(state, { r, size, memory: form !== undefined, reg, rm, immediate, offset });
     if (keep !== false) result.push(state);
   }
-  const shape = rw.operands.length ? ` ${rw.operands.join(",")}${rw.operands.some((c) => /[vz]$|eAX/.test(c)) ? `/${size * 8}` : ""}${rw.operands.some((c) => "EQW".includes(c[0])) ? (memory ? " memory" : " register") : ""}` : "";
+  const shape = rw.operands.length
+    ? ` ${rw.operands.join(",")}${rw.operands.some((c) => /[vz]$|eAX/.test(c)) ? `/${size * 8}` : ""}${rw.operands.some((c) => "EQW".includes(c[0])) ? (memory ? " memory" : " register") : ""}`
+    : "";
   return { name: rw.name + shape, bytes, branch: rw.branch ?? false, usesFpu, states: result };
 }
 
@@ -251,8 +260,10 @@ export function* expandRow(rw: Row, r: Random, effort: Effort): Generator<CaseGr
   const fixed = rw.operands.every((c) => fixedOperands.has(c));
   const encodings = fixed ? 1 : Math.max(1, Math.round(effort.encodings * (rw.weight ?? 1)));
   const states = fixed ? effort.states * Math.max(1, Math.round(effort.encodings * (rw.weight ?? 1) * 0.5)) : effort.states;
-  for (const size of sizes) for (const memory of memoryForms) for (let i = 0; i < encodings; i++) {
-    const group = encodeRow(rw, size, memory, r, states);
-    if (group.states.length) yield group;
-  }
+  for (const size of sizes)
+    for (const memory of memoryForms)
+      for (let i = 0; i < encodings; i++) {
+        const group = encodeRow(rw, size, memory, r, states);
+        if (group.states.length) yield group;
+      }
 }

@@ -1,9 +1,9 @@
 /** String instructions: every size, repeat prefix, address size and direction, ending at a count, a condition or a fault. */
 import { layout } from "../layout.ts";
 import { type CaseGroup, type CpuState, defaultState, register } from "../state.ts";
+import { littleEndian } from "./encoder.ts";
 import { integer, type Random } from "./random.ts";
 import { addChunk, randomFlags } from "./rows.ts";
-import { littleEndian } from "./encoder.ts";
 
 const { eax, ecx, edx, esi, edi } = register;
 
@@ -37,7 +37,7 @@ function pointer(r: Random, size: number, count: number, down: boolean): number 
 function place(state: CpuState, n: number, offset: number, address16: boolean, selector: number, r: Random): void {
   const base = selector === 0x2b ? (address16 ? layout.low : layout.data) : 0;
   const value = (base + offset) >>> 0;
-  state.gpr[n] = address16 ? (((r.next() & 0xffff0000) | (value & 0xffff)) >>> 0) : value;
+  state.gpr[n] = address16 ? ((r.next() & 0xffff0000) | (value & 0xffff)) >>> 0 : value;
 }
 
 function stringState(i: StringInstruction, size: number, repeat: number, address16: boolean, override: number, r: Random): CpuState {
@@ -49,7 +49,8 @@ function stringState(i: StringInstruction, size: number, repeat: number, address
   const steps = repeat ? count : 1;
   const segmented = r.chance(8) ? 0x07 : 0x2b;
   state.segments = [segmented, segmented, 0x07, 0x0f];
-  const sourceSelector = override === 0x64 ? 0x07 : override === 0x65 ? 0x0f : override === 0x26 ? segmented : override === 0 || override === 0x3e ? segmented : 0x2b;
+  const sourceSelector =
+    override === 0x64 ? 0x07 : override === 0x65 ? 0x0f : override === 0x26 ? segmented : override === 0 || override === 0x3e ? segmented : 0x2b;
   let source = pointer(r, size, steps, down);
   let destination = pointer(r, size, steps, down);
   // Overlapping moves, the copy-forward idiom among them.
@@ -80,18 +81,43 @@ function stringState(i: StringInstruction, size: number, repeat: number, address
 }
 
 export function* strings(r: Random): Generator<CaseGroup> {
-  for (const i of instructions) for (const size of [1, 2, 4]) for (const repeat of [0, 0xf3, 0xf2]) for (const address16 of [false, true]) {
-    for (let variant = 0; variant < (repeat ? 3 : 2); variant++) {
-      const override = variant === 0 ? 0 : r.pick([0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65]);
-      const prefixes = [...(repeat ? [repeat] : []), ...(size === 2 ? [0x66] : []), ...(address16 ? [0x67] : []), ...(override ? [override] : [])];
-      const bytes = [...prefixes, i.opcode + (size === 1 ? 0 : 1)];
-      const name = `${i.name} ${"bwd"[size >> 1]}${repeat === 0xf3 ? " rep" : repeat ? " repne" : ""}${address16 ? " addr16" : ""}`;
-      const states = Array.from({ length: repeat ? 40 : 24 }, () => stringState(i, size, repeat, address16, override, r));
-      yield { name, bytes, branch: false, usesFpu: false, states };
-    }
-  }
+  for (const i of instructions)
+    for (const size of [1, 2, 4])
+      for (const repeat of [0, 0xf3, 0xf2])
+        for (const address16 of [false, true]) {
+          for (let variant = 0; variant < (repeat ? 3 : 2); variant++) {
+            const override = variant === 0 ? 0 : r.pick([0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65]);
+            const prefixes = [
+              ...(repeat ? [repeat] : []),
+              ...(size === 2 ? [0x66] : []),
+              ...(address16 ? [0x67] : []),
+              ...(override ? [override] : []),
+            ];
+            const bytes = [...prefixes, i.opcode + (size === 1 ? 0 : 1)];
+            const name = `${i.name} ${"bwd"[size >> 1]}${repeat === 0xf3 ? " rep" : repeat ? " repne" : ""}${address16 ? " addr16" : ""}`;
+            const states = Array.from({ length: repeat ? 40 : 24 }, () => stringState(i, size, repeat, address16, override, r));
+            yield { name, bytes, branch: false, usesFpu: false, states };
+          }
+        }
   // IN, OUT, INS and OUTS fault with I/O privilege level 0 and no permission map; nothing may have moved by then.
-  for (const bytes of [[0x6c], [0x6d], [0x66, 0x6d], [0x6e], [0x6f], [0xf3, 0x6c], [0xf3, 0x6f], [0xe4, 0x60], [0xe5, 0x60], [0xe6, 0x60], [0xe7, 0x60], [0xec], [0xed], [0xee], [0xef], [0x66, 0xed]]) {
+  for (const bytes of [
+    [0x6c],
+    [0x6d],
+    [0x66, 0x6d],
+    [0x6e],
+    [0x6f],
+    [0xf3, 0x6c],
+    [0xf3, 0x6f],
+    [0xe4, 0x60],
+    [0xe5, 0x60],
+    [0xe6, 0x60],
+    [0xe7, 0x60],
+    [0xec],
+    [0xed],
+    [0xee],
+    [0xef],
+    [0x66, 0xed],
+  ]) {
     const states = Array.from({ length: 4 }, () => {
       const state = stringState(instructions[0], 4, bytes[0] === 0xf3 ? 0xf3 : 0, false, 0, r);
       state.segments = defaultState().segments;
