@@ -15,7 +15,7 @@ import { regionCode } from "./javascript/region.ts";
 import { tierZeroCode } from "./javascript/tier0.ts";
 import { lift } from "./lift/index.ts";
 import { allLive, dropDeadWrites, liveIn } from "./passes/dead.ts";
-import { runPasses } from "./passes/pipeline.ts";
+import { type PassObserver, runPasses } from "./passes/pipeline.ts";
 import type { Fold } from "./passes/simplify.ts";
 import { discover, type RegionBlock, type RegionInstruction } from "./region/discover.ts";
 import { describeShape, type Shape, shapeKey, shapeOf, writeFields } from "./lift/shape.ts";
@@ -29,6 +29,8 @@ export class JavaScriptTranslator implements Translator {
   /** The instruction last decoded; overwritten by the next. */
   readonly instruction = newInstruction(invalidRow);
   readonly pureTemplates = new PureTemplates();
+  /** Sees each block of a region as it is lifted and after each pass: for the inspector and debug output. */
+  observe: PassObserver | undefined;
   private readonly disabledPasses: ReadonlySet<string>;
   private readonly regionLimit: number;
   private readonly numbers = new Map<number, number>();
@@ -108,6 +110,7 @@ export class JavaScriptTranslator implements Translator {
       ordered.map((block) => this.microBlock(block)),
       ordered.map((block) => block.successors),
     );
+    if (this.observe !== undefined) for (const block of blocks) this.observe("dead", block);
     return regionCode({ name: request.name, mode: key, blocks, successors: ordered.map((block) => block.successors) }, this.pureTemplates);
   }
 
@@ -115,7 +118,9 @@ export class JavaScriptTranslator implements Translator {
 
   /** Instantiates a block's templates and runs the passes over it. */
   microBlock(block: RegionBlock): MicroBlock {
-    return runPasses(this.rawBlock(block), this.fold, this.disabledPasses);
+    const raw = this.rawBlock(block);
+    this.observe?.("lifted", raw);
+    return runPasses(raw, this.fold, this.disabledPasses, this.observe);
   }
 
   rawBlock(block: RegionBlock): MicroBlock {

@@ -200,32 +200,21 @@ function enter(cpu: Cpu, size: number, bytes: number, nesting: number): void {
     return (wrap(offset) + R[slot.segmentBase + segment.ss]) | 0;
   };
   const level = nesting & 31;
-  let sp = wrap(R[slot.esp] - size);
-  let bp = R[slot.ebp];
-  const frame = sp;
-  // Everything is read and probed before anything is written.
-  const values = [size === 2 ? bp & 0xffff : bp];
-  const targets = [linear(sp, true)];
-  for (let i = 1; i < level; i++) {
-    bp = (bp - size) | 0;
-    const from = linear(bp, false);
-    values.push(size === 2 ? memory.ld2(from) : memory.ld4(from));
-    sp = wrap(sp - size);
-    targets.push(linear(sp, true));
-  }
-  if (level > 0) {
-    sp = wrap(sp - size);
-    values.push(size === 2 ? frame & 0xffff : frame);
-    targets.push(linear(sp, true));
-  }
-  sp = wrap(sp - bytes);
-  // The final stack pointer must be writable (SDM: a page fault there is reported before ENTER completes).
+  const depth = level === 0 ? 1 : level + 1;
+  const at = (k: number): number => wrap(R[slot.esp] - (k + 1) * size);
+  const from = (k: number): number => wrap(R[slot.ebp] - k * size);
+  // Everything that may fault is tried before anything is written: the frame pointers read, the slots pushed, and the final stack pointer (SDM: a page fault
+  // there is reported before ENTER completes).
+  const sp = wrap(at(depth - 1) - bytes);
   memory.probeWrite(linear(sp, true), size);
-  for (const target of targets) memory.probeWrite(target, size);
-  targets.forEach((target, k) => {
-    if (size === 2) memory.st2(target, values[k]);
-    else memory.st4(target, values[k]);
-  });
+  for (let k = 0; k < depth; k++) memory.probeWrite(linear(at(k), true), size);
+  for (let k = 1; k < level; k++) memory.probeRead(linear(from(k), false), size);
+  // Reads and pushes alternate: with overlapping frames a later read sees an earlier push.
+  const push = (k: number, value: number): void => (size === 2 ? memory.st2(linear(at(k), true), value) : memory.st4(linear(at(k), true), value));
+  const frame = at(0);
+  push(0, R[slot.ebp]);
+  for (let k = 1; k < level; k++) push(k, size === 2 ? memory.ld2(linear(from(k), false)) : memory.ld4(linear(from(k), false)));
+  if (level > 0) push(level, frame);
   if (wide) R[slot.esp] = sp;
   else R[slot.esp] = (R[slot.esp] & ~0xffff) | sp;
   R[slot.ebp] = size === 2 ? (R[slot.ebp] & ~0xffff) | (frame & 0xffff) : wide ? frame : (R[slot.ebp] & ~0xffff) | frame;

@@ -9,16 +9,15 @@ import { Dispatcher, type StopReason } from "../../runtime/execute/dispatcher.ts
 import { mode } from "../../translator/contract/mode-key.ts";
 import { slot } from "../../translator/contract/slots.ts";
 import { JavaScriptTranslator } from "../../translator/index.ts";
-import { sensitiveRows } from "../../translator/lift/sensitive.ts";
 import { observeTranslator } from "./debug.ts";
 import type { ResolvedOptions } from "./options.ts";
-import type { BlockInfo, MachineStats, VmExitCount } from "./types.ts";
+import type { BlockInfo, MachineStats } from "./types.ts";
+import { portCounts, vmExits } from "./vm-exits.ts";
 
 /** Under the virtual clock slices are a fixed number of instructions: where they end must not depend on the host's speed. */
 const virtualSlice = 1 << 20;
 const smallestSlice = 1 << 14;
 const largestSlice = 1 << 26;
-const rings = 4;
 /** Executions of a block before it is worth a region. */
 const hotExecutions = 2000;
 
@@ -31,7 +30,6 @@ export class Engine {
   constructor(cpu: Cpu, clock: MachineClock, options: ResolvedOptions) {
     this.#cpu = cpu;
     this.#adapts = options.clock === "host";
-    cpu.exitCounts = new Float64Array(sensitiveRows.length * rings);
     const translator = new JavaScriptTranslator();
     const observed = options.debug ? observeTranslator(translator, options.debug, () => cpu.R[slot.page]) : translator;
     this.#dispatcher = new Dispatcher(cpu, observed, {
@@ -89,7 +87,7 @@ export class Engine {
     return blocks.sort((a, b) => b.executions - a.executions);
   }
 
-  stats(): Pick<MachineStats, "instructions" | "blocks" | "regions" | "invalidations" | "interrupts" | "faults" | "exits"> {
+  stats(): Pick<MachineStats, "instructions" | "blocks" | "regions" | "invalidations" | "interrupts" | "faults" | "exits" | "ports"> {
     const { cache, regions } = this.#dispatcher;
     return {
       instructions: this.instructions,
@@ -98,16 +96,8 @@ export class Engine {
       invalidations: cache.invalidatedBlocks + regions.invalidated,
       interrupts: this.#dispatcher.interruptsDelivered,
       faults: this.#dispatcher.faults,
-      exits: this.#exits(),
+      exits: vmExits(this.#cpu.exitCounts),
+      ports: portCounts(this.#cpu.portCounts),
     };
-  }
-
-  #exits(): VmExitCount[] {
-    const counts = this.#cpu.exitCounts;
-    const exits = sensitiveRows.map(({ mnemonic }, row): VmExitCount => {
-      const [a, b, c, d] = counts.subarray(row * rings, (row + 1) * rings) as unknown as [number, number, number, number];
-      return { reason: mnemonic, byRing: [a, b, c, d], total: a + b + c + d };
-    });
-    return exits.filter((exit) => exit.total > 0).sort((a, b) => b.total - a.total);
   }
 }

@@ -1,9 +1,9 @@
 /**
  * The outside of a UART: what the guest sends is gathered into pieces; what it is sent waits until it wants it and its receiver has room.
  *
- * A real sender would respect the handshake lines. A driver empties the receiver while it starts up, so input that is there already (a
- * pipe, someone who types early) must not be fed before the guest listens: it asserts RTS, or enables the receive interrupt, or, having
- * initialised nothing, polls the line status and does nothing else.
+ * As a real sender would, it respects RTS: a driver empties the receiver while it probes and starts up, so input that is there already
+ * (a pipe, someone who types early) must not be fed before. Guests that know no RTS listen when they leave the receive interrupt
+ * enabled, or poll the line status and do nothing else.
  */
 import type { RegisterBank } from "../../runtime/devices/device.ts";
 import type { Uart16550 } from "../../runtime/devices/uart16550.ts";
@@ -14,6 +14,7 @@ const pollsThatListen = 64;
 const port = { interruptEnable: 1, lineControl: 3, modemControl: 4, lineStatus: 5 } as const;
 const receiveInterrupt = 1;
 const requestToSend = 2;
+const loopback = 0x10;
 const divisorLatch = 0x80;
 
 export class SerialPipe {
@@ -25,7 +26,10 @@ export class SerialPipe {
   readonly #gathered = new Uint8Array(gatherLimit);
   #length = 0;
   #waiting: Uint8Array[] = [];
-  #listening = false;
+  #requestToSend = false;
+  #receiveInterrupt = false;
+  /** The guest listens, with RTS or without. */
+  #listens = false;
   #polls = 0;
   #divisorLatched = false;
 
@@ -40,12 +44,12 @@ export class SerialPipe {
     this.registers = {
       read: (offset, size) => {
         const value = registers.read(offset, size);
-        if (!this.#listening) this.#sawRead(offset);
+        if (!this.#listens) this.#sawRead(offset);
         return value;
       },
       write: (offset, size, value) => {
         registers.write(offset, size, value);
-        if (!this.#listening) this.#sawWrite(offset, value);
+        this.#sawWrite(offset, value);
       },
     };
   }
@@ -61,8 +65,13 @@ export class SerialPipe {
     this.#pump();
   }
 
-  /** Passes on what the guest sent since the last time. */
+  /** Passes on what the guest sent since the last time. Called between slices of guest time. */
   flush(): void {
+    // A driver that probes enables the interrupt for an instant; one that listens leaves it so.
+    if (this.#receiveInterrupt && !this.#listens) {
+      this.#listens = true;
+      this.#pump();
+    }
     if (this.#length === 0) return;
     const bytes = this.#gathered.slice(0, this.#length);
     this.#length = 0;
@@ -70,7 +79,9 @@ export class SerialPipe {
   }
 
   reset(): void {
-    this.#listening = false;
+    this.#requestToSend = false;
+    this.#receiveInterrupt = false;
+    this.#listens = false;
     this.#polls = 0;
     this.#divisorLatched = false;
   }
@@ -81,7 +92,7 @@ export class SerialPipe {
   }
 
   #pump(): void {
-    while (this.#listening && this.#waiting.length > 0) {
+    while ((this.#requestToSend || this.#listens) && this.#waiting.length > 0) {
       const bytes = this.#waiting[0]!;
       const taken = this.#uart.receive(bytes);
       if (taken < bytes.length) {
@@ -94,18 +105,17 @@ export class SerialPipe {
 
   #sawRead(offset: number): void {
     this.#polls = offset === port.lineStatus ? this.#polls + 1 : 0;
-    if (this.#polls >= pollsThatListen) this.#listen();
+    if (this.#polls < pollsThatListen) return;
+    this.#listens = true;
+    this.#pump();
   }
 
   #sawWrite(offset: number, value: number): void {
     this.#polls = 0;
     if (offset === port.lineControl) this.#divisorLatched = (value & divisorLatch) !== 0;
-    const enabled = offset === port.interruptEnable && !this.#divisorLatched && (value & receiveInterrupt) !== 0;
-    if (enabled || (offset === port.modemControl && (value & requestToSend) !== 0)) this.#listen();
-  }
-
-  #listen(): void {
-    this.#listening = true;
+    if (offset === port.interruptEnable && !this.#divisorLatched) this.#receiveInterrupt = (value & receiveInterrupt) !== 0;
+    if (offset !== port.modemControl) return;
+    this.#requestToSend = (value & (requestToSend | loopback)) === requestToSend;
     this.#pump();
   }
 }

@@ -16,13 +16,20 @@ export type ExitInfo =
   | { readonly reason: "paused" }
   | { readonly reason: "destroyed" };
 
-/** VM exits through one kind of sensitive instruction, counted by the ring it ran in. */
+/** VM exits for one reason, counted by the ring the guest was in. */
 export interface VmExitCount {
-  /** The instruction or its callout, as the sensitive-instruction table names it. */
+  /** A sensitive instruction, as its table names it (docs/SENSITIVE.md); "external interrupt"; or "exception #PF" and so on. */
   readonly reason: string;
+  readonly kind: "instruction" | "interrupt" | "exception";
   /** Times at CPL 0, 1, 2 and 3. */
   readonly byRing: readonly [number, number, number, number];
   readonly total: number;
+}
+
+/** Executions of IN, OUT and elements of INS, OUTS at one port. */
+export interface PortCount {
+  readonly port: number;
+  readonly accesses: number;
 }
 
 export interface MachineStats {
@@ -42,6 +49,8 @@ export interface MachineStats {
   readonly faults: number;
   /** Most frequent first. */
   readonly exits: readonly VmExitCount[];
+  /** Busiest first. */
+  readonly ports: readonly PortCount[];
   readonly tlbMisses: number;
   readonly tlbFlushes: number;
   /** Host seconds spent in `run`, and of those the ones asleep while the guest was halted. */

@@ -135,5 +135,4 @@ export const mnemonics: Readonly<Record<string, readonly string[]>> = {
   // P6's reserved NOPs, and PREFETCHIT0/1 among them.
   nop: ["nop", "reservednop", "prefetchit0", "prefetchit1"],
   // 8087 and 80287 control instructions that do nothing since the 80387.
-  fnop: ["fnop", "fneni", "fndisi", "fnsetpm"],
 };

@@ -74,7 +74,6 @@ const styles: Readonly<Record<string, string>> = {
   icebp: "NASM's spelling is INT1",
   xchg: "NASM writes the memory operand last",
   nop: "one operand; 66 90 is a NOP too",
-  fnop: "FENI, FDISI and FSETPM",
   shl: "SAL, its alias",
   imul: "three operands are shown where two are equal",
 };

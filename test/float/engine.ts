@@ -150,7 +150,9 @@ function buildInstruction(esc: number, modrm: number): Instruction | undefined {
     segmentOverride: -1,
     operands,
     nextField: fields.length,
+    x87Field: fields.length + 1,
   };
+  fields.push(0, ((esc & 7) << 8) | modrm | (2 << 11));
   const builder = new Builder(shape);
   x87Lifts[name](builder, shape);
   const steps = builder.finish().statements.map(compileStatement);

@@ -34,7 +34,7 @@ function everyInstruction(): { esc: number; modrm: number; isMemory: boolean }[]
   return list;
 }
 
-const nonWaiting = new Set(["fninit", "fnclex", "fnstcw", "fnstsw", "fnstenv", "fnsave"]);
+const nonWaiting = new Set(["fninit", "fnclex", "fnstcw", "fnstsw", "fnstenv", "fnsave", "fneni", "fndisi", "fnsetpm"]);
 
 describe("device not available", () => {
   it("every escape raises #NM under EM or TS", () => {

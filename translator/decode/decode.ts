@@ -77,6 +77,7 @@ export function decode(bytes: Uint8Array, offset: number, end: number, code32: b
     }
   }
 
+  out.escape = (opcode & 0xf8) === 0xd8 ? opcode : 0;
   let entry = oneByteMap[opcode];
   if (opcode === 0x0f) {
     if (at >= limit) return outOfBytes(out, limit - offset);

@@ -62,6 +62,8 @@ export interface DecodedInstruction {
   repeat: number;
   /** ModRM byte, or -1 where the instruction has none. */
   modrm: number;
+  /** The escape byte D8-DF of an x87 instruction, else 0: the FPU records it. */
+  escape: number;
   operandCount: number;
   /** Always four objects; the first `operandCount` are meaningful. Explicit operands in Intel order, destination first. */
   operands: [Operand, Operand, Operand, Operand];
@@ -81,6 +83,7 @@ export function newInstruction(row: OpcodeRow): DecodedInstruction {
     lock: false,
     repeat: 0,
     modrm: -1,
+    escape: 0,
     operandCount: 0,
     operands: [newOperand(), newOperand(), newOperand(), newOperand()],
   };

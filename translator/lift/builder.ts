@@ -29,7 +29,7 @@ export class Builder {
   }
 
   finish(): MicroTemplate {
-    return { statements: this.statements, terminator: this.terminator, fieldCount: this.shape.nextField + 1 };
+    return { statements: this.statements, terminator: this.terminator, fieldCount: Math.max(this.shape.nextField, this.shape.x87Field) + 1 };
   }
 
   // ---- mode
@@ -199,7 +199,8 @@ export class Builder {
 
   /** Segmentation: linear address of `offset` in segment register `s`, checked for an access of `size` bytes. */
   linear(s: number, offset: Value, size: number, isWrite: boolean): Value {
-    if (this.isFlat && s < segment.fs) return offset;
+    // A code segment is never writable: a store through CS faults in flat mode too.
+    if (this.isFlat && s < segment.fs && !(s === segment.cs && isWrite)) return offset;
     return this.result({ kind: "segment", segment: s, offset, size, isWrite });
   }
 

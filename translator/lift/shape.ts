@@ -9,7 +9,7 @@
  *   immediate                 value                          far pointer        offset, selector
  *   relative                  page offset of the target      st, mmx            number
  *   xmm                       slot index of its first word
- * then the page offset of the next instruction. Segment, control and debug register numbers are part of the shape.
+ * then the page offset of the next instruction, and for x87 instructions opcode and length. Segment, control and debug register numbers are part of the shape.
  */
 import { type ModeKey, mode } from "../contract/mode-key.ts";
 import { slot } from "../contract/slots.ts";
@@ -40,10 +40,11 @@ export interface Shape {
   readonly lock: boolean;
   readonly mode: ModeKey;
   readonly segmentOverride: number;
-  /** ModRM.reg and others are in the operands; the raw byte matters to x87's opcode register. */
   readonly operands: readonly ShapeOperand[];
   /** Field that holds the next instruction's page offset. */
   readonly nextField: number;
+  /** x87: field that holds what the FPU records of the instruction: opcode in bits 0-10, length in bits 11-14. -1 for others. */
+  readonly x87Field: number;
 }
 
 /** Mode bits that alter a lift's result. Single-step blocks share their shapes with ordinary ones. */
@@ -105,7 +106,7 @@ export function shapeOf(i: DecodedInstruction, key: ModeKey): Shape {
   }
   return {
     row: i.row, operandSize: i.operandSize, addressSize: i.addressSize, repeat: i.repeat, lock: i.lock, mode: key & shapeModeMask,
-    segmentOverride: i.segmentOverride, operands, nextField: field,
+    segmentOverride: i.segmentOverride, operands, nextField: field, x87Field: i.escape === 0 ? -1 : field + 1,
   };
 }
 
@@ -165,6 +166,7 @@ export function writeFields(i: DecodedInstruction, offset: number, out: Int32Arr
     }
   }
   out[at++] = next;
+  if (i.escape !== 0) out[at++] = ((i.escape & 7) << 8) | i.modrm | (i.length << 11);
   return at;
 }
 
@@ -182,4 +184,24 @@ export function describeShape(shape: Shape): string {
     return operandNames[o.kind] ?? "?";
   });
   return `${prefix}${shape.row.name} ${operands.join(", ")}`.trim();
+}
+
+const fieldNames: Record<number, string> = {
+  [operandKind.register]: "reg", [operandKind.immediate]: "imm", [operandKind.relative]: "target", [operandKind.st]: "st", [operandKind.mmx]: "mm",
+  [operandKind.xmm]: "xmm",
+};
+
+/** What each field of a shape is, by index: "reg", "base", "disp", "imm", ...; a second one of a kind is numbered. */
+export function describeFields(shape: Shape): string[] {
+  const names: string[] = [];
+  for (const o of shape.operands) {
+    if (o.kind === operandKind.memory) names.push(...(o.hasBase ? ["base"] : []), ...(o.hasIndex ? ["index", "scale"] : []), "disp");
+    else if (o.kind === operandKind.farPointer) names.push("offset", "selector");
+    else if (fieldNames[o.kind] !== undefined) names.push(fieldNames[o.kind]);
+  }
+  names.push("next", ...(shape.x87Field < 0 ? [] : ["x87"]));
+  return names.map((name, k) => {
+    const earlier = names.slice(0, k).filter((other) => other === name).length;
+    return earlier === 0 ? name : `${name}${earlier + 1}`;
+  });
 }

@@ -2,27 +2,15 @@
 import type { CalloutName } from "../contract/callouts.ts";
 import { slot } from "../contract/slots.ts";
 import { operandKind } from "../decode/instruction.ts";
-import { x87Rows } from "../decode/tables/x87.ts";
 import type { Value } from "../ir/micro.ts";
 import type { Builder, LiftFunction } from "./builder.ts";
 import type { Shape, ShapeOperand } from "./shape.ts";
 
-/** x87 opcode (escape byte's low three bits, ModRM with zero register numbers) of each row; of aliases the documented one. */
-const opcodeOf = new Map<string, number>();
-for (const [encoding, name, operands] of x87Rows) {
-  const [esc, second] = encoding.split(" ");
-  const modrm = second.startsWith("/") ? Number(second.slice(1)) << 3 : Number.parseInt(second, 16);
-  const key = `${name} ${operands}`;
-  if (!opcodeOf.has(key)) opcodeOf.set(key, ((Number.parseInt(esc, 16) & 7) << 8) | modrm);
-}
-
 /** The callouts' `info` argument (contract/callouts/x87.ts). */
 function info(b: Builder, i: Shape): Value {
-  const opcode = opcodeOf.get(`${i.row.name} ${i.row.operands}`) ?? 0;
   const memory = i.operands.find((o) => o.kind === operandKind.memory);
-  const constant = opcode | (2 << 11) | ((memory === undefined ? 0 : memory.segment) << 16);
-  const st = i.operands.find((o, k) => o.kind === operandKind.st && i.row.operands.split(",")[k] === "STi");
-  return st === undefined ? b.constant(constant) : b.or(b.field(st.field), constant);
+  const segment = (memory === undefined ? 0 : memory.segment) << 16;
+  return i.x87Field < 0 ? b.constant(segment) : b.or(b.field(i.x87Field), segment);
 }
 
 function isMemory(o: ShapeOperand | undefined): boolean {
@@ -234,6 +222,10 @@ export const x87Lifts: Record<string, LiftFunction> = {
   fldz: liftConstant(6),
 
   fnop: liftPlain("fnop"),
+  // What the 8087 and 80287 needed them for is gone: they do nothing, and unlike FNOP they do not wait.
+  fneni: (b) => void b.call("x87Available"),
+  fndisi: (b) => void b.call("x87Available"),
+  fnsetpm: (b) => void b.call("x87Available"),
   ffree: liftFree(0),
   ffreep: liftFree(1),
   fincstp: (b, i) => void b.call("rotateStack", info(b, i), 1),

@@ -13,9 +13,16 @@ export const blockPasses: readonly Pass[] = [
   { name: "simplify", run: simplify },
 ];
 
+/** Told of a block as a pass left it; "lifted" and "dead" are what comes before and after `blockPasses`. */
+export type PassObserver = (pass: string, block: MicroBlock) => void;
+
 /** @param disabled names of passes to leave out, to bisect a wrong result */
-export function runPasses(block: MicroBlock, fold: Fold, disabled: ReadonlySet<string> = new Set()): MicroBlock {
+export function runPasses(block: MicroBlock, fold: Fold, disabled: ReadonlySet<string> = new Set(), observe?: PassObserver): MicroBlock {
   let current = block;
-  for (const pass of blockPasses) if (!disabled.has(pass.name)) current = pass.run(current, fold);
+  for (const pass of blockPasses) {
+    if (disabled.has(pass.name)) continue;
+    current = pass.run(current, fold);
+    observe?.(pass.name, current);
+  }
   return current;
 }

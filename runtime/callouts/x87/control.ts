@@ -250,6 +250,8 @@ export const controlImplementations = {
   fnsave,
   frstor,
   fnop,
+  /** FNENI, FNDISI, FNSETPM: no-ops since the 80387. */
+  x87Available: beginNoWait,
   ffree,
   rotateStack,
   fwait,

@@ -94,6 +94,11 @@ common: pusha
         mov %ss, %ecx
         mov %ecx, capture+104
         mov %esp, %esi
+        lar %ecx, %edx
+        test $0x400000, %edx        /* B: a 16-bit stack counts in SP */
+        jnz 3f
+        movzwl %si, %esi
+3:      mov %esi, capture+112
         mov $capture, %edi
         mov $26, %ecx
         cld
@@ -105,7 +110,6 @@ common: pusha
         jnz 1b
         mov %cr2, %eax
         mov %eax, capture+108
-        mov %esp, capture+112
         mov $0x10, %eax
         mov %eax, %ss
         mov %eax, %fs

@@ -92,6 +92,8 @@ export const x87Callouts = {
   fnsave: image,
   frstor: image,
   fnop: plain,
+  /** #NM under EM or TS. */
+  x87Available: { args: 0, general: false },
   ffree: registers,
   /** (info, step) */
   rotateStack: memory,
