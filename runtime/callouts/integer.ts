@@ -224,6 +224,12 @@ function probeWrite(cpu: Cpu, linear: number, size: number): void {
   cpu.memory.probeWrite(linear, size);
 }
 
+function storeHigherRpl(cpu: Cpu, s: number, linear: number, selector: number, wanted: number): void {
+  if ((selector & 3) >= wanted) return;
+  checkSegment(cpu, s, (linear - cpu.R[slot.segmentBase + s]) | 0, 2, true);
+  cpu.memory.st2(linear, (selector & ~3) | wanted);
+}
+
 function bound(cpu: Cpu, lower: number, upper: number, index: number): void {
   if (index < lower || index > upper) cpu.raise(vector.br);
 }
@@ -249,7 +255,7 @@ export const integerImplementations = {
   das: (cpu: Cpu) => decimalAdjust(cpu, -1),
   aaa: (cpu: Cpu) => asciiAdjust(cpu, 1),
   aas: (cpu: Cpu) => asciiAdjust(cpu, -1),
-  aam, aad, enter, probeWrite, bound, cmpxchg8b,
+  aam, aad, enter, storeHigherRpl, probeWrite, bound, cmpxchg8b,
   rcl: rotateLeft,
   rcr: rotateRight,
 } satisfies Record<keyof typeof integerCallouts, (cpu: Cpu, ...args: number[]) => number | void>;

@@ -1,13 +1,14 @@
 /**
- * Debug output. What the translator does is seen by standing between it and the dispatcher: `in_asm` every instruction decoded, `ir` and
- * `js` every shape and region when its code is first made.
+ * Debug output. What the translator does is seen by standing between it and the dispatcher: `in_asm` every instruction decoded; `ir` every shape's
+ * micro-ops, and a region's as lifted and after each pass; `js` the text of both.
  */
 import type { ModeKey } from "../../translator/contract/mode-key.ts";
 import { describeMode } from "../../translator/contract/mode-key.ts";
 import type { RegionCode, RegionRequest, ShapeCode, Translator } from "../../translator/contract/translator.ts";
 import { formatInstruction } from "../../translator/decode/format.ts";
 import type { JavaScriptTranslator } from "../../translator/index.ts";
-import { printMicroOps } from "../inspector/micro-ops.ts";
+import { printBlock, printTemplate } from "../../translator/ir/print.ts";
+import { describeFields } from "../../translator/lift/shape.ts";
 import type { DebugCategory, MachineOptions } from "./options.ts";
 
 type Debug = NonNullable<MachineOptions["debug"]>;
@@ -20,6 +21,12 @@ export function observeTranslator(translator: JavaScriptTranslator, debug: Debug
   let next = -1;
   const hex = (value: number): string => (value >>> 0).toString(16).padStart(8, "0");
 
+  if (wants("ir")) {
+    translator.observe = (pass, block) => {
+      const lines = printBlock(block).map(({ text }) => `  ${text}`);
+      debug.write("ir", `IR of the block at page offset ${block.offset.toString(16)}, ${pass}\n${lines.join("\n")}`);
+    };
+  }
   return {
     decode(bytes: Uint8Array, offset: number, end: number, mode: ModeKey, pageOffset: number): number {
       const shape = translator.decode(bytes, offset, end, mode, pageOffset);
@@ -42,7 +49,7 @@ export function observeTranslator(translator: JavaScriptTranslator, debug: Debug
       const code = translator.shape(number);
       if (seen.has(number)) return code;
       seen.add(number);
-      if (wants("ir")) debug.write("ir", `IR of ${code.name}\n  ${printMicroOps(translator.template(number)).join("\n  ")}`);
+      if (wants("ir")) debug.write("ir", `IR of ${code.name}\n  ${printTemplate(translator.template(number), describeFields(translator.shapeOf(number))).join("\n  ")}`);
       if (wants("js")) debug.write("js", `JS of ${code.name}\n${code.text}`);
       return code;
     },

@@ -35,7 +35,7 @@ export const sleep = kernel([...text("z"), ...cliHlt, 0xeb, 0xfc]);
 /** inc eax; inc ebx; jmp -4 */
 export const count = kernel([0x40, 0x43, 0xeb, 0xfc]);
 /** Sends back what it receives by polling, until "q": exits with 0. */
-export const echo = kernel([
+const echoLoop: readonly number[] = [
   ...movDx(0x3fd), // again: mov dx, 3fdh
   0xec, //           in al, dx
   0xa8, 0x01, //     test al, 1
@@ -47,6 +47,9 @@ export const echo = kernel([
   0x75, 0xed, //     jne again
   ...outAl(0xf4, 0),
   ...cliHlt,
-]);
+];
+export const echo = kernel(echoLoop);
+/** The same, after it said so. */
+export const readyEcho = kernel([...text("ready>"), ...echoLoop]);
 /** A million times round a loop (dec ecx; jnz), then "ok" and exit 0. */
 export const loop = kernel([0xb9, 0x40, 0x42, 0x0f, 0x00, 0x40, 0x49, 0x75, 0xfc, ...text("ok"), ...outAl(0xf4, 0), ...cliHlt]);

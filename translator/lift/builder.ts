@@ -200,8 +200,12 @@ export class Builder {
   /** Segmentation: linear address of `offset` in segment register `s`, checked for an access of `size` bytes. */
   linear(s: number, offset: Value, size: number, isWrite: boolean): Value {
     // A code segment is never writable: a store through CS faults in flat mode too.
-    if (this.isFlat && s < segment.fs && !(s === segment.cs && isWrite)) return offset;
+    if (this.needsNoSegmentCheck(s) && !(s === segment.cs && isWrite)) return offset;
     return this.result({ kind: "segment", segment: s, offset, size, isWrite });
+  }
+
+  needsNoSegmentCheck(s: number): boolean {
+    return this.isFlat && s < segment.fs;
   }
 
   // ---- memory, at linear addresses

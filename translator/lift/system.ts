@@ -101,9 +101,11 @@ const liftVerify = (callout: "verifyRead" | "verifyWrite"): LiftFunction =>
 const liftAdjustPrivilege: LiftFunction = protectedOnly((b, i) => {
   const [target, source] = i.operands;
   const wanted = b.and(b.read(source), 3);
-  const selector = b.readForWrite(target);
+  const selector = b.read(target);
   const isBelow = b.pure("less", b.and(selector, 3), wanted);
-  b.write(target, b.select(isBelow, b.or(b.and(selector, ~3), wanted), selector));
+  // A memory operand is written only if it changes: a read-only one faults only then.
+  if (target.kind === operandKind.memory) b.call("storeHigherRpl", target.segment, b.address(target), selector, wanted);
+  else b.write(target, b.select(isBelow, b.or(b.and(selector, ~3), wanted), selector));
   // ZF = (flagZero === 0).
   b.set(slot.flagZero, b.pure("toInt", b.pure("logicalNot", isBelow)));
 });

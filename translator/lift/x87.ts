@@ -10,6 +10,8 @@ import type { Shape, ShapeOperand } from "./shape.ts";
 function info(b: Builder, i: Shape): Value {
   const memory = i.operands.find((o) => o.kind === operandKind.memory);
   const segment = (memory === undefined ? 0 : memory.segment) << 16;
+  // #NM and #MF come before the faults of the operand's segment, as on hardware; where there is nothing to check the callout itself is in time.
+  if (memory !== undefined && !b.needsNoSegmentCheck(memory.segment)) b.call(i.row.name.startsWith("fn") ? "x87Available" : "x87Ready");
   return i.x87Field < 0 ? b.constant(segment) : b.or(b.field(i.x87Field), segment);
 }
 

@@ -252,6 +252,7 @@ export const controlImplementations = {
   fnop,
   /** FNENI, FNDISI, FNSETPM: no-ops since the 80387. */
   x87Available: beginNoWait,
+  x87Ready: (cpu: X87Host) => void begin(cpu),
   ffree,
   rotateStack,
   fwait,

@@ -27,6 +27,8 @@ export const integerCallouts = {
   aad: { args: 1, neverFaults: true },
   /** (size, linear low, frame pointer offset, nesting level): ENTER's copying of frame pointers. */
   enter: { args: 3 },
+  /** (segment, linear, selector, wanted RPL): ARPL's store, which happens only where the RPL changes. */
+  storeHigherRpl: { args: 4, general: false },
   /** (linear, size): raises the fault a write there would. */
   probeWrite: { args: 2, general: false },
   /** (lower bound, upper bound, index): #BR. */

@@ -94,6 +94,8 @@ export const x87Callouts = {
   fnop: plain,
   /** #NM under EM or TS. */
   x87Available: { args: 0, general: false },
+  /** #NM, or the exception that an earlier instruction left pending. */
+  x87Ready: { args: 0, general: false },
   ffree: registers,
   /** (info, step) */
   rotateStack: memory,
