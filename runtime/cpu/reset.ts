@@ -10,7 +10,10 @@ const busyTssAccess = 0x8b00;
 
 export function resetCpu(cpu: Cpu): void {
   const R = cpu.R;
+  // What is left of the running slice is the dispatcher's: the count of retired instructions, and with it virtual time, goes on.
+  const budget = R[slot.budget];
   R.fill(0);
+  R[slot.budget] = budget;
   R[slot.edx] = 0x673;
   R[slot.cr0] = 0x60000010;
   for (let s = 0; s < 6; s++) {
@@ -30,7 +33,10 @@ export function resetCpu(cpu: Cpu): void {
   R[slot.mxcsr] = 0x1f80;
   setEflags(R, 2);
   cpu.msrs.clear();
+  cpu.tscOffset = 0;
+  cpu.walker.pdptr.fill(0);
   cpu.pendingDebug = 0;
+  cpu.deliveredInterrupt = false;
   cpu.deliveringVector = -1;
   cpu.shutdown = false;
   cpu.memory.watching = false;

@@ -50,6 +50,13 @@ export class PitCounter {
   /** Whether the event `nextEvent` returned last is a rising edge of OUT; else it is only a load. */
   eventRises = false;
 
+  /** As powered up; GATE keeps its level, which is not the counter's own. */
+  reset(): void {
+    const { gate } = this;
+    this.restore(new PitCounter().save());
+    this.gate = gate;
+  }
+
   writeControl(tick: number, value: number): void {
     this.frozen = this.count(tick);
     this.control = value & 0x3f;

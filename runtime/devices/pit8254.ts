@@ -66,6 +66,7 @@ export class Pit8254 implements Device {
     const tick = this.tick();
     for (let n = 0; n < 3; n++) {
       const counter = this.counters[n];
+      counter.reset();
       counter.writeControl(tick, 0x36);
       counter.writeCount(tick, 0);
       counter.writeCount(tick, 0);

@@ -9,6 +9,7 @@
  * What must always hold: between instructions all architectural state but EIP is in the slots; EIP is R[pageSlot] + the page offset stored with the instruction at
  * index p, except where `eipIsCurrent` says that R[eipSlot] itself is right.
  */
+import type { CalloutName } from "../../translator/contract/callouts.ts";
 import { exitReason, ringCount } from "../../translator/contract/exits.ts";
 import { mode, type ModeKey } from "../../translator/contract/mode-key.ts";
 import { eflag, segment, slot, vector } from "../../translator/contract/slots.ts";
@@ -58,7 +59,13 @@ export interface DispatcherOptions {
   readonly regionThreshold?: number;
   /** Runs before each look at interrupts: expires timers that are due. */
   readonly poll: () => void;
+  /** The VMM's functions, if they are not to be the plain ones: a debugger's wrap them. */
+  readonly callouts?: Readonly<Record<CalloutName, Callout>>;
+  /** Told of each block, and of each instruction executed singly, before it runs. Makes every block the end of a slice: for debugging, without regions. */
+  readonly traceBlock?: (eip: number, mode: ModeKey) => void;
 }
+
+export type Callout = (cpu: Cpu, ...args: number[]) => number | void;
 
 type Handler = (p: number) => number;
 
@@ -83,8 +90,11 @@ export class Dispatcher {
   private readonly sizes: number[] = [];
   private readonly poll: () => void;
   private readonly sliceInstructions: number;
+  private readonly traceBlock: DispatcherOptions["traceBlock"];
   private eipIsCurrent = false;
   private stopping: StopReason | undefined;
+  /** A region left at a store that it must not make itself: tier 0 makes it next. */
+  private storeRefused = false;
   /** Retired instructions before the current slice, plus all of the slice: minus R[budget] = retired now. */
   private issued = 0;
   private deadline = 0;
@@ -96,11 +106,12 @@ export class Dispatcher {
     this.cpu = cpu;
     this.translator = translator;
     this.poll = options.poll;
-    this.sliceInstructions = options.sliceInstructions ?? 16384;
+    this.traceBlock = options.traceBlock;
+    this.sliceInstructions = this.traceBlock === undefined ? (options.sliceInstructions ?? 16384) : 0;
     this.cache = new CodeCache(options.codeWords ?? 1 << 23, fixedWords);
     this.C = this.cache.C;
     this.TX = cpu.memory.TX;
-    this.host = this.makeHost();
+    this.host = this.makeHost(options.callouts ?? calloutImplementations);
     this.threshold = options.regionThreshold ?? Infinity;
     this.regions = new Regions(this.cache, translator, this.host, {
       firstShape: firstRegionShape,
@@ -189,7 +200,10 @@ export class Dispatcher {
     R[eipSlot] = (R[pageSlot] + (C[p + 2] >>> 16)) | 0;
     this.eipIsCurrent = true;
     const next = this.look();
-    if (next !== stopBlock) R[budget] -= C[next];
+    if (next !== stopBlock) {
+      R[budget] -= C[next];
+      this.traceBlock?.((R[pageSlot] + (C[next + 2] >>> 16)) | 0, C[next - 2] & 0xff);
+    }
     return next;
   }
 
@@ -248,6 +262,7 @@ export class Dispatcher {
   step(): void {
     const { cpu } = this;
     const R = cpu.R;
+    this.traceBlock?.(R[eipSlot], R[modeSlot]);
     const shadow = R[slot.interruptShadow];
     const trap = (R[slot.eflags] & eflag.tf) !== 0;
     const resume = (R[slot.eflags] & eflag.rf) !== 0;
@@ -321,21 +336,20 @@ export class Dispatcher {
     R[pageSlot] = (R[eipSlot] - (linear & 0xfff)) | 0;
     let header = this.cache.find(address, key);
     if (header === 0) header = this.decodeBlock(linear, address, key);
-    if ((key & flat) === 0) this.checkBlockLimit(header, key);
+    if ((key & flat) === 0 && this.endsBeyondLimit(header)) {
+      // The first instruction alone, which may end before the limit; if it does not, it faults.
+      if ((key & singleStep) !== 0) cpu.raise(vector.gp, 0);
+      return this.enter(singleStep);
+    }
     this.eipIsCurrent = false;
     return header;
   }
 
-  /** A block that runs past the end of CS: its first instruction is executed alone or faults. */
-  private checkBlockLimit(header: number, key: ModeKey): void {
+  /** Whether the block at R[eip] runs past the end of CS. */
+  private endsBeyondLimit(header: number): boolean {
     const R = this.cpu.R;
-    const limit = R[slot.segmentLimit + segment.cs] >>> 0;
     const length = this.C[header - 2] >>> 8;
-    if ((R[eipSlot] >>> 0) + length - 1 <= limit) return;
-    if ((key & singleStep) !== 0) this.cpu.raise(vector.gp, 0);
-    // Stepping decodes blocks of one instruction, and comes back here with its own length.
-    this.step();
-    throw new Error("unreachable");
+    return (R[eipSlot] >>> 0) + length - 1 > R[slot.segmentLimit + segment.cs] >>> 0;
   }
 
   /** Drops all translated code. Nothing of it may go on running, except a region's own return. */
@@ -492,6 +506,11 @@ export class Dispatcher {
     const R = this.cpu.R;
     this.eipIsCurrent = true;
     R[slot.leave] = 0;
+    if (this.storeRefused) {
+      // One instruction alone: the block here may have a region too, which would refuse again.
+      this.storeRefused = false;
+      this.step();
+    }
     if (R[budget] < 0 || (R[slot.interruptShadow] | R[slot.halted] | (R[modeSlot] & singleStep)) !== 0 || this.interruptReady()) {
       return this.look();
     }
@@ -566,6 +585,11 @@ export class Dispatcher {
     if (this.cache.invalidate(address >>> 12, from, from + length)) this.cpu.R[slot.leave] = 1;
   }
 
+  private refuseStore(): boolean {
+    this.storeRefused = true;
+    return true;
+  }
+
   /**
    * The slow path of a store from a region. Refuses (true, nothing changed) a store over bytes that translated code was made from: the region could not go on
    * exactly after it.
@@ -575,10 +599,12 @@ export class Dispatcher {
     const { physical } = memory;
     const address = memory.translate(A, walkFlag.write);
     const offset = A & 0xfff;
-    if (address < physical.size && physical.codePages[address >>> 12] !== 0 && this.cache.covers(address >>> 12, offset, Math.min(offset + size, 0x1000))) return true;
+    if (address < physical.size && physical.codePages[address >>> 12] !== 0 && this.cache.covers(address >>> 12, offset, Math.min(offset + size, 0x1000))) return this.refuseStore();
     if (offset + size > 0x1000) {
       const next = memory.translate((A + size) & ~0xfff, walkFlag.write);
-      if (next < physical.size && physical.codePages[next >>> 12] !== 0 && this.cache.covers(next >>> 12, 0, (offset + size) & 0xfff)) return true;
+      if (next < physical.size && physical.codePages[next >>> 12] !== 0 && this.cache.covers(next >>> 12, 0, (offset + size) & 0xfff)) {
+        return this.refuseStore();
+      }
     }
     if (size === 1) memory.st1(A, value);
     else if (size === 2) memory.st2(A, value);
@@ -588,11 +614,11 @@ export class Dispatcher {
 
   // ---- what generated code may name
 
-  private makeHost(): HostNames {
+  private makeHost(implementations: Readonly<Record<CalloutName, Callout>>): HostNames {
     const { cpu } = this;
     const { memory } = cpu;
     const { physical } = memory;
-    const callouts = Object.fromEntries(Object.entries(calloutImplementations).map(([name, f]) => [`v_${name}`, f]));
+    const callouts = Object.fromEntries(Object.entries(implementations).map(([name, f]) => [`v_${name}`, f]));
     return {
       ...callouts,
       cpu, mulhu, mulhs,

@@ -20,6 +20,8 @@ export interface RunOptions {
   debugFile?: string;
   at?: number;
   hot?: number;
+  /** How far to run before looking. */
+  after?: { readonly seconds?: number; readonly instructions?: number };
 }
 
 export type Invocation =
@@ -65,7 +67,7 @@ export function parseArguments(argv: readonly string[]): Invocation {
     if (!row.options.includes(name)) throw new UsageError(`${chosen} does not take --${name}; see xlat86 ${chosen} --help`);
   }
   checkOperands(row, operands);
-  return { action: "command", command: chosen, operands, options: checkValues(given) };
+  return { action: "command", command: chosen, operands, options: checkValues(given, chosen) };
 }
 
 function commandNamed(name: string): CommandName {
@@ -103,7 +105,7 @@ function checkOperands(row: CommandRow, operands: readonly string[]): void {
   }
 }
 
-function checkValues(given: ReadonlyMap<OptionName, readonly string[]>): RunOptions {
+function checkValues(given: ReadonlyMap<OptionName, readonly string[]>, command: CommandName): RunOptions {
   const last = (name: OptionName): string | undefined => given.get(name)?.at(-1);
   const choice = <T extends string>(name: OptionName, fallback: T): T => {
     const value = last(name);
@@ -116,7 +118,8 @@ function checkValues(given: ReadonlyMap<OptionName, readonly string[]>): RunOpti
     modules: [...(given.get("module") ?? [])],
     memory: parseMemory(last("memory") ?? "256M"),
     serial: parseSerial(last("serial") ?? "stdio"),
-    engine: choice("engine", "translate"),
+    // Tier 0 counts every block; a region's own instructions are not counted.
+    engine: choice("engine", command === "dump" ? "interpret" : "translate"),
     clock: choice("clock", "host"),
     stats: last("stats") === undefined ? "no" : last("stats") === "json" ? "json" : "table",
     debug: parseDebug(last("debug") ?? ""),
@@ -129,6 +132,8 @@ function checkValues(given: ReadonlyMap<OptionName, readonly string[]>): RunOpti
   if (at !== undefined) options.at = parseAddress(at);
   const hot = last("hot");
   if (hot !== undefined) options.hot = Math.trunc(parsePositive("hot", hot, "a number of blocks, 1 or more"));
+  const after = last("after");
+  if (after !== undefined) options.after = parseAfter(after);
   return options;
 }
 
@@ -165,6 +170,12 @@ function parsePositive(name: string, text: string, expected: string): number {
     throw new UsageError(`--${name} ${text}: expected ${expected}`);
   }
   return value;
+}
+
+/** "2.5", "2.5s": seconds; "1000000i": guest instructions. */
+function parseAfter(text: string): NonNullable<RunOptions["after"]> {
+  const value = parsePositive("after", text.replace(/[si]$/i, ""), "seconds, or guest instructions as in 1000000i");
+  return /i$/i.test(text) ? { instructions: Math.ceil(value) } : { seconds: value };
 }
 
 function parseAddress(text: string): number {

@@ -29,8 +29,9 @@ export const optionRows = [
   { name: "timeout", value: "SECONDS", help: "stop after this much host time, with exit code 124" },
   { name: "debug", aliases: ["-d"], value: "LIST", help: "log in_asm,ir,js,exec,int,callout (any of them, comma-separated)" },
   { name: "debug-file", aliases: ["-D"], value: "PATH", help: "write the debug log here instead of stderr" },
-  { name: "at", value: "ADDRESS", help: "linear address of the block to show" },
-  { name: "hot", value: "N", help: "run the kernel (until it ends, or for --timeout seconds, default 10), then show the N hottest blocks" },
+  { name: "at", value: "ADDRESS", help: "show the block at this linear address (physical, where the guest has mapped nothing)" },
+  { name: "hot", value: "N", help: "run the kernel (until it ends, or for --after or --timeout, default 10 seconds), then show the N hottest blocks" },
+  { name: "after", value: "SECONDS|COUNTi", help: "let the kernel run this long, or this many guest instructions, before looking" },
 ] as const satisfies readonly OptionRow[];
 
 export type OptionName = (typeof optionRows)[number]["name"];
@@ -70,9 +71,10 @@ export const commandRows = [
   },
   {
     name: "dump",
-    options: [...kernelOptions, "memory", "timeout", "at", "hot"],
+    options: [...kernelOptions, "memory", "engine", "clock", "timeout", "at", "hot", "after"],
     summary: "show what the translator makes of a block",
-    detail: "Per block: address, mode, bytes, disassembly, micro-ops before and after the passes, and the JavaScript.",
+    detail:
+      "Per block: address, mode, bytes, disassembly with the sensitive instructions marked, micro-ops before and after each pass, tier 0's handlers, and\nthe region's JavaScript. The guest runs on tier 0, where every block is counted, unless --engine translate says otherwise.",
   },
 ] as const satisfies readonly CommandRow[];
 

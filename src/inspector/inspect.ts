@@ -2,7 +2,6 @@
  * Takes one block of guest code through the translator and keeps every value on the way: bytes, decoded instruction, micro-ops before and after each
  * pass, JavaScript of both tiers. These are the values the machine runs on, not a second rendering of them.
  */
-import type { CalloutName } from "../../translator/contract/callouts.ts";
 import { type ModeKey, mode } from "../../translator/contract/mode-key.ts";
 import { decodeFailure } from "../../translator/contract/translator.ts";
 import { formatInstruction } from "../../translator/decode/format.ts";
@@ -34,58 +33,7 @@ const pageSize = 4096;
 const longestBlock = 48;
 
 export function inspectBlock(request: InspectRequest, translator = new JavaScriptTranslator()): InspectedBlock {
-  const { bytes, offset, address } = request;
-  const key = request.mode & ~mode.singleStep;
-  const pageAddress = address - offset;
-  const instructions: InspectedInstruction[] = [];
-  const decoded: RegionInstruction[] = [];
-  const handlers: InspectedHandler[] = [];
-  const handlerOf = new Map<number, number>();
-  let at = offset;
-  let end = `after ${longestBlock} instructions, the most that tier 0 takes`;
-  while (instructions.length < longestBlock) {
-    if (at >= pageSize) {
-      end = "at the end of its page";
-      break;
-    }
-    const shape = translator.decode(bytes, at, bytes.length, key, at);
-    if (shape < 0) {
-      end = `before ${failures[shape] ?? "bytes that are no instruction"}`;
-      break;
-    }
-    const template = translator.template(shape);
-    let handler = handlerOf.get(shape);
-    if (handler === undefined) {
-      handler = handlers.push(inspectHandler(translator, shape)) - 1;
-      handlerOf.set(shape, handler);
-    }
-    const eip = (pageAddress + at) >>> 0;
-    const exit = exitOf(template);
-    const { length } = translator;
-    decoded.push({ offset: at, next: at + length, shape, fields: translator.fields.slice() });
-    instructions.push({
-      address: eip,
-      bytes: bytes.slice(at, at + length),
-      text: formatInstruction(translator.instruction, eip),
-      handler,
-      ...(exit ? { exit } : {}),
-    });
-    at += length;
-    if (template.terminator !== undefined) {
-      end = "with a transfer of control";
-      break;
-    }
-  }
-  const passes = new PassRecorder(pageAddress);
-  translator.observe = (pass, block) => passes.add(pass, block);
-  const region = decoded.length === 0 ? undefined : inspectRegion(request, key, pageAddress, translator);
-  if (region === undefined && decoded.length > 0) {
-    // No region can be made of this code: the passes over the block by itself, for all they are worth.
-    const block = translator.microBlock({ offset, instructions: decoded, successors: [] });
-    passes.add("dead", dropDeadWrites(block, allLive));
-  }
-  translator.observe = undefined;
-  return { address, mode: key, instructions, end, handlers, blocks: passes.blocks(), ...(region ? { region } : {}) };
+  return new Inspection(request, translator).run();
 }
 
 const failures: Readonly<Record<number, string>> = {
@@ -93,6 +41,120 @@ const failures: Readonly<Record<number, string>> = {
   [decodeFailure.truncated]: "an instruction whose end is not at hand",
   [decodeFailure.tooLong]: "an instruction of more than 15 bytes",
 };
+
+class Inspection {
+  private readonly request: InspectRequest;
+  private readonly translator: JavaScriptTranslator;
+  private readonly mode: ModeKey;
+  /** EIP of the page's first byte. */
+  private readonly pageAddress: number;
+  private readonly instructions: InspectedInstruction[] = [];
+  private readonly decoded: RegionInstruction[] = [];
+  private readonly handlers = new Map<number, InspectedHandler>();
+  /** Blocks in the order in which they are lifted, each with what every pass left of it. */
+  private readonly passed = new Map<number, { pass: string; block: MicroBlock }[]>();
+
+  constructor(request: InspectRequest, translator: JavaScriptTranslator) {
+    this.request = request;
+    this.translator = translator;
+    this.mode = request.mode & ~mode.singleStep;
+    this.pageAddress = request.address - request.offset;
+  }
+
+  run(): InspectedBlock {
+    const { translator, request } = this;
+    const end = this.decode();
+    let region: InspectedRegion | undefined;
+    if (this.decoded.length > 0) {
+      translator.observe = (pass, block) => this.keep(pass, block);
+      region = this.region();
+      // Where no region can be made: the passes over the block by itself, everything being live at its end.
+      if (this.passed.size === 0) {
+        const block = translator.microBlock({ offset: request.offset, instructions: this.decoded, successors: [] });
+        this.keep("dead", dropDeadWrites(block, allLive));
+      }
+      translator.observe = undefined;
+    }
+    return {
+      address: request.address >>> 0,
+      mode: this.mode,
+      instructions: this.instructions,
+      end,
+      handlers: [...this.handlers.values()],
+      blocks: [...this.passed].map(([offset, passes]) => this.microBlock(offset, passes)),
+      ...(region ? { region } : {}),
+    };
+  }
+
+  private eip(offset: number): number {
+    return (this.pageAddress + offset) >>> 0;
+  }
+
+  /** Decodes as tier 0 does; returns why the block ends. */
+  private decode(): string {
+    const { translator, request } = this;
+    let at = request.offset;
+    while (this.instructions.length < longestBlock) {
+      if (at >= pageSize) return "at the end of its page";
+      const shape = translator.decode(request.bytes, at, request.bytes.length, this.mode, at);
+      if (shape < 0) return `before ${failures[shape]}`;
+      const next = at + translator.length;
+      this.decoded.push({ offset: at, next, shape, fields: translator.fields.slice() });
+      this.instructions.push(this.instruction(at, shape));
+      if (!this.handlers.has(shape)) this.handlers.set(shape, inspectHandler(translator, shape));
+      if (translator.template(shape).terminator !== undefined) return "with a transfer of control";
+      at = next;
+    }
+    return `after ${longestBlock} instructions, the most that tier 0 takes`;
+  }
+
+  /** The instruction that the translator just decoded, of shape number `shape`. */
+  private instruction(offset: number, shape: number): InspectedInstruction {
+    const { translator, request } = this;
+    const { length } = translator;
+    const exit = exitOf(translator.template(shape));
+    return {
+      address: this.eip(offset),
+      bytes: request.bytes.slice(offset, offset + length),
+      text: formatInstruction(translator.instruction, this.eip(offset)),
+      shape: translator.shape(shape).name,
+      ...(exit ? { exit } : {}),
+    };
+  }
+
+  private region(): InspectedRegion | undefined {
+    const { request } = this;
+    const code = this.translator.region({
+      page: request.bytes.subarray(0, pageSize),
+      entry: request.offset,
+      mode: this.mode,
+      name: `f_${(request.address >>> 0).toString(16)}`,
+      heat: request.heat ?? (() => 1),
+    });
+    if (request.installed !== undefined) return request.installed;
+    if (code === undefined) return undefined;
+    return { isInstalled: false, instructions: code.instructions, exits: code.exits.map((exit) => this.eip(exit)), text: code.text };
+  }
+
+  private keep(pass: string, block: MicroBlock): void {
+    const passes = this.passed.get(block.offset);
+    if (passes === undefined) this.passed.set(block.offset, [{ pass, block }]);
+    else passes.push({ pass, block });
+  }
+
+  private microBlock(offset: number, passes: readonly { pass: string; block: MicroBlock }[]): InspectedMicroBlock {
+    const { translator, request } = this;
+    const { instructions } = passes[0].block;
+    return {
+      address: this.eip(offset),
+      instructions: instructions.map((i) => this.instruction(i.offset, translator.decode(request.bytes, i.offset, request.bytes.length, this.mode, i.offset))),
+      passes: passes.map(({ pass, block }) => ({
+        pass,
+        microOps: printBlock(block).map(({ instruction, text }) => ({ address: this.eip(block.instructions[instruction].offset), text })),
+      })),
+    };
+  }
+}
 
 function inspectHandler(translator: JavaScriptTranslator, number: number): InspectedHandler {
   const code = translator.shape(number);
@@ -109,49 +171,10 @@ function inspectHandler(translator: JavaScriptTranslator, number: number): Inspe
 /** What a sensitive instruction is patched into: the callout of its row. */
 function exitOf(template: MicroTemplate): InspectedExit | undefined {
   for (const s of template.statements) {
-    if (s.kind !== "call") continue;
-    const callout: CalloutName = s.callout;
-    const number = sensitiveRowOf[callout];
-    if (number === undefined) continue;
+    const number = s.kind === "call" ? sensitiveRowOf[s.callout] : undefined;
+    if (s.kind !== "call" || number === undefined) continue;
     const { mnemonic, why, traps } = sensitiveRows[number];
-    return { reason: mnemonic, why, traps, callout };
+    return { reason: mnemonic, why, traps, callout: s.callout };
   }
   return undefined;
-}
-
-function inspectRegion(request: InspectRequest, key: ModeKey, pageAddress: number, translator: JavaScriptTranslator): InspectedRegion | undefined {
-  const code = translator.region({
-    page: request.bytes.subarray(0, pageSize),
-    entry: request.offset,
-    mode: key,
-    name: `f_${(request.address >>> 0).toString(16)}`,
-    heat: request.heat ?? (() => 1),
-  });
-  if (request.installed !== undefined) return request.installed;
-  if (code === undefined) return undefined;
-  return { isInstalled: false, instructions: code.instructions, exits: code.exits.map((exit) => (pageAddress + exit) >>> 0), text: code.text };
-}
-
-/** Collects the blocks that go through the passes, in the order in which they are lifted. */
-class PassRecorder {
-  private readonly pageAddress: number;
-  private readonly list = new Map<number, { instructions: number; passes: { pass: string; microOps: { address: number; text: string }[] }[] }>();
-
-  constructor(pageAddress: number) {
-    this.pageAddress = pageAddress;
-  }
-
-  add(pass: string, block: MicroBlock): void {
-    let entry = this.list.get(block.offset);
-    if (entry === undefined) {
-      entry = { instructions: block.instructions.length, passes: [] };
-      this.list.set(block.offset, entry);
-    }
-    const microOps = printBlock(block).map(({ instruction, text }) => ({ address: (this.pageAddress + block.instructions[instruction].offset) >>> 0, text }));
-    entry.passes.push({ pass, microOps });
-  }
-
-  blocks(): InspectedMicroBlock[] {
-    return [...this.list].map(([offset, { instructions, passes }]) => ({ address: (this.pageAddress + offset) >>> 0, instructions, passes }));
-  }
 }

@@ -37,16 +37,17 @@ function heading(block: InspectedBlock): string {
 }
 
 function microBlock(block: InspectedBlock, b: InspectedMicroBlock, allPasses: boolean): string {
-  const texts = new Map(block.instructions.map((i) => [i.address, i.text]));
+  const texts = new Map(b.instructions.map((i) => [i.address, i.text]));
   const passes = allPasses ? b.passes : b.passes.slice(-1);
-  const blockName = b.address === block.address ? "" : `, block ${hex(b.address)}`;
-  return passes
-    .map((pass, k) => {
-      const before = allPasses ? b.passes[k - 1] : undefined;
-      if (before !== undefined && text(before) === text(pass)) return `micro-ops, after ${pass.pass}${blockName}: the same`;
-      return `micro-ops, ${pass.pass === "lifted" ? "as lifted" : `after ${pass.pass}`}${blockName}\n${microOps(pass, texts)}`;
-    })
-    .join("\n\n");
+  const isFirst = b.address === block.address;
+  const blockName = isFirst ? "" : `, block ${hex(b.address)}`;
+  const sections = passes.map((pass, k) => {
+    const before = allPasses ? b.passes[k - 1] : undefined;
+    if (before !== undefined && text(before) === text(pass)) return `micro-ops, after ${pass.pass}${blockName}: the same`;
+    return `micro-ops, ${pass.pass === "lifted" ? "as lifted" : `after ${pass.pass}`}${blockName}\n${microOps(pass, texts)}`;
+  });
+  if (!isFirst) sections.unshift(`block ${hex(b.address)} of the region\n${b.instructions.map(listingLine).join("\n")}`);
+  return sections.join("\n\n");
 }
 
 const text = (pass: InspectedPass): string => pass.microOps.map((op) => op.text).join("\n");

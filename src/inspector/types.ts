@@ -19,8 +19,8 @@ export interface InspectedInstruction {
   readonly text: string;
   /** Present for a sensitive instruction. */
   readonly exit?: InspectedExit;
-  /** Index into `handlers`. */
-  readonly handler: number;
+  /** Its shape (translator/lift/shape.ts), by the name that its handler has too. */
+  readonly shape: string;
 }
 
 /** Tier 0's code of one instruction shape. */
@@ -33,7 +33,7 @@ export interface InspectedHandler {
   readonly text: string;
 }
 
-/** Micro-ops of one block after one pass. */
+/** Micro-ops of one block after one pass; `address` is the instruction's. */
 export interface InspectedPass {
   /** "lifted", then the passes in their order. */
   readonly pass: string;
@@ -43,7 +43,7 @@ export interface InspectedPass {
 export interface InspectedMicroBlock {
   /** EIP of its first instruction. */
   readonly address: number;
-  readonly instructions: number;
+  readonly instructions: readonly InspectedInstruction[];
   readonly passes: readonly InspectedPass[];
 }
 
@@ -68,6 +68,7 @@ export interface InspectedBlock {
   readonly instructions: readonly InspectedInstruction[];
   /** Why the block ends there. */
   readonly end: string;
+  /** Of the shapes of `instructions`. */
   readonly handlers: readonly InspectedHandler[];
   /** Micro-ops before and after each pass: of every block of the region, the one inspected first; of the block alone where there can be no region. */
   readonly blocks: readonly InspectedMicroBlock[];

@@ -109,11 +109,14 @@ export class Board {
     const ferr = pic.irq(coprocessor.irq);
     ports.map(coprocessor.port, 1, { read: () => 0xff, write: () => ferr.set(false) });
 
-    this.devices = [pic, pit, port61, rtc, this.#port92, keyboard, i8042, pci, pm, this.serial.device, ...otherUarts, debugExit];
+    // The 8259s last: edges that others make while they are reset are no requests.
+    this.devices = [pit, port61, rtc, this.#port92, keyboard, i8042, pci, pm, this.serial.device, ...otherUarts, debugExit, pic];
     this.cpuBoard = { physical, ports, clock, interrupts, tscPerNanosecond: 1, setFerr: (high) => ferr.set(high) };
+    this.reset();
   }
 
   reset(): void {
+    this.cpuBoard.setFerr(false);
     for (const device of this.devices) device.reset();
     this.serial.reset();
   }

@@ -9,7 +9,7 @@ import { Dispatcher, type StopReason } from "../../runtime/execute/dispatcher.ts
 import { mode } from "../../translator/contract/mode-key.ts";
 import { slot } from "../../translator/contract/slots.ts";
 import { JavaScriptTranslator } from "../../translator/index.ts";
-import { observeTranslator } from "./debug.ts";
+import { observeExecution, observeTranslator } from "./debug.ts";
 import type { ResolvedOptions } from "./options.ts";
 import type { BlockInfo, MachineStats } from "./types.ts";
 import { portCounts, vmExits } from "./vm-exits.ts";
@@ -19,7 +19,7 @@ const virtualSlice = 1 << 20;
 const smallestSlice = 1 << 14;
 const largestSlice = 1 << 26;
 /** Executions of a block before it is worth a region. */
-const hotExecutions = 2000;
+const hotExecutions = 4000;
 
 export class Engine {
   readonly #cpu: Cpu;
@@ -34,7 +34,8 @@ export class Engine {
     const observed = options.debug ? observeTranslator(translator, options.debug, () => cpu.R[slot.page]) : translator;
     this.#dispatcher = new Dispatcher(cpu, observed, {
       poll: () => clock.runDue(),
-      regionThreshold: options.engine === "translate" ? hotExecutions : Number.POSITIVE_INFINITY,
+      regionThreshold: options.engine === "translate" && !options.debug?.categories.includes("exec") ? hotExecutions : Number.POSITIVE_INFINITY,
+      ...(options.debug ? observeExecution(cpu, options.debug) : {}),
     });
   }
 
@@ -43,11 +44,11 @@ export class Engine {
     return this.#dispatcher.retired;
   }
 
-  /** Runs for about `milliseconds` of host time. */
-  run(milliseconds: number): StopReason {
+  /** Runs for about `milliseconds` of host time, and not much more than `instructions`. */
+  run(milliseconds: number, instructions: number): StopReason {
     const started = performance.now();
     const before = this.instructions;
-    const reason = this.#dispatcher.run(this.#slice);
+    const reason = this.#dispatcher.run(Math.min(this.#slice, instructions));
     if (this.#adapts && reason === "slice") {
       const took = Math.max(performance.now() - started, 0.1);
       const wanted = ((this.instructions - before) * milliseconds) / took;
@@ -81,8 +82,11 @@ export class Engine {
     const installed = new Map([...regions.live.values()].map((region) => [region.header, region] as const));
     const blocks = [...cache.live()].map(({ header, address, mode, length, instructions, executions }): BlockInfo => {
       const region = installed.get(header);
+      if (region === undefined) return { address, mode, length, instructions, executions, tier: "cold" };
       // A region's block keeps its own words aside.
-      return { address, mode, length, instructions: region?.instructions ?? instructions, executions, tier: region ? "region" : "cold" };
+      const { code } = region;
+      const info = { instructions: code.instructions, exits: code.exits, text: code.text };
+      return { address, mode, length, instructions: region.instructions, executions, tier: "region", region: info };
     });
     return blocks.sort((a, b) => b.executions - a.executions);
   }

@@ -31,6 +31,8 @@ const statsInterval = 1000;
 export interface RunControl {
   /** Host seconds after which `run` returns with reason "timeout". */
   readonly timeout?: number;
+  /** Guest instructions after which it does so too; blocks are not split, so a few more may retire. */
+  readonly instructions?: number;
 }
 
 export interface SerialPort {
@@ -127,7 +129,7 @@ export class Machine {
     const clock = this.#clock;
     if (clock instanceof HostClock) clock.resume();
     try {
-      const exit = await this.#loop(end);
+      const exit = await this.#loop(end, this.#engine.instructions + (control.instructions ?? Number.POSITIVE_INFINITY));
       this.#events.emit("exit", exit);
       return exit;
     } finally {
@@ -212,19 +214,19 @@ export class Machine {
     };
   }
 
-  async #loop(end: number): Promise<ExitInfo> {
+  async #loop(end: number, lastInstruction: number): Promise<ExitInfo> {
     let nextStats = performance.now() + statsInterval;
     for (;;) {
       if (this.#state === "destroyed") return { reason: "destroyed" };
       if (this.#exit) return this.#exit;
       if (this.#pauseRequested) return { reason: "paused" };
       const now = performance.now();
-      if (now >= end) return { reason: "timeout" };
+      if (now >= end || this.#engine.instructions >= lastInstruction) return { reason: "timeout" };
       if (now >= nextStats) {
         nextStats = now + statsInterval;
         if (this.#events.has("stats")) this.#events.emit("stats", this.stats());
       }
-      const result = this.#engine.run(sliceMilliseconds);
+      const result = this.#engine.run(sliceMilliseconds, lastInstruction - this.#engine.instructions);
       this.#board.flush();
       if (result === "shutdown") this.#tripleFault();
       if (this.#exit) continue;

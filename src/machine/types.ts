@@ -60,6 +60,15 @@ export interface MachineStats {
   readonly guestSeconds: number;
 }
 
+/** JavaScript that stands in for a block and what follows it. */
+export interface RegionInfo {
+  /** Guest instructions it was made from. */
+  readonly instructions: number;
+  /** Offsets, in the block's page, of the code it may leave to. */
+  readonly exits: readonly number[];
+  readonly text: string;
+}
+
 /** A block that was decoded or translated. */
 export interface BlockInfo {
   /** Guest-physical address of its first byte. */
@@ -73,6 +82,7 @@ export interface BlockInfo {
   /** Times it ran in tier 0; a block that heads a region is not counted any more. */
   readonly executions: number;
   readonly tier: "cold" | "region";
+  readonly region?: RegionInfo;
 }
 
 export interface MachineEvents {

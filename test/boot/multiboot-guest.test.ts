@@ -1,6 +1,6 @@
 /** A kernel that prints what it was handed, started by QEMU's Multiboot loader and by ours: the same words. */
 import { execFileSync, spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -35,11 +35,13 @@ describe("a Multiboot kernel", () => {
   it.skipIf(!hasOracle).each(["elf", "fields"])("(%s) is handed what QEMU hands it", (image) => {
     const qemu = spawnSync(
       "qemu-system-i386",
-      ["-kernel", image, "-append", "a=1 b", "-initrd", "one x=y,two", "-m", "64", "-display", "none", "-serial", "stdio", "-device", "isa-debug-exit,iobase=0xf4,iosize=4", "-no-reboot"],
+      // To a file: at the exit through port f4h QEMU drops what a pipe has not taken yet.
+      ["-kernel", image, "-append", "a=1 b", "-initrd", "one x=y,two", "-m", "64", "-display", "none", "-serial", "file:qemu.log", "-device", "isa-debug-exit,iobase=0xf4,iosize=4", "-no-reboot"],
       { cwd: folder, encoding: "utf8", timeout: 60_000, input: "" },
     );
     expect(qemu.status).toBe(33);
-    expect(qemu.stdout).toMatch(/^magic 2badb002\n/);
+    const expected = readFileSync(join(folder, "qemu.log"), "utf8");
+    expect(expected).toMatch(/^magic 2badb002\n/);
     for (const engine of ["translate", "interpret"]) {
       const ours = spawnSync(
         process.execPath,
@@ -47,7 +49,7 @@ describe("a Multiboot kernel", () => {
         { cwd: folder, encoding: "utf8", timeout: 60_000, input: "" },
       );
       expect(ours.stderr).toBe("");
-      expect(ours.stdout).toBe(qemu.stdout);
+      expect(ours.stdout).toBe(expected);
       expect(ours.status).toBe(33);
     }
   });

@@ -135,6 +135,15 @@ export class Rig {
     };
   }
 
+  /** Everything but memory, as a person can compare it. */
+  state(): { slots: number[]; text: string } {
+    const { slots, ...cpu } = this.cpu.save();
+    return {
+      slots: [...(slots as Int32Array)].map((word, i) => (scratchSlots.has(i) ? 0 : word)),
+      text: JSON.stringify([cpu, this.clock.now(), this.output, this.board.devices.map((device) => device.save())]),
+    };
+  }
+
   /** FNV-like over RAM words, CPU slots and the devices' saved states. */
   hash(): string {
     let a = 0x811c9dc5 | 0;
@@ -144,11 +153,8 @@ export class Rig {
       a = Math.imul(a ^ i32[i], 0x01000193);
       b = (b + a) | 0;
     }
-    const saved = this.cpu.save();
-    const slots = saved.slots as Int32Array;
-    for (let i = 0; i < slot.count; i++) if (!scratchSlots.has(i)) a = Math.imul(a ^ slots[i], 0x01000193);
-    delete saved.slots;
-    const text = JSON.stringify([saved, this.clock.now(), this.board.devices.map((device) => device.save()), this.output]);
+    const { slots, text } = this.state();
+    for (const word of slots) a = Math.imul(a ^ word, 0x01000193);
     for (let i = 0; i < text.length; i++) a = Math.imul(a ^ text.charCodeAt(i), 0x01000193);
     return (a >>> 0).toString(16).padStart(8, "0") + (b >>> 0).toString(16).padStart(8, "0");
   }

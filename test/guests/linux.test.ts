@@ -7,7 +7,7 @@ import { LINUX_READY_LINE } from "../../src/guest/initramfs.ts";
 import { type Availability, mustSkip } from "./oracle.ts";
 import { SerialSession } from "./serial-session.ts";
 
-const BOOT_LIMIT_SECONDS = 280;
+const BOOT_LIMIT_SECONDS = 500;
 const PROMPT = "/root # ";
 
 /** Typed at the prompt, and what must come back. Short enough for one line of an 80-column terminal, beyond which the shell's own echo wraps. */

@@ -53,7 +53,7 @@ scenario("the next instruction becomes a jump out of the loop, once it is hot", 
     jne store
     mov edi, offset target
   store:
-    mov word ptr [edi], 0x04eb
+    mov word ptr [edi], 0x03eb
   target:
     jmp short next
     nop
@@ -63,7 +63,6 @@ scenario("the next instruction becomes a jump out of the loop, once it is hot", 
     jnz again
   done:
     int3`,
-  // EB 04 at target jumps over DEC and lands on JNZ with the flags of CMP: equal, so it falls out.
+  // EB 03 at target jumps over DEC and lands on JNZ with the flags of CMP: equal, so it falls out.
   expected: { edx: 400, ecx: 100000 - 399 },
-  registers: {},
 });

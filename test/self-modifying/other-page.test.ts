@@ -66,12 +66,12 @@ scenario("a page of data is jumped into, then is data again", {
     shl eax, 8
     or eax, 0x000000b8
     mov dword ptr [0x20000], eax
-    mov dword ptr [0x20004], 0xc3
+    mov dword ptr [0x20004], 0xc300
     mov eax, 0x20000
     call eax
     add edx, eax
     mov ebx, [0x20000]
-    add [0x20008], ebx
+    add [0x20010], ebx
     dec ecx
     jnz again
     int3`,
@@ -79,6 +79,6 @@ scenario("a page of data is jumped into, then is data again", {
   after: (core) => {
     let sum = 0;
     for (let k = 1; k <= 60; k++) sum += (k << 8) | 0xb8;
-    if (core.physical.read4(0x20008) !== sum) throw new Error("data on the page with code went astray");
+    if (core.physical.read4(0x20010) !== sum) throw new Error("data on the page with code went astray");
   },
 });

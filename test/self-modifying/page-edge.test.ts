@@ -56,7 +56,7 @@ scenario("the opcode, the page's last byte", {
     jmp target
     .org 0xfff
   target:
-    add eax, 9
+    .byte 0x05, 9, 0, 0, 0
     dec ecx
     jz done
     jmp again

@@ -9,6 +9,7 @@ import { getEflags, setEflags } from "../../runtime/cpu/flags.ts";
 import { updateMode } from "../../runtime/cpu/mode.ts";
 import { Dispatcher } from "../../runtime/execute/dispatcher.ts";
 import { PhysicalMemory } from "../../runtime/memory/physical.ts";
+import { mode as modes } from "../../translator/contract/mode-key.ts";
 import { segment, slot } from "../../translator/contract/slots.ts";
 import type { Translator } from "../../translator/contract/translator.ts";
 import { JavaScriptTranslator } from "../../translator/index.ts";
@@ -95,6 +96,20 @@ export class Core {
       codeWords: 1 << 20,
       ...(options.slice === undefined ? {} : { sliceInstructions: options.slice }),
     });
+  }
+
+  /** As after construction: power-on state, memory zeroed, no translated code. Cheaper than a new one. */
+  reset(): this {
+    this.dispatcher.forget();
+    this.physical.u8.fill(0);
+    this.cpu.reset();
+    Object.assign(this.interrupts, { pending: false, vector: 0x20, acknowledged: 0 });
+    this.portWrites.length = 0;
+    this.portRead = () => -1;
+    this.portWrite = () => {};
+    this.poll = () => {};
+    this.now = 0;
+    return this;
   }
 
   get R(): Int32Array {
@@ -212,11 +227,11 @@ export class Core {
 
   // ---- running
 
-  /** Makes a region of every block that has run and has none. */
-  promote(): void {
+  /** Makes a region of every block that has run and has none, if `choose` says so. */
+  promote(choose: () => boolean = () => true): void {
     const { cache, regions } = this.dispatcher;
     for (const { header, address, mode, executions } of [...cache.live()]) {
-      if (cache.C[header] === 0 || executions === 0 || (mode & 64) !== 0 || cache.isFull) continue;
+      if (cache.C[header] === 0 || executions === 0 || (mode & modes.singleStep) !== 0 || cache.isFull || !choose()) continue;
       // An earlier region of this round cannot have changed what the list says: making one kills no block.
       const page = address & ~0xfff;
       regions.make(header, this.physical.u8.subarray(page, page + 0x1000), address);
@@ -224,19 +239,20 @@ export class Core {
   }
 
   run(limit = 100_000): Stop {
-    if (!this.hot) return this.stopped(this.dispatcher.run(limit));
+    if (!this.hot) return this.stopFor(this.dispatcher.run(limit));
     let step = this.step;
     for (let done = 0, round = 0; ; round++) {
       const reason = this.dispatcher.run(Math.min(step, limit - done));
-      if (reason !== "slice") return this.stopped(reason);
+      if (reason !== "slice") return this.stopFor(reason);
       done += step;
-      if (done >= limit) return this.stopped(reason);
+      if (done >= limit) return this.stopFor(reason);
       this.promote();
       if (round >= 6) step *= 2;
     }
   }
 
-  private stopped(reason: string): Stop {
+  /** What a return of the dispatcher's `run` means. */
+  stopFor(reason: string): Stop {
     const { R } = this;
     const eip = this.eip;
     const none = { vector: -1, errorCode: -1, eip, eflags: this.eflags, cr2: R[slot.cr2] >>> 0 };
@@ -262,7 +278,7 @@ export class Core {
   resume(eip?: number): void {
     const { R } = this;
     const sp = R[slot.esp];
-    const stop = this.stopped("halted");
+    const stop = this.stopFor("halted");
     if (stop.kind !== "exception") throw new Error("no handler to return from");
     const at = stop.errorCode >= 0 ? sp + 4 : sp;
     const ring = this.read4(at + 4) & 3;
@@ -309,11 +325,23 @@ export function differences(a: Record<string, number>, b: Record<string, number>
     .join(", ");
 }
 
-/** The tiers that every scenario runs on, by name. */
-export const tiers: readonly { readonly name: string; readonly options: CoreOptions }[] = [
-  { name: "cold", options: {} },
-  { name: "cold, slices of one", options: { slice: 1 } },
-  { name: "hot, regions from the first steps on", options: { hot: true, step: 3 } },
-  { name: "hot, regions after 25 instructions", options: { hot: true, step: 25 } },
-  { name: "hot, regions after 150 instructions", options: { hot: true, step: 150 } },
+export interface Tier {
+  readonly name: string;
+  readonly ring: 0 | 3;
+  /** One core for all tests of a file, reset. */
+  readonly core: () => Core;
+}
+
+function tier(name: string, ring: 0 | 3, options: CoreOptions): Tier {
+  let core: Core | undefined;
+  return { name: `${name}, ring ${ring}`, ring, core: () => (core = core?.reset() ?? new Core(options)) };
+}
+
+/** The tiers that every scenario runs on. */
+export const tiers: readonly Tier[] = [
+  tier("cold", 3, {}),
+  tier("cold, slices of one", 0, { slice: 1 }),
+  tier("hot, regions from the first steps on", 0, { hot: true, step: 3 }),
+  tier("hot, regions after 25 instructions", 3, { hot: true, step: 25 }),
+  tier("hot, regions after 150 instructions", 0, { hot: true, step: 150 }),
 ];

@@ -11,7 +11,7 @@
 import { type CalloutRow, callouts } from "../contract/callouts.ts";
 import { segment, slot } from "../contract/slots.ts";
 import type { MicroBlock } from "./block.ts";
-import type { GetStatement, MicroTemplate, ResultStatement, SlotRef, Statement, Terminator, Value } from "./micro.ts";
+import type { GetStatement, MicroTemplate, ResultStatement, SetStatement, SlotRef, Statement, Terminator, Value } from "./micro.ts";
 
 export interface PrintedStatement {
   /** Index of the instruction it belongs to; 0 in a template. */
@@ -27,7 +27,7 @@ export function printTemplate(template: MicroTemplate, fieldNames: readonly stri
 
 /** The micro-ops of a block, its terminator last. */
 export function printBlock(block: MicroBlock): PrintedStatement[] {
-  return new Printer(block.statements, block.terminator, (index) => `$${index}`).print();
+  return new Printer(block.statements, block.terminator, (index) => `$${index}`, block.instructions.length - 1).print();
 }
 
 /** Slots that are rows: how many elements an entry has, and what names an element. */
@@ -69,6 +69,8 @@ class Printer {
   private readonly statements: MicroBlock["statements"];
   private readonly tail: Terminator | undefined;
   private readonly field: (index: number) => string;
+  /** Instruction that the terminator belongs to. */
+  private readonly last: number;
   private readonly uses = new Map<Value | ResultStatement, number>();
   /** Statement number of the last user, direct or not. */
   private readonly lastUse = new Map<ResultStatement, number>();
@@ -76,7 +78,8 @@ class Printer {
   private temporaries = 0;
   private instruction = 0;
 
-  constructor(statements: MicroBlock["statements"], tail: Terminator | undefined, field: (index: number) => string) {
+  constructor(statements: MicroBlock["statements"], tail: Terminator | undefined, field: (index: number) => string, last = 0) {
+    this.last = last;
     this.statements = statements;
     this.tail = tail;
     this.field = field;
@@ -92,6 +95,7 @@ class Printer {
       this.instruction = instruction;
       this.statement(s, k);
     });
+    this.instruction = this.last;
     if (this.tail !== undefined) this.line(this.terminator(this.tail));
     return this.lines;
   }
@@ -153,7 +157,7 @@ class Printer {
     const to = this.lastUse.get(s) ?? from;
     for (let k = from + 1; k < Math.min(to, this.statements.length); k++) {
       const { s: other } = this.statements[k];
-      if (other.kind === "set" && mayOverlap(other.slot, s.slot)) return false;
+      if (other.kind === "set" && mayOverlap(other, s)) return false;
       if (other.kind === "call") {
         const row: CalloutRow = callouts[other.callout];
         if (row.general !== false || s.slot.base.kind !== "constant" || s.slot.base.value + s.slot.offset > slot.flagCarry) return false;
@@ -178,7 +182,7 @@ class Printer {
       case "result":
         throw new Error(`a ${v.statement.kind} is used before its statement`);
       case "codeAddress":
-        return `eip(${this.value(v.offset)})`;
+        return `eip(${this.target(v.offset)})`;
       case "pure": {
         const text = `${v.op}(${v.args.map((a) => this.value(a, bitOps.has(v.op))).join(", ")})`;
         if ((this.uses.get(v) ?? 0) < 2) return text;
@@ -200,14 +204,19 @@ class Printer {
     return this.value(v);
   }
 
+  /** A page offset. */
+  private target(v: Value): string {
+    return v.kind === "constant" ? `page${v.value < 0 ? "-" : "+"}0x${Math.abs(v.value).toString(16)}` : this.value(v);
+  }
+
   private terminator(t: Terminator): string {
     switch (t.kind) {
       case "jump":
-        return `jump ${this.value(t.target)}`;
+        return `jump ${this.target(t.target)}`;
       case "call":
-        return `jump ${this.value(t.target)}, returns to ${this.value(t.returnTo)}`;
+        return `call ${this.target(t.target)}, returns to ${this.target(t.returnTo)}`;
       case "branch":
-        return `branch ${this.value(t.condition)} ? ${this.value(t.taken)} : ${this.value(t.fall)}`;
+        return `branch ${this.value(t.condition)} ? ${this.target(t.taken)} : ${this.target(t.fall)}`;
       case "indirect":
         return `${t.flavour} to eip ${this.value(t.target)}`;
       case "again":
@@ -218,13 +227,13 @@ class Printer {
   }
 }
 
-function mayOverlap(a: SlotRef, b: SlotRef): boolean {
-  if (a.base.kind === "constant" && b.base.kind === "constant") {
-    const distance = a.base.value + a.offset - (b.base.value + b.offset);
-    // A double is two slots.
-    return distance >= -1 && distance <= 1;
-  }
-  return true;
+type Access = GetStatement | SetStatement;
+
+function mayOverlap(a: Access, b: Access): boolean {
+  if (a.slot.base.kind !== "constant" || b.slot.base.kind !== "constant") return true;
+  const from = (access: Access): number => (access.slot.base as { value: number }).value + access.slot.offset;
+  const words = (access: Access): number => (access.type === "f64" ? 2 : 1);
+  return from(a) < from(b) + words(b) && from(b) < from(a) + words(a);
 }
 
 function operands(s: Statement): readonly Value[] {

@@ -54,9 +54,16 @@ function liftLoop(condition: "always" | "e" | "ne"): LiftFunction {
     const count = b.zeroExtend(b.sub(b.get(slot.ecx), 1), i.addressSize);
     const taken = b.pure("notEqual", count, b.constant(0));
     const holds = condition === "always" ? taken : b.pure("logicalAnd", taken, conditionValue(b, condition));
-    if (!b.isFlat || i.operandSize === 2) b.checkTarget(b.select(holds, b.truncateEip(b.codeAddress(b.field(i.operands[0].field)), i.operandSize), b.nextEip));
+    const target = b.field(i.operands[0].field);
+    if (b.isFlat && i.operandSize === 4) {
+      b.setRegister(slot.ecx, i.addressSize, count);
+      b.branch(holds, target);
+      return;
+    }
+    const eip = b.select(holds, b.truncateEip(b.codeAddress(target), i.operandSize), b.nextEip);
+    b.checkTarget(eip);
     b.setRegister(slot.ecx, i.addressSize, count);
-    branchTo(b, i, holds);
+    b.computed(eip, "jump");
   };
 }
 

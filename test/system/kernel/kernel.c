@@ -7,7 +7,11 @@
 static inline void outb(u16 port, u8 value) { __asm__ volatile("outb %0, %1" : : "a"(value), "Nd"(port)); }
 static inline u8 inb(u16 port) { u8 v; __asm__ volatile("inb %1, %0" : "=a"(v) : "Nd"(port)); return v; }
 
-void *memset(void *to, int value, unsigned count) { u8 *p = to; while (count--) *p++ = (u8)value; return to; }
+void *memset(void *to, int value, unsigned count) {
+  void *at = to;
+  __asm__ volatile("rep stosb" : "+D"(at), "+c"(count) : "a"(value) : "memory");
+  return to;
+}
 void *memcpy(void *to, const void *from, unsigned count) { u8 *p = to; const u8 *q = from; while (count--) *p++ = *q++; return to; }
 
 u32 gdt[GDT_END / 4] __attribute__((aligned(16)));

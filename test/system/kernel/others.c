@@ -368,6 +368,7 @@ void group_v86(void) {
 
 static u32 directory[1024] __attribute__((aligned(4096)));
 static u32 table[1024] __attribute__((aligned(4096)));
+static u32 report_table[1024] __attribute__((aligned(4096)));
 static u32 test_table[1024] __attribute__((aligned(4096)));
 static u32 pae_pointers[8] __attribute__((aligned(32)));
 static u32 pae_directory[1024] __attribute__((aligned(4096)));
@@ -392,7 +393,10 @@ static void page_case(u32 ring, u32 a) {
 void group_paging(void) {
   reset_tables();
   u32 old = READ_CR(0);
-  for (u32 i = 0; i < 1024; i++) table[i] = i << 12 | 7;
+  for (u32 i = 0; i < 1024; i++) table[i] = i << 12 | 7, report_table[i] = 0x1000000 | i << 12 | 7;
+  /* The report is written with paging on. */
+  directory[4] = (u32)report_table | 7;
+  pae_directory[16] = 0x1000000 | 0x83, pae_directory[18] = 0x1200000 | 0x83;
   u32 frame = 0x200000;
   /* The page under test holds an invalid opcode wherever it is jumped to. */
   for (u32 i = 0; i < 8192; i += 2) *(u16 *)(frame + i) = 0x0b0f;

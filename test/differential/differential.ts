@@ -1,0 +1,112 @@
+/** One seed: the program cold against hot, with all passes and without some; a failing program is reduced before it is shown. */
+import { Decoder, DecoderOptions, Formatter, FormatterSyntax } from "iced-x86";
+import { JavaScriptTranslator } from "../../translator/index.ts";
+import { blockPasses } from "../../translator/passes/pipeline.ts";
+import { Core } from "../support/core.ts";
+import { layOut, makeProgram, type Program } from "./program.ts";
+import { compare, runCold, runHot } from "./run-program.ts";
+
+export interface Variant {
+  readonly name: string;
+  readonly core: Core;
+}
+
+export interface Failure {
+  readonly seed: number;
+  readonly variant: string;
+  readonly difference: string;
+  readonly listing: string;
+}
+
+export class Differential {
+  readonly cold = new Core();
+  readonly variants: readonly Variant[];
+  programs = 0;
+  inconclusive = 0;
+  events = 0;
+  regions = 0;
+
+  constructor() {
+    const variant = (name: string, disabled: string[], regionLimit = 250): Variant => {
+      const translator = new JavaScriptTranslator({ disabledPasses: new Set(disabled), regionLimit });
+      return { name, core: new Core({ translator }) };
+    };
+    const names = blockPasses.map((pass) => pass.name);
+    this.variants = [
+      variant("all passes", []),
+      variant("all passes, small regions", [], 12),
+      ...names.map((name) => variant(`without ${name}`, [name])),
+      variant("without passes", names),
+    ];
+  }
+
+  /** Runs the program of `seed`: with all passes, and on one of the other variants in turn. */
+  check(seed: number): Failure | undefined {
+    const program = makeProgram(seed);
+    this.programs++;
+    const cold = runCold(this.cold, program);
+    this.events += cold.events.length;
+    if (!cold.ended) this.inconclusive++;
+    const [first, ...others] = this.variants;
+    for (const variant of [first, others[this.programs % others.length]]) {
+      const made = variant.core.dispatcher.regions.translated;
+      for (const hot of runHot(variant.core, program)) {
+        if (compare(cold, hot) !== undefined) return this.report(program, variant);
+      }
+      this.regions += variant.core.dispatcher.regions.translated - made;
+    }
+    return undefined;
+  }
+
+  private difference(program: Program, variant: Variant): string | undefined {
+    const cold = runCold(this.cold, program);
+    for (const hot of runHot(variant.core, program)) {
+      const found = compare(cold, hot);
+      if (found !== undefined) return found;
+    }
+    return undefined;
+  }
+
+  private report(program: Program, variant: Variant): Failure {
+    const reduced = this.reduce(program, variant);
+    return { seed: program.seed, variant: variant.name, difference: this.difference(reduced, variant) ?? "gone after reduction", listing: listing(reduced) };
+  }
+
+  /** Drops items, in ever smaller groups, as long as the rest still fails. */
+  private reduce(program: Program, variant: Variant): Program {
+    let best = program;
+    for (let group = Math.ceil(program.items.length / 2); group >= 1; group = group === 1 ? 0 : Math.ceil(group / 2)) {
+      for (let from = 0; from < program.items.length; from += group) {
+        const items = best.items.map((item, k) => (k >= from && k < from + group ? undefined : item));
+        if (items.every((item, k) => item === best.items[k])) continue;
+        const candidate = { ...best, items };
+        if (this.difference(candidate, variant) !== undefined) best = candidate;
+      }
+    }
+    return best;
+  }
+}
+
+export function listing(program: Program): string {
+  const { bytes, addresses } = layOut(program);
+  const formatter = new Formatter(FormatterSyntax.Nasm);
+  const lines = [`ring ${program.ring}`];
+  program.items.forEach((item, k) => {
+    if (item === undefined) return;
+    const from = addresses[k] - program.origin;
+    const end = (addresses[k + 1] ?? program.origin + bytes.length) - program.origin;
+    const decoder = new Decoder(32, bytes.subarray(from, end), DecoderOptions.None);
+    decoder.ip = BigInt(addresses[k]);
+    let at = from;
+    while (decoder.canDecode) {
+      const instruction = decoder.decode();
+      const hex = [...bytes.subarray(at, at + instruction.length)].map((b) => b.toString(16).padStart(2, "0")).join(" ");
+      lines.push(`${(program.origin + at).toString(16)}  ${hex.padEnd(30)} ${formatter.format(instruction)}`);
+      at += instruction.length;
+      instruction.free();
+    }
+    decoder.free();
+  });
+  formatter.free();
+  return lines.join("\n");
+}

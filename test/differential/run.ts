@@ -1,0 +1,28 @@
+/**
+ * The long run:
+ *
+ *     node test/differential/run.ts [--seconds N] [--seed S] [--keep-going]
+ *
+ * Runs programs from seed S on for N seconds. A failing program is reduced and printed; `--seed S --seconds 0` runs it alone.
+ */
+import { parseArgs } from "node:util";
+import { Differential } from "./differential.ts";
+
+const { values } = parseArgs({
+  options: { seconds: { type: "string", default: "60" }, seed: { type: "string", default: "1" }, "keep-going": { type: "boolean", default: false } },
+});
+const differential = new Differential();
+const end = performance.now() + 1000 * Number(values.seconds);
+let seed = Number(values.seed);
+let failures = 0;
+do {
+  const failure = differential.check(seed++);
+  if (failure !== undefined) {
+    failures++;
+    console.log(`seed ${failure.seed}, ${failure.variant}: ${failure.difference}\n${failure.listing}\n`);
+    if (!values["keep-going"]) break;
+  }
+} while (performance.now() < end);
+const { programs, events, regions, inconclusive } = differential;
+console.log(`${programs} programs (last seed ${seed - 1}), ${events} exceptions, ${regions} regions, ${inconclusive} without an end, ${failures} failures`);
+process.exit(failures === 0 ? 0 : 1);
