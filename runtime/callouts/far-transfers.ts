@@ -38,6 +38,7 @@ function interruptReturn(cpu: Cpu, size: number): void {
   const task = cpu.R[slot.selector + segment.tr];
   try {
     returns.interruptReturn(cpu, size);
+    if (returns.isVirtualInterruptDue(cpu.R)) deliverException(cpu, vector.gp, 0);
   } catch (thrown) {
     settle(cpu, thrown, task);
   }

@@ -63,7 +63,7 @@ export function farReturn(cpu: Cpu, size: number, bytes: number): void {
     enterCode(cpu, selector, eip);
     return;
   }
-  returnOutward(cpu, selector, eip, 2 * size + bytes, size, bytes);
+  returnOutward(cpu, selector, eip, 2 * size + bytes, size, bytes, vector.ss);
   updateModeKey(cpu);
 }
 
@@ -71,8 +71,11 @@ export function farReturn(cpu: Cpu, size: number, bytes: number): void {
  * RETF and IRET to an outer ring: takes the new stack from (E)SP + `stackAt`, enters code and stack, and nulls the data segments out of reach. The
  * code descriptor, already checked, is the one read last. The mode key is left to the caller.
  * @param dropped bytes of parameters to drop from the outer stack
+ * @param absentStack the exception for a stack segment that is not present
  */
-export function returnOutward(cpu: Cpu, selector: number, eip: number, stackAt: number, size: number, dropped: number): void {
+export function returnOutward(
+  cpu: Cpu, selector: number, eip: number, stackAt: number, size: number, dropped: number, absentStack: number,
+): void {
   const R = cpu.R;
   const pointer = readStack(cpu, stackAt, size);
   const stackSelector = readStack(cpu, stackAt + size, size) & 0xffff;
@@ -85,7 +88,7 @@ export function returnOutward(cpu: Cpu, selector: number, eip: number, stackAt: 
   if ((stackSelector & 3) !== level || !isWritableData(stackHigh) || descriptorPrivilege(stackHigh) !== level) {
     cpu.raiseSelector(vector.gp, stackSelector);
   }
-  if ((stackHigh & access.present) === 0) cpu.raiseSelector(vector.ss, stackSelector);
+  if ((stackHigh & access.present) === 0) cpu.raiseSelector(absentStack, stackSelector);
   if (!offsetsValid(codeHigh, descriptorLimit(codeLow, codeHigh), eip, 1)) cpu.raise(vector.gp, 0);
   markAccessed(cpu);
   const stackLow = cpu.descriptorLow;

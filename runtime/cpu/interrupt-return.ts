@@ -30,6 +30,16 @@ export function interruptReturn(cpu: Cpu, size: number): void {
   if ((cpu.R[slot.mode] & mode.singleStep) === 0) cpu.R[slot.eflags] &= ~eflag.rf;
 }
 
+/**
+ * VIF and VIP both set where the CPU minds them (VME, or PVI in ring 3): the monitor wants to know at once, by #GP(0) before the next instruction. Every
+ * other way to set VIF raises it beforehand.
+ */
+export function isVirtualInterruptDue(R: Int32Array): boolean {
+  const flags = R[slot.eflags];
+  const both = eflag.vif | eflag.vip;
+  return (flags & both) === both && R[slot.cpl] === 3 && (R[slot.cr4] & (flags & eflag.vm ? cr4bit.vme : cr4bit.pvi)) !== 0;
+}
+
 function returnReal(cpu: Cpu, size: number): void {
   const R = cpu.R;
   const eip = readStack(cpu, 0, size);
@@ -80,7 +90,7 @@ function returnProtected(cpu: Cpu, size: number): void {
     moveStackPointer(R, 3 * size);
     setSegment(cpu, segment.cs, selector);
     R[slot.eip] = eip;
-  } else returnOutward(cpu, selector, eip, 3 * size, size, 0);
+  } else returnOutward(cpu, selector, eip, 3 * size, size, 0, vector.np);
   setEflags(R, (getEflags(R) & ~mask) | (image & mask));
   updateModeKey(cpu);
 }

@@ -173,8 +173,7 @@ function deliverProtected(cpu: Cpu, number: number, kind: EventKind, errorCode: 
   if (type !== systemType.interruptGate32 && type !== systemType.trapGate32 && !isOtherGate(type)) cpu.raise(vector.gp, idtCode);
   if (ext === 0 && descriptorPrivilege(gateHigh) < R[slot.cpl]) cpu.raise(vector.gp, idtCode);
   if ((gateHigh & access.present) === 0) cpu.raise(vector.np, idtCode);
-  let flags = getEflags(R);
-  if (kind === eventKind.exception && number < 32 && (faultVectors >>> number) & 1) flags |= eflag.rf;
+  const flags = flagsToSave(R, number, kind);
   if (type === systemType.taskGate) return taskGateSwitch(cpu, gateLow >>> 16, flags, errorCode, ext);
 
   const selector = gateLow >>> 16;
@@ -248,6 +247,13 @@ function deliverProtected(cpu: Cpu, number: number, kind: EventKind, errorCode: 
   // Interrupt gates (even types) also clear IF.
   R[slot.eflags] &= ~(eflag.tf | eflag.vm | eflag.rf | eflag.nt | (type & 1 ? 0 : eflag.if));
   updateModeKey(cpu);
+}
+
+/** EFLAGS as a handler's frame shows it. RF: set by faults, spent by an instruction that completed, untouched between instructions. */
+function flagsToSave(R: Int32Array, number: number, kind: EventKind): number {
+  const flags = getEflags(R);
+  if (kind === eventKind.hardware) return flags;
+  return kind === eventKind.exception && number < 32 && (faultVectors >>> number) & 1 ? flags | eflag.rf : flags & ~eflag.rf;
 }
 
 function isOtherGate(type: number): boolean {

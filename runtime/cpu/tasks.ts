@@ -199,7 +199,7 @@ function loadTask(cpu: Cpu, task: LoadedTask, isNested: boolean): void {
   if ((R[slot.mode] & mode.singleStep) === 0) R[slot.eflags] &= ~eflag.rf;
 }
 
-/** The second half: loads the segments of the new task (SDM vol. 3, table 7-1: LDTR, CS, SS, then data), then checks EIP. */
+/** The second half: loads the segments of the new task (SDM vol. 3, table 7-1), the stack before the code so that most faults find one, then checks EIP. */
 function finishSwitch(cpu: Cpu, ext: number): void {
   const R = cpu.R;
   const cpl = R[slot.cpl];
@@ -207,6 +207,7 @@ function finishSwitch(cpu: Cpu, ext: number): void {
   if (R[slot.eflags] & eflag.vm) {
     for (let s = 0; s < 6; s++) setVirtual8086Segment(R, s, R[slot.selector + s]);
   } else {
+    loadStack(cpu, R[slot.selector + segment.ss], ext);
     const code = R[slot.selector + segment.cs];
     requireDescriptor(cpu, code, vector.ts, ext);
     const high = cpu.descriptorHigh;
@@ -215,7 +216,6 @@ function finishSwitch(cpu: Cpu, ext: number): void {
     if ((high & access.present) === 0) cpu.raise(vector.np, (code & 0xfffc) | ext);
     markAccessed(cpu);
     setSegment(cpu, segment.cs, code);
-    loadStack(cpu, R[slot.selector + segment.ss], ext);
     for (const s of [segment.ds, segment.es, segment.fs, segment.gs]) loadData(cpu, s, R[slot.selector + s], ext);
   }
   updateMode(cpu);

@@ -165,8 +165,11 @@ export class Dispatcher {
             if (p === stopBlock) return this.stopping ?? "slice";
           }
           p += 2;
-          do p = H[C[p] & shapeBits](p);
-          while (p >= 0);
+          do {
+            // Two steps, so that the array is not passed as `this`.
+            const handler = H[C[p] & shapeBits];
+            p = handler(p);
+          } while (p >= 0);
           p = ~p;
         }
       } catch (e) {
@@ -202,6 +205,7 @@ export class Dispatcher {
     const next = this.look();
     if (next !== stopBlock) {
       R[budget] -= C[next];
+      C[next + 1]++;
       this.traceBlock?.((R[pageSlot] + (C[next + 2] >>> 16)) | 0, C[next - 2] & 0xff);
     }
     return next;

@@ -40,8 +40,9 @@ async function run(machine: Machine, options: RunOptions): Promise<string> {
 }
 
 function at(machine: Machine, address: number): string {
-  if (address >= machine.memory.size && machine.memory.translate(address) === undefined) {
-    throw new UsageError(`--at 0x${address.toString(16)}: neither mapped by the guest nor inside its ${machine.memory.size / 2 ** 20} MiB of memory`);
+  const { size } = machine.memory;
+  if (address >= size && (machine.memory.translate(address) ?? size) >= size) {
+    throw new UsageError(`--at 0x${address.toString(16)}: neither mapped by the guest nor inside its ${size / 2 ** 20} MiB of memory`);
   }
   return renderText(inspectAt(machine, address));
 }

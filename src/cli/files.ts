@@ -9,6 +9,7 @@ const reasons: Readonly<Record<string, string>> = {
   EISDIR: "is a directory; expected a file",
   ENOTDIR: "a part of the path is not a directory; check the path",
   ELOOP: "too many symbolic links; check the path",
+  EIO: "input/output error while reading; check the file and its disk",
   ENOSPC: "no space left on the device",
   EROFS: "the file system is read-only; choose another path",
 };

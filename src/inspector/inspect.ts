@@ -147,7 +147,9 @@ class Inspection {
     const { instructions } = passes[0].block;
     return {
       address: this.eip(offset),
-      instructions: instructions.map((i) => this.instruction(i.offset, translator.decode(request.bytes, i.offset, request.bytes.length, this.mode, i.offset))),
+      instructions: instructions.map((i) =>
+        this.instruction(i.offset, translator.decode(request.bytes, i.offset, request.bytes.length, this.mode, i.offset)),
+      ),
       passes: passes.map(({ pass, block }) => ({
         pass,
         microOps: printBlock(block).map(({ instruction, text }) => ({ address: this.eip(block.instructions[instruction].offset), text })),

@@ -41,7 +41,9 @@ interface Place {
 function inspect(machine: Machine, known: readonly BlockInfo[], { address, physical, mode: key, block }: Place): InspectedBlock {
   const offset = physical % pageSize;
   const page = physical - offset;
-  const heat = new Map(known.filter((b) => b.mode === key && b.address - (b.address % pageSize) === page).map((b) => [b.address % pageSize, b.executions]));
+  const heat = new Map(
+    known.filter((b) => b.mode === key && b.address - (b.address % pageSize) === page).map((b) => [b.address % pageSize, b.executions]),
+  );
   const inspected = inspectBlock({
     bytes: bytesFrom(machine, page, address - offset),
     offset,
@@ -49,7 +51,9 @@ function inspect(machine: Machine, known: readonly BlockInfo[], { address, physi
     mode: key,
     // Of code that never ran all is shown that can be reached.
     heat: block === undefined ? () => 1 : (at) => heat.get(at) ?? 0,
-    ...(block?.region ? { installed: { ...block.region, isInstalled: true, exits: block.region.exits.map((exit) => (address - offset + exit) >>> 0) } } : {}),
+    ...(block?.region
+      ? { installed: { ...block.region, isInstalled: true, exits: block.region.exits.map((exit) => (address - offset + exit) >>> 0) } }
+      : {}),
   });
   return { ...inspected, physical, ...(block ? { executions: block.executions } : {}) };
 }

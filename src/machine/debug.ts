@@ -57,7 +57,11 @@ export function observeTranslator(translator: JavaScriptTranslator, debug: Debug
       const code = translator.shape(number);
       if (seen.has(number)) return code;
       seen.add(number);
-      if (wants("ir")) debug.write("ir", `IR of ${code.name}\n  ${printTemplate(translator.template(number), describeFields(translator.shapeOf(number))).join("\n  ")}`);
+      if (wants("ir"))
+        debug.write(
+          "ir",
+          `IR of ${code.name}\n  ${printTemplate(translator.template(number), describeFields(translator.shapeOf(number))).join("\n  ")}`,
+        );
       if (wants("js")) debug.write("js", `JS of ${code.name}\n${code.text}`);
       return code;
     },
@@ -83,7 +87,10 @@ export function observeExecution(cpu: Cpu, debug: Debug): Pick<DispatcherOptions
 }
 
 const kindNames: Readonly<Record<number, string>> = {
-  [eventKind.hardware]: "external", [eventKind.software]: "INT n", [eventKind.exception]: "exception", [eventKind.breakpoint]: "INT3 or INTO",
+  [eventKind.hardware]: "external",
+  [eventKind.software]: "INT n",
+  [eventKind.exception]: "exception",
+  [eventKind.breakpoint]: "INT3 or INTO",
 };
 
 /** Before delivery: CS:EIP is where the handler will return to. */
@@ -100,7 +107,8 @@ function describeEvent(cpu: Cpu, number: number, kind: number, errorCode: number
 function observedCallouts(debug: Debug): Record<CalloutName, Callout> {
   const observe = ([name, f]: [string, Callout]): [string, Callout] => {
     const row: CalloutRow = callouts[name as CalloutName];
-    const written = (args: readonly number[]): string => `callout ${name}(${args.map((a) => (a >= 0 && a < 10 ? `${a}` : `0x${(a >>> 0).toString(16)}`)).join(", ")})`;
+    const written = (args: readonly number[]): string =>
+      `callout ${name}(${args.map((a) => (a >= 0 && a < 10 ? `${a}` : `0x${(a >>> 0).toString(16)}`)).join(", ")})`;
     if (row.returns !== true) {
       return [
         name,

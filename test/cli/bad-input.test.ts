@@ -63,6 +63,11 @@ describe("a kernel that cannot be booted", () => {
     expect(await mistake(["run", "--kernel", ...args])).toMatch(message);
   });
 
+  it.skipIf(process.platform !== "linux")("that cannot be read", async () => {
+    // Opens for its owner, root included, and fails at the first read.
+    expect(await mistake(["run", "--kernel", "/proc/self/mem"])).toMatch(/--kernel \/proc\/self\/mem: .*(error|empty)/i);
+  });
+
   it.skipIf(process.getuid?.() === 0)("that may not be read", async () => {
     expect(await mistake(["run", "--kernel", "@unreadable"])).toMatch(/permission denied/);
   });

@@ -38,7 +38,7 @@ const int3: Item = { bytes: [0xcc] };
 export function makeProgram(seed: number): Program {
   const random = new Random(seed);
   const ring = random.chance(75) ? 3 : 0;
-  const length = random.pick([4, 8, 15, 30, 60, 120]);
+  const length = random.pick([4, 6, 8, 10, 15, 20, 30, 60, 120]);
   const counters: number[] = [];
   const items: Item[] = [];
   const functions = random.chance(50) ? 1 + random.below(3) : 0;

@@ -135,7 +135,7 @@ export function runHot(core: Core, program: Program): Trace[] {
   loadCode(core, image, program.origin);
   prepare(core, program);
   execute(core, image, instructionLimit);
-  return [100, 60].map((share) => {
+  return [random.pick([100, 40, 15]), 30].map((share) => {
     prepare(core, program);
     core.promote(() => random.chance(share));
     return execute(core, image, random.chance(50) ? instructionLimit : 1 + random.below(60));

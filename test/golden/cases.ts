@@ -27,6 +27,7 @@ export const goldenCases: readonly GoldenCase[] = [
   block("extend", "movzx eax, byte ptr [esi]; movsx ecx, word ptr [edi+2]; movzx edx, bl; movsx ebx, ah; movsx ax, dl; cwde; cdq; cbw; cwd"),
   block("stack", "push eax; push 5; push dword ptr [ebx]; pop ecx; pop dword ptr [esp+8]; push esp; pop esp; push cx; pop dx"),
   block("frame", "push ebp; mov ebp, esp; sub esp, 16; mov eax, [ebp+8]; leave; ret"),
+  block("read-modify-write", "add [esi], eax; mov [esi], edx; lar esi, cx; mov [esi], ebx; sub [esi], ecx; add esi, 4; mov [esi], eax"),
   block("enter-pusha", "enter 24, 0; pusha; popa; leave; ret 8"),
   block("exchange", "xchg eax, ecx; xchg [ebx], edx; cmpxchg [esi], ecx; xadd [edi], eax; bswap edx; lock cmpxchg8b [ebp]; xchg ah, dl"),
   block("cmov-setcc", "cmp eax, ecx; cmovl edx, ebx; cmova esi, [edi]; sete al; setg ch; setnp byte ptr [ebx]"),

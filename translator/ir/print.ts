@@ -36,8 +36,16 @@ const rowElements: Readonly<Record<string, (k: number) => string>> = (() => {
   const bySegment = (k: number): string => `.${segments.get(k) ?? k}`;
   const byWord = (k: number): string => `[${k}]`;
   return Object.freeze({
-    selector: bySegment, segmentBase: bySegment, segmentLimit: bySegment, segmentAccess: bySegment, segmentChecked: bySegment,
-    fpuMantissaLow: byWord, fpuMantissaHigh: byWord, fpuSignExponent: byWord, scratch: byWord, scratch2: byWord,
+    selector: bySegment,
+    segmentBase: bySegment,
+    segmentLimit: bySegment,
+    segmentAccess: bySegment,
+    segmentChecked: bySegment,
+    fpuMantissaLow: byWord,
+    fpuMantissaHigh: byWord,
+    fpuSignExponent: byWord,
+    scratch: byWord,
+    scratch2: byWord,
     xmm: (k: number) => `${k >> 2}[${k & 3}]`,
   });
 })();

@@ -31,6 +31,9 @@ import { tailValues } from "./tier0.ts";
 /** Exits other than to a link. */
 const leaving = { /** jump to EIP t */ computed: -1, /** R[eip] = t is set below; go on there through the dispatcher */ dispatchAt: -2, /** R[eip] is right */ dispatch: -3, fault: -4 } as const;
 
+/** Added to the page offset in R[faultOffset] during a callout that may change general registers. */
+const inGeneralCall = 0x1000;
+
 /** Slots that live in locals: general registers and flag words. */
 const localNames: Partial<Record<number, string>> = {};
 for (const name of ["eax", "ecx", "edx", "ebx", "esp", "ebp", "esi", "edi", "flagZero", "flagSign", "flagCarry"] satisfies SlotName[]) {
@@ -66,6 +69,8 @@ class RegionPrinter implements Target {
   private current: MicroBlock;
   /** The instruction under way made a callout that may write memory. */
   private calledOut = false;
+  /** Some callout may fault after it changed general registers. */
+  private callsGeneral = false;
   private readonly analysis;
   private readonly leavesBy = new Set<number>();
 
@@ -104,6 +109,7 @@ class RegionPrinter implements Target {
         [
           js.expressionStatement(js.call("guestFault", [js.identifier("e")])),
           js.expressionStatement(js.assign(js.identifier("x"), js.literal(fault))),
+          ...this.faultInGeneralCall(),
         ],
       ),
       ...spill,
@@ -117,6 +123,27 @@ class RegionPrinter implements Target {
     });
     const instructions = this.input.blocks.reduce((sum, block) => sum + block.instructions.length, 0);
     return { text, freeNames: [...this.freeNames], exits: this.exits, ranges, instructions };
+  }
+
+  /** A callout that may change general registers and then fault (a string instruction under way): what it left in R counts, not the locals from before. */
+  private faultInGeneralCall(): Statement[] {
+    if (!this.callsGeneral) return [];
+    const offset = this.register(slot.faultOffset);
+    return [
+      js.ifStatement(js.binary(">=", offset, js.literal(inGeneralCall)), [
+        js.expressionStatement(js.assign(offset as never, js.binary("-", offset, js.literal(inGeneralCall)))),
+        ...this.reload(),
+      ]),
+    ];
+  }
+
+  /** Locals from R, after a callout may have changed it. */
+  private reload(): Statement[] {
+    return [
+      ...[...this.used].map((n) => js.expressionStatement(js.assign(js.identifier(localNames[n] as string), this.register(n)))),
+      js.expressionStatement(js.assign(js.identifier("n"), this.register(slot.budget))),
+      js.expressionStatement(js.assign(js.identifier("n0"), js.identifier("n"))),
+    ];
   }
 
   private epilogue(): Statement[] {
@@ -293,21 +320,19 @@ class RegionPrinter implements Target {
     return [js.ifStatement(left, this.leaveAt(this.codeAddress(js.literal(this.next))))];
   }
   beforeCall(row: CalloutRow): Statement[] {
+    const isGeneral = row.general !== false;
     const out: Statement[] = [];
-    out.push(js.expressionStatement(js.assign(this.register(slot.faultOffset) as never, js.literal(this.offset))));
+    if (isGeneral && row.neverFaults !== true) this.callsGeneral = true;
+    const where = isGeneral ? this.offset + inGeneralCall : this.offset;
+    out.push(js.expressionStatement(js.assign(this.register(slot.faultOffset) as never, js.literal(where))));
     out.push(js.expressionStatement(js.assign(this.register(slot.eip) as never, this.codeAddress(js.literal(this.next)))));
-    if (row.general === false) return out;
+    if (!isGeneral) return out;
     for (const n of this.dirty) out.push(js.expressionStatement(js.assign(this.register(n) as never, js.identifier(localNames[n] as string))));
     out.push(this.spillBudget());
     return out;
   }
   afterCall(row: CalloutRow): Statement[] {
-    if (row.general === false) return [];
-    const out: Statement[] = [];
-    for (const n of this.used) out.push(js.expressionStatement(js.assign(js.identifier(localNames[n] as string), this.register(n))));
-    out.push(js.expressionStatement(js.assign(js.identifier("n"), this.register(slot.budget))));
-    out.push(js.expressionStatement(js.assign(js.identifier("n0"), js.identifier("n"))));
-    return out;
+    return row.general === false ? [] : this.reload();
   }
   mayAlias(a: SlotRef, b: SlotRef): boolean {
     return slotNumber(a) === slotNumber(b);

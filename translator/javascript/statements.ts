@@ -57,7 +57,7 @@ export class StatementEmitter {
   /** Statement up to which a value was extended: values are shared, so trees must not be walked again and again. */
   private readonly extended = new Map<Value, number>();
   private readonly bound = new Map<Value | ResultStatement, Expression>();
-  /** TLB entry local of the latest load for writing, by address value. */
+  /** TLB entry local of the latest load for writing, by the text of its address; forgotten when a local named there changes. */
   private readonly writeEntries = new Map<string, string>();
 
   constructor(target: Target, templates: PureTemplates) {
@@ -150,6 +150,8 @@ export class StatementEmitter {
           this.bound.set(s, js.identifier(local));
         } else this.push(js.expressionStatement(result));
         for (const x of this.target.afterCall(row)) this.push(x);
+        // Registers may have other values now, and the TLB other entries.
+        this.writeEntries.clear();
         return;
       }
     }
@@ -190,7 +192,9 @@ export class StatementEmitter {
 
   private set(s: SetStatement): void {
     const value = this.expression(s.value);
-    this.push(js.expressionStatement(js.assign(this.target.slotPlace(s.slot, s.type) as never, value)));
+    const place = this.target.slotPlace(s.slot, s.type);
+    if (place.type === "Identifier") this.writeEntries.delete(place.name);
+    this.push(js.expressionStatement(js.assign(place as never, value)));
   }
 
   private load(s: LoadStatement): void {

@@ -132,6 +132,8 @@ void run(void) {
     capture.fs = from[22] & 0xffff, capture.gs = from[23] & 0xffff;
     return;
   }
+  /* The upper halves of pushed selectors are not architectural. */
+  capture.ds &= 0xffff, capture.es &= 0xffff, capture.fs &= 0xffff, capture.gs &= 0xffff;
   if ((capture.cs & 3) == 0 && !(capture.eflags & 0x20000)) {
     /* No SS:ESP was pushed: the stack went on below them. */
     capture.ss = capture.handler_ss;
@@ -184,6 +186,7 @@ void stack(int count, int size) {
 void main(void) {
   outb(0x3f9, 0), outb(0x3fb, 0x80), outb(0x3f8, 1), outb(0x3f9, 0), outb(0x3fb, 3), outb(0x3fa, 1), outb(0x3fc, 3);
   length_ = 0;
+  __asm__ volatile("mov %0, %%cr0" : : "r"(0x11));
   /* Mask the interrupt controllers. */
   outb(0x21, 0xff), outb(0xa1, 0xff);
   for (int i = 0; i < 4; i++) ring_stack[i] = (u32)(stacks[i] + 4096 - 64);
