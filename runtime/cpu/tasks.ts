@@ -190,7 +190,8 @@ function loadTask(cpu: Cpu, task: LoadedTask, isNested: boolean): void {
   setEflags(R, isNested ? task.flags | eflag.nt : task.flags);
   for (let s = 0; s < 6; s++) setNullSegment(R, s, task.selectors[s]);
   setNullSegment(R, segment.ldtr, task.ldt);
-  R[slot.cpl] = task.flags & eflag.vm ? 3 : task.selectors[segment.cs] & 3;
+  // Until SS is loaded nothing runs on the new stack: a fault's handler must come with one, as it does from ring 3.
+  R[slot.cpl] = 3;
   if (task.trap) cpu.pendingDebug |= taskSwitchTrap;
   R[slot.halted] = 0;
   R[slot.interruptShadow] = 0;
@@ -202,13 +203,15 @@ function loadTask(cpu: Cpu, task: LoadedTask, isNested: boolean): void {
 /** The second half: loads the segments of the new task (SDM vol. 3, table 7-1), the stack before the code so that most faults find one, then checks EIP. */
 function finishSwitch(cpu: Cpu, ext: number): void {
   const R = cpu.R;
-  const cpl = R[slot.cpl];
   loadLdt(cpu, R[slot.selector + segment.ldtr], ext);
   if (R[slot.eflags] & eflag.vm) {
     for (let s = 0; s < 6; s++) setVirtual8086Segment(R, s, R[slot.selector + s]);
   } else {
-    loadStack(cpu, R[slot.selector + segment.ss], ext);
     const code = R[slot.selector + segment.cs];
+    const cpl = code & 3;
+    loadStack(cpu, R[slot.selector + segment.ss], cpl, ext);
+    R[slot.cpl] = cpl;
+    updateMode(cpu);
     requireDescriptor(cpu, code, vector.ts, ext);
     const high = cpu.descriptorHigh;
     const dpl = descriptorPrivilege(high);
@@ -230,13 +233,13 @@ function loadLdt(cpu: Cpu, selector: number, ext: number): void {
   setSegment(cpu, segment.ldtr, selector);
 }
 
-function loadStack(cpu: Cpu, selector: number, ext: number): void {
-  const cpl = cpu.R[slot.cpl];
+function loadStack(cpu: Cpu, selector: number, cpl: number, ext: number): void {
   const code = (selector & 0xfffc) | ext;
   requireDescriptor(cpu, selector, vector.ts, ext);
   const high = cpu.descriptorHigh;
-  if (!isWritableData(high) || descriptorPrivilege(high) !== cpl || (selector & 3) !== cpl) cpu.raise(vector.ts, code);
+  if (!isWritableData(high)) cpu.raise(vector.ts, code);
   if ((high & access.present) === 0) cpu.raise(vector.ss, code);
+  if (descriptorPrivilege(high) !== cpl || (selector & 3) !== cpl) cpu.raise(vector.ts, code);
   markAccessed(cpu);
   setSegment(cpu, segment.ss, selector);
 }
