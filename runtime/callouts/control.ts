@@ -1,9 +1,15 @@
 /** Callouts of the control and debug registers, CLTS, LMSW, SMSW, INVLPG, INVD, WBINVD and HLT (SDM vol. 3, 2.5 and 17.2). */
-import { cr0bit, cr4bit, eflag, segment, slot, vector } from "../../translator/contract/slots.ts";
+import { cr0bit as cr0bitImported, cr4bit as cr4bitImported, eflag, segment as segmentImported, slot as slotImported, vector } from "../../translator/contract/slots.ts";
 import type { Cpu } from "../cpu/cpu.ts";
 import { updateWatching } from "../cpu/debug.ts";
 import { access, updateMode } from "../cpu/mode.ts";
 import { readPlace, requireSupervisor } from "./place.ts";
+
+// Bound here because V8 folds a module's own constants, but not those it imports.
+const cr0bit = cr0bitImported;
+const cr4bit = cr4bitImported;
+const segment = segmentImported;
+const slot = slotImported;
 
 const cr0Implemented =
   cr0bit.pe | cr0bit.mp | cr0bit.em | cr0bit.ts | cr0bit.ne | cr0bit.wp | cr0bit.am | cr0bit.nw | cr0bit.cd | cr0bit.pg;

@@ -1,10 +1,14 @@
 /** Callouts of LGDT, LIDT, SGDT, SIDT, LLDT, LTR, SLDT and STR. */
-import { segment, slot, vector } from "../../translator/contract/slots.ts";
+import { segment as segmentImported, slot as slotImported, vector } from "../../translator/contract/slots.ts";
 import type { Cpu } from "../cpu/cpu.ts";
 import { descriptorType, requireDescriptor, systemType } from "../cpu/descriptors.ts";
 import { access } from "../cpu/mode.ts";
 import { checkSegment, setNullSegment, setSegment } from "../cpu/segments.ts";
 import { readPlace, requireSupervisor } from "./place.ts";
+
+// Bound here because V8 folds a module's own constants, but not those it imports.
+const segment = segmentImported;
+const slot = slotImported;
 
 /** Reads a pseudo-descriptor into the two slots. A 16-bit operand size keeps 24 bits of base (SDM vol. 2, LGDT). */
 function loadTable(cpu: Cpu, s: number, offset: number, size: number, baseSlot: number, limitSlot: number): void {

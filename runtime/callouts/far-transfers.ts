@@ -2,13 +2,19 @@
  * Callouts of far JMP, CALL, RET, IRET, INT and SYSENTER/SYSEXIT. The work is in runtime/cpu; here is what makes them instructions: a fault at the
  * start of a *new task* belongs to that task and must not rewind EIP to the instruction that switched, so it is delivered on the spot.
  */
-import { cr0bit, eflag, segment, slot, vector } from "../../translator/contract/slots.ts";
+import { cr0bit as cr0bitImported, eflag as eflagImported, segment as segmentImported, slot as slotImported, vector } from "../../translator/contract/slots.ts";
 import type { Cpu } from "../cpu/cpu.ts";
 import * as transfer from "../cpu/far-transfers.ts";
 import { getEflags } from "../cpu/flags.ts";
 import * as returns from "../cpu/interrupt-return.ts";
 import { deliverException, deliverInterrupt, type EventKind, eventKind } from "../cpu/interrupts.ts";
 import { updateModeKey, updateSegmentCheck } from "../cpu/mode.ts";
+
+// Bound here because V8 folds a module's own constants, but not those it imports.
+const cr0bit = cr0bitImported;
+const eflag = eflagImported;
+const segment = segmentImported;
+const slot = slotImported;
 
 /** Rethrows a fault of the instruction itself; delivers one that the task just entered began with. */
 function settle(cpu: Cpu, thrown: unknown, task: number): void {

@@ -1,7 +1,11 @@
 /** Callouts of RDMSR, WRMSR, RDTSC and RDPMC: one row a register (SDM vol. 4). An MSR that is not listed does not exist: #GP(0). */
-import { cr4bit, slot, vector } from "../../translator/contract/slots.ts";
+import { cr4bit as cr4bitImported, slot as slotImported, vector } from "../../translator/contract/slots.ts";
 import type { Cpu } from "../cpu/cpu.ts";
 import { requireSupervisor } from "./place.ts";
+
+// Bound here because V8 folds a module's own constants, but not those it imports.
+const cr4bit = cr4bitImported;
+const slot = slotImported;
 
 const efer = { nxe: 1 << 11 } as const;
 

@@ -1,7 +1,10 @@
 /** What callouts of privileged instructions share: the check of CPL, and operands read after it. */
-import { slot, vector } from "../../translator/contract/slots.ts";
+import { slot as slotImported, vector } from "../../translator/contract/slots.ts";
 import type { Cpu } from "../cpu/cpu.ts";
 import { checkSegment } from "../cpu/segments.ts";
+
+// Bound here because V8 folds a module's own constants, but not those it imports.
+const slot = slotImported;
 
 /** #GP(0) unless CPL is 0: real mode passes, virtual-8086 mode (CPL 3) does not. */
 export function requireSupervisor(cpu: Cpu): void {

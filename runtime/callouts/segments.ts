@@ -1,10 +1,14 @@
 /** Callouts of MOV, PUSH, POP and LxS on segment registers, and of the instructions that look at descriptors (LAR, LSL, VERR, VERW). */
-import { segment, slot } from "../../translator/contract/slots.ts";
+import { segment as segmentImported, slot as slotImported } from "../../translator/contract/slots.ts";
 import type { Cpu } from "../cpu/cpu.ts";
 import { descriptorLimit, descriptorPrivilege, descriptorType, isCode, isConforming, readDescriptor, systemType } from "../cpu/descriptors.ts";
 import { access, updateModeKey } from "../cpu/mode.ts";
 import { loadSegmentRegister } from "../cpu/segments.ts";
 import { readStack, stackMask } from "../cpu/stack.ts";
+
+// Bound here because V8 folds a module's own constants, but not those it imports.
+const segment = segmentImported;
+const slot = slotImported;
 
 /** Interrupts and debug traps are held off for one instruction after a load of SS (SDM vol. 3, 6.8.3). */
 const stackSegmentShadow = 3;

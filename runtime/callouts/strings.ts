@@ -4,10 +4,14 @@
  *
  * Result: 0 when finished, 1 when stopped early (time is up, or the code under way was overwritten).
  */
-import { segment, slot } from "../../translator/contract/slots.ts";
+import { segment as segmentImported, slot as slotImported } from "../../translator/contract/slots.ts";
 import type { Cpu } from "../cpu/cpu.ts";
 import { checkPort } from "../cpu/io-permission.ts";
 import { checkSegment } from "../cpu/segments.ts";
+
+// Bound here because V8 folds a module's own constants, but not those it imports.
+const segment = segmentImported;
+const slot = slotImported;
 
 const directionFlag = 1 << 10;
 /** REPE (F3). */
@@ -145,36 +149,92 @@ function setCompareFlags(R: Int32Array, x: number, y: number, size: number): voi
   R[slot.flagZero] = R[slot.flagSign] = (r << shift) >> shift;
 }
 
+/** RAM index of `linear` if the page behind it can be read in bulk, else -1. */
+function readableRun(cpu: Cpu, s: number, linear: number, size: number): number {
+  const R = cpu.R;
+  const T = cpu.memory.TR[R[slot.tlbHalf] + (linear >>> 12)];
+  if ((T & 1) !== 0 || (linear & (size - 1)) !== 0 || R[slot.segmentChecked + s] !== 0) return -1;
+  return ((T ^ linear) >>> 0) / size;
+}
+
+/** The RAM as elements of `size` bytes, as unsigned or signed as `x` was made. */
+function elements(cpu: Cpu, size: number): Uint8Array | Int16Array | Int32Array {
+  const { physical } = cpu.memory;
+  return size === 1 ? physical.u8 : size === 2 ? physical.i16 : physical.i32;
+}
+
 export function scas(cpu: Cpu, size: number, addressSize: number, repeat: number): number {
   const R = cpu.R;
   const mask = counterMask(addressSize);
-  const by = R[slot.eflags] & directionFlag ? -size : size;
+  const backward = (R[slot.eflags] & directionFlag) !== 0;
   const x = size === 4 ? R[slot.eax] : R[slot.eax] & (size === 2 ? 0xffff : 0xff);
   for (;;) {
-    if ((R[slot.ecx] & mask) === 0) return 0;
-    const y = load(cpu, linearOf(cpu, segment.es, R[slot.edi] & mask, size, false), size);
-    addTo(R, slot.ecx, mask, -1);
-    addTo(R, slot.edi, mask, by);
+    const count = (R[slot.ecx] & mask) >>> 0;
+    if (count === 0) return 0;
+    const offset = R[slot.edi] & mask;
+    const linear = linearOf(cpu, segment.es, offset, size, false);
+    const at = backward ? -1 : readableRun(cpu, segment.es, linear, size);
+    let n = 1;
+    let y = 0;
+    if (at >= 0) {
+      const ram = elements(cpu, size);
+      const wanted = size === 2 ? (x << 16) >> 16 : x;
+      const limit = Math.min(count, elementsInPage(linear, offset, size, mask));
+      const stopsOn = repeat !== whileEqual;
+      n = 0;
+      while (n < limit && (ram[at + n++] === wanted) !== stopsOn);
+      y = ram[at + n - 1];
+      if (size === 2) y &= 0xffff;
+    } else y = load(cpu, linear, size);
+    addTo(R, slot.ecx, mask, -n);
+    addTo(R, slot.edi, mask, backward ? -size : n * size);
     setCompareFlags(R, x, y, size);
     if ((x === y) !== (repeat === whileEqual)) return 0;
-    if (mustStop(R, 1)) return (R[slot.ecx] & mask) === 0 ? 0 : 1;
+    if (mustStop(R, (n >>> 2) + 1)) return (R[slot.ecx] & mask) === 0 ? 0 : 1;
   }
 }
 
 export function cmps(cpu: Cpu, size: number, addressSize: number, source: number, repeat: number): number {
   const R = cpu.R;
   const mask = counterMask(addressSize);
-  const by = R[slot.eflags] & directionFlag ? -size : size;
+  const backward = (R[slot.eflags] & directionFlag) !== 0;
   for (;;) {
-    if ((R[slot.ecx] & mask) === 0) return 0;
-    const x = load(cpu, linearOf(cpu, source, R[slot.esi] & mask, size, false), size);
-    const y = load(cpu, linearOf(cpu, segment.es, R[slot.edi] & mask, size, false), size);
-    addTo(R, slot.ecx, mask, -1);
+    const count = (R[slot.ecx] & mask) >>> 0;
+    if (count === 0) return 0;
+    const from = R[slot.esi] & mask;
+    const to = R[slot.edi] & mask;
+    const fromLinear = linearOf(cpu, source, from, size, false);
+    const toLinear = linearOf(cpu, segment.es, to, size, false);
+    const a = backward ? -1 : readableRun(cpu, source, fromLinear, size);
+    const b = backward ? -1 : readableRun(cpu, segment.es, toLinear, size);
+    let n = 1;
+    let x = 0;
+    let y = 0;
+    if (a >= 0 && b >= 0) {
+      const ram = elements(cpu, size);
+      const limit = Math.min(count, elementsInPage(fromLinear, from, size, mask), elementsInPage(toLinear, to, size, mask));
+      const stopsOn = repeat !== whileEqual;
+      n = 0;
+      do {
+        x = ram[a + n];
+        y = ram[b + n];
+        n++;
+      } while (n < limit && (x === y) !== stopsOn);
+      if (size === 2) {
+        x &= 0xffff;
+        y &= 0xffff;
+      }
+    } else {
+      x = load(cpu, fromLinear, size);
+      y = load(cpu, toLinear, size);
+    }
+    const by = backward ? -size : n * size;
+    addTo(R, slot.ecx, mask, -n);
     addTo(R, slot.esi, mask, by);
     addTo(R, slot.edi, mask, by);
     setCompareFlags(R, x, y, size);
     if ((x === y) !== (repeat === whileEqual)) return 0;
-    if (mustStop(R, 1)) return (R[slot.ecx] & mask) === 0 ? 0 : 1;
+    if (mustStop(R, (n >>> 2) + 1)) return (R[slot.ecx] & mask) === 0 ? 0 : 1;
   }
 }
 

@@ -3,8 +3,8 @@
  * CPU owns hangs off this instance; a machine with two of them has two instances.
  */
 import { exitCounters } from "../../translator/contract/exits.ts";
-import { mode } from "../../translator/contract/mode-key.ts";
-import { slot, vector } from "../../translator/contract/slots.ts";
+import { mode as modeImported } from "../../translator/contract/mode-key.ts";
+import { slot as slotImported, vector } from "../../translator/contract/slots.ts";
 import { SimdUnit } from "../callouts/simd/unit.ts";
 import type { Clock, SavedState } from "../devices/device.ts";
 import { LinearMemory } from "../memory/linear.ts";
@@ -13,6 +13,10 @@ import type { PhysicalMemory } from "../memory/physical.ts";
 import { FloatUnit } from "../float/unit.ts";
 import { checkDataBreakpoints } from "./debug.ts";
 import { resetCpu } from "./reset.ts";
+
+// Bound here because V8 folds a module's own constants, but not those it imports.
+const mode = modeImported;
+const slot = slotImported;
 
 /** Thrown to abandon an instruction because of a guest exception. One object per CPU, so that raising allocates nothing. */
 export class GuestFault {

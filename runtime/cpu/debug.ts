@@ -1,6 +1,9 @@
 /** Debug registers: which breakpoints an access or a fetch meets (SDM vol. 3, 17.2). */
-import { slot } from "../../translator/contract/slots.ts";
+import { slot as slotImported } from "../../translator/contract/slots.ts";
 import type { Cpu } from "./cpu.ts";
+
+// Bound here because V8 folds a module's own constants, but not those it imports.
+const slot = slotImported;
 
 /** R/W field of DR7 for breakpoint i: 0 execute, 1 write, 2 I/O (with CR4.DE), 3 read or write. LEN: 0 = 1, 1 = 2, 3 = 4 bytes. */
 const lengths = [1, 2, 8, 4];

@@ -2,9 +2,13 @@
  * Segment and gate descriptors (SDM vol. 3, 3.4.5 and 5.8.3): reading one from the GDT or LDT and taking it apart. A descriptor read is left in
  * `cpu.descriptorLow`, `descriptorHigh` and `descriptorAddress`, so that segment loads and interrupt delivery allocate nothing.
  */
-import { segment, slot } from "../../translator/contract/slots.ts";
+import { segment as segmentImported, slot as slotImported } from "../../translator/contract/slots.ts";
 import type { Cpu } from "./cpu.ts";
 import { access } from "./mode.ts";
+
+// Bound here because V8 folds a module's own constants, but not those it imports.
+const segment = segmentImported;
+const slot = slotImported;
 
 /** Types of system descriptors (SDM vol. 3, table 3-2): bits 8-12 of the high word, S = 0. */
 export const systemType = {

@@ -1,10 +1,16 @@
 /** PUSHF, POPF, CLI and STI: what each ring may see and change of EFLAGS (SDM vol. 2 under each; vol. 3, 20.3 for VME). */
-import { cr0bit, cr4bit, eflag, slot, vector } from "../../translator/contract/slots.ts";
+import { cr0bit as cr0bitImported, cr4bit as cr4bitImported, eflag as eflagImported, slot as slotImported, vector } from "../../translator/contract/slots.ts";
 import type { Cpu } from "./cpu.ts";
 import { getEflags } from "./flags.ts";
 import { mergeEflags, userFlags, userFlags32 } from "./interrupt-return.ts";
 import { updateModeKey } from "./mode.ts";
 import { moveStackPointer, readStack } from "./stack.ts";
+
+// Bound here because V8 folds a module's own constants, but not those it imports.
+const cr0bit = cr0bitImported;
+const cr4bit = cr4bitImported;
+const eflag = eflagImported;
+const slot = slotImported;
 
 function iopl(R: Int32Array): number {
   return (R[slot.eflags] >>> 12) & 3;

@@ -3,7 +3,7 @@
  * a stack switch, and to tasks. R[slot.eip] is the next instruction's EIP on entry. All of them raise before anything changes, except where a new
  * task begins with a fault (tasks.ts).
  */
-import { segment, slot, vector } from "../../translator/contract/slots.ts";
+import { segment as segmentImported, slot as slotImported, vector } from "../../translator/contract/slots.ts";
 import type { Cpu } from "./cpu.ts";
 import {
   descriptorLimit, descriptorPrivilege, descriptorType, isCode, isConforming, isWritableData, markAccessed, requireDescriptor, systemType,
@@ -14,6 +14,10 @@ import {
   moveStackPointer, readInnerStackPointer, readInnerStackSegment, readStack, setStackPointer, stackHasRoom, stackMask, writeStack,
 } from "./stack.ts";
 import { requireAvailableTss, switchFromInstruction, switchKind } from "./tasks.ts";
+
+// Bound here because V8 folds a module's own constants, but not those it imports.
+const segment = segmentImported;
+const slot = slotImported;
 
 export function farJump(cpu: Cpu, selector: number, offset: number): void {
   if (!cpu.isProtected) {

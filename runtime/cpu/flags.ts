@@ -1,5 +1,9 @@
 /** EFLAGS to and from the three derived words (see contract/slots.ts). */
-import { arithmeticFlags, eflag, slot } from "../../translator/contract/slots.ts";
+import { arithmeticFlags, eflag as eflagImported, slot as slotImported } from "../../translator/contract/slots.ts";
+
+// Bound here because V8 folds a module's own constants, but not those it imports.
+const eflag = eflagImported;
+const slot = slotImported;
 
 /** Even parity of the low byte: 1 when the number of set bits in it is even. */
 export function evenParity(value: number): number {

@@ -1,6 +1,6 @@
 /** IRET in all its forms (SDM vol. 2, IRET): real mode, virtual-8086 mode, protected mode to the same or an outer ring, to virtual-8086 mode, to a task. */
-import { mode } from "../../translator/contract/mode-key.ts";
-import { cr4bit, eflag, segment, slot, vector } from "../../translator/contract/slots.ts";
+import { mode as modeImported } from "../../translator/contract/mode-key.ts";
+import { cr4bit as cr4bitImported, eflag as eflagImported, segment as segmentImported, slot as slotImported, vector } from "../../translator/contract/slots.ts";
 import type { Cpu } from "./cpu.ts";
 import { markAccessed } from "./descriptors.ts";
 import { checkRealTarget, checkReturnCode, checkTarget, enterReal, returnOutward } from "./far-transfers.ts";
@@ -9,6 +9,13 @@ import { updateModeKey } from "./mode.ts";
 import { setSegment, setVirtual8086Segment } from "./segments.ts";
 import { moveStackPointer, readStack } from "./stack.ts";
 import { returnToPreviousTask } from "./tasks.ts";
+
+// Bound here because V8 folds a module's own constants, but not those it imports.
+const mode = modeImported;
+const cr4bit = cr4bitImported;
+const eflag = eflagImported;
+const segment = segmentImported;
+const slot = slotImported;
 
 /** Flags any IRET or POPF restores with a 16-bit operand, and those that need the 32-bit form as well. */
 export const userFlags = 0x8d5 | eflag.tf | eflag.df | eflag.nt;

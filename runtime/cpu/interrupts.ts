@@ -6,7 +6,7 @@
  * instruction, so its faults go the way of every callout's. For events without an instruction there are `deliverHardwareInterrupt` and
  * `deliverException`, which also apply the rules of double and triple faults.
  */
-import { cr0bit, cr4bit, eflag, segment, slot, vector } from "../../translator/contract/slots.ts";
+import { cr0bit as cr0bitImported, cr4bit as cr4bitImported, eflag as eflagImported, segment as segmentImported, slot as slotImported, vector } from "../../translator/contract/slots.ts";
 import type { Cpu } from "./cpu.ts";
 import {
   descriptorLimit, descriptorPrivilege, descriptorType, isCode, isConforming, markAccessed, requireDescriptor, systemType,
@@ -18,6 +18,13 @@ import {
   moveStackPointer, readInnerStackPointer, readInnerStackSegment, setStackPointer, stackHasRoom, stackMask, tssIsWide, writeStack,
 } from "./stack.ts";
 import { taskGateSwitch } from "./tasks.ts";
+
+// Bound here because V8 folds a module's own constants, but not those it imports.
+const cr0bit = cr0bitImported;
+const cr4bit = cr4bitImported;
+const eflag = eflagImported;
+const segment = segmentImported;
+const slot = slotImported;
 
 export const eventKind = {
   /** An external interrupt or NMI. */
@@ -45,11 +52,17 @@ function isContributory(exception: number): boolean {
   return exception < 32 && ((contributory >>> exception) & 1) !== 0;
 }
 
-/** Delivers an exception, and whatever exceptions that leads to; a triple fault sets `cpu.shutdown`. Never raises. */
+/**
+ * Longer than any chain of exceptions raised in delivering one another that comes to an end. One that does not: #AC with a misaligned stack, handled in
+ * ring 3, each of whose pushes is another #AC, benign and so never a double fault. A processor stays in it for good, deaf to interrupts.
+ */
+const longestChain = 16;
+
+/** Delivers an exception, and whatever exceptions that leads to; a triple fault or an endless chain sets `cpu.shutdown`. Never raises. */
 export function deliverException(cpu: Cpu, exception: number, errorCode: number): void {
   let current = exception;
   let code = errorCode;
-  for (;;) {
+  for (let length = 0; ; length++) {
     cpu.deliveringVector = current;
     if (current === vector.db) cpu.R[slot.dr7] &= ~generalDetect;
     try {
@@ -60,7 +73,7 @@ export function deliverException(cpu: Cpu, exception: number, errorCode: number)
       if (thrown !== cpu.fault) throw thrown;
     }
     const second = cpu.fault.vector;
-    if (current === vector.df) {
+    if (current === vector.df || length === longestChain) {
       cpu.shutdown = true;
       cpu.deliveringVector = -1;
       return;

@@ -1,7 +1,12 @@
 /** Whether code may use a port (SDM vol. 1, 18.5): IOPL, else the I/O permission bit map of the current TSS. Also I/O breakpoints. */
-import { cr4bit, segment, slot, vector } from "../../translator/contract/slots.ts";
+import { cr4bit as cr4bitImported, segment as segmentImported, slot as slotImported, vector } from "../../translator/contract/slots.ts";
 import type { Cpu } from "./cpu.ts";
 import { tssIsWide } from "./stack.ts";
+
+// Bound here because V8 folds a module's own constants, but not those it imports.
+const cr4bit = cr4bitImported;
+const segment = segmentImported;
+const slot = slotImported;
 
 /** Raises #GP(0) unless [port, port + size) may be accessed; collects I/O breakpoints. For IN, OUT, INS and OUTS. */
 export function checkPort(cpu: Cpu, port: number, size: number): void {

@@ -2,9 +2,16 @@
  * Keeps the derived state in step: the mode key, the TLB half and the fast segment test are functions of CR0, EFLAGS, CPL and the
  * segment descriptors. Whoever changes one of those calls `updateMode` (or `updateSegment`, which ends in it) before returning.
  */
-import { mode } from "../../translator/contract/mode-key.ts";
-import { cr0bit, eflag, segment, slot } from "../../translator/contract/slots.ts";
+import { mode as modeImported } from "../../translator/contract/mode-key.ts";
+import { cr0bit as cr0bitImported, eflag as eflagImported, segment as segmentImported, slot as slotImported } from "../../translator/contract/slots.ts";
 import type { Cpu } from "./cpu.ts";
+
+// Bound here because V8 folds a module's own constants, but not those it imports.
+const mode = modeImported;
+const cr0bit = cr0bitImported;
+const eflag = eflagImported;
+const segment = segmentImported;
+const slot = slotImported;
 
 /** Bits of `segmentAccess`. */
 export const access = {

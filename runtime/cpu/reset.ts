@@ -1,8 +1,11 @@
 /** Power-on state (SDM vol. 3, table 9-1). */
-import { slot } from "../../translator/contract/slots.ts";
+import { slot as slotImported } from "../../translator/contract/slots.ts";
 import type { Cpu } from "./cpu.ts";
 import { setEflags } from "./flags.ts";
 import { updateMode } from "./mode.ts";
+
+// Bound here because V8 folds a module's own constants, but not those it imports.
+const slot = slotImported;
 
 const dataSegmentAccess = 0x9300;
 const ldtAccess = 0x8200;

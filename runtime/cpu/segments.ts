@@ -5,12 +5,16 @@
  * After a change to ES, CS, SS or DS the mode key must follow: `updateModeKey`, which the loads of this file leave to their callers, because a far
  * transfer changes several at once.
  */
-import { segment, slot, vector } from "../../translator/contract/slots.ts";
+import { segment as segmentImported, slot as slotImported, vector } from "../../translator/contract/slots.ts";
 import type { Cpu } from "./cpu.ts";
 import {
   accessMask, descriptorBase, descriptorLimit, descriptorPrivilege, isCode, isConforming, isWritableData, markAccessed, readDescriptor,
 } from "./descriptors.ts";
 import { access, updateSegmentCheck } from "./mode.ts";
+
+// Bound here because V8 folds a module's own constants, but not those it imports.
+const segment = segmentImported;
+const slot = slotImported;
 
 /** Access rights of a segment loaded in virtual-8086 mode: present, DPL 3, writable, accessed. */
 const virtual8086Access = 0xf300;

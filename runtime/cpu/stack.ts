@@ -1,9 +1,13 @@
 /** The stack as callouts use it: reads and writes relative to SS:(E)SP at the current privilege, and the choice of a new stack for an inner ring. */
-import { segment, slot, vector } from "../../translator/contract/slots.ts";
+import { segment as segmentImported, slot as slotImported, vector } from "../../translator/contract/slots.ts";
 import type { Cpu } from "./cpu.ts";
 import { descriptorPrivilege, isWritableData, markAccessed, readDescriptor } from "./descriptors.ts";
 import { access } from "./mode.ts";
 import { checkSegment, offsetsValid } from "./segments.ts";
+
+// Bound here because V8 folds a module's own constants, but not those it imports.
+const segment = segmentImported;
+const slot = slotImported;
 
 /** Mask of the stack pointer bits in use for a stack segment with these rights (B flag). */
 export function stackMask(rights: number): number {

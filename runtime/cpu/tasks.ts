@@ -3,8 +3,8 @@
  * and nothing changed, so that a fault restarts the instruction in the old task. After it the new task's registers are in place and faults (bad
  * selectors in the new TSS) belong to the new task, at its EIP.
  */
-import { mode } from "../../translator/contract/mode-key.ts";
-import { cr0bit, cr4bit, eflag, segment, slot, vector } from "../../translator/contract/slots.ts";
+import { mode as modeImported } from "../../translator/contract/mode-key.ts";
+import { cr0bit as cr0bitImported, cr4bit as cr4bitImported, eflag as eflagImported, segment as segmentImported, slot as slotImported, vector } from "../../translator/contract/slots.ts";
 import type { Cpu } from "./cpu.ts";
 import {
   descriptorBase, descriptorLimit, descriptorPrivilege, descriptorType, isCode, isConforming, isWritableData, markAccessed, readDescriptor,
@@ -14,6 +14,14 @@ import { getEflags, setEflags } from "./flags.ts";
 import { access, updateMode } from "./mode.ts";
 import { checkDataDescriptor, offsetsValid, setNullSegment, setSegment, setVirtual8086Segment } from "./segments.ts";
 import { moveStackPointer, stackHasRoom, tssIsWide, writeStack } from "./stack.ts";
+
+// Bound here because V8 folds a module's own constants, but not those it imports.
+const mode = modeImported;
+const cr0bit = cr0bitImported;
+const cr4bit = cr4bitImported;
+const eflag = eflagImported;
+const segment = segmentImported;
+const slot = slotImported;
 
 export const switchKind = { jump: 0, /** CALL, interrupt or exception: the new task links back. */ call: 1, return: 2 } as const;
 type SwitchKind = (typeof switchKind)[keyof typeof switchKind];

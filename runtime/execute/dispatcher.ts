@@ -12,7 +12,7 @@
 import type { CalloutName } from "../../translator/contract/callouts.ts";
 import { exitReason, ringCount } from "../../translator/contract/exits.ts";
 import { mode, type ModeKey } from "../../translator/contract/mode-key.ts";
-import { eflag, segment, slot, vector } from "../../translator/contract/slots.ts";
+import { eflag as eflagImported, segment as segmentImported, slot as slotImported, vector } from "../../translator/contract/slots.ts";
 import { decodeFailure, type Translator } from "../../translator/contract/translator.ts";
 import { calloutImplementations } from "../callouts/index.ts";
 import { CodeCache, shapeBits } from "../code/code-cache.ts";
@@ -24,6 +24,11 @@ import { deliverException, deliverHardwareInterrupt } from "../cpu/interrupts.ts
 import { mulhs, mulhu } from "../cpu/multiply.ts";
 import { checkSegment } from "../cpu/segments.ts";
 import { walkFlag } from "../memory/page-walk.ts";
+
+// Bound here because V8 folds a module's own constants, but not those it imports.
+const eflag = eflagImported;
+const segment = segmentImported;
+const slot = slotImported;
 
 // Bound in this module: V8 folds a module's own constants, not those it imports.
 const { budget, page: pageSlot, tlbHalf, mode: modeSlot, eip: eipSlot } = slot;

@@ -1,20 +1,10 @@
 /** Addition and subtraction. */
 import { roundResult } from "./round.ts";
-import {
-  exception,
-  type FloatUnit,
-  isDenormal,
-  isInfinity,
-  isNaN80,
-  isUnsupported,
-  normalize,
-  propagateNaNs,
-  roundingControl,
-  setInvalid,
-  setResult,
-  setZero,
-  signBit,
-} from "./unit.ts";
+import { exception as exceptionImported, type FloatUnit, isDenormal, isInfinity, isNaN80, isUnsupported, normalize, propagateNaNs, roundingControl as roundingControlImported, setInvalid, setResult, setZero, signBit } from "./unit.ts";
+
+// Bound here because V8 folds a module's own constants, but not those it imports.
+const exception = exceptionImported;
+const roundingControl = roundingControlImported;
 
 export function add(f: FloatUnit, aLow: number, aHigh: number, aSign: number, bLow: number, bHigh: number, bSign: number): void {
   addOrSubtract(f, aLow, aHigh, aSign, bLow, bHigh, bSign, 0);

@@ -1,6 +1,9 @@
 /** Packed decimal: 18 digits in nine bytes, least significant first, and a sign byte (SDM vol. 1, 4.7). Rare, so BigInt does it. */
 import { integerPart } from "./convert.ts";
-import { exception, type FloatUnit, isUnsupported, normalize, setResult, signBit } from "./unit.ts";
+import { exception as exceptionImported, type FloatUnit, isUnsupported, normalize, setResult, signBit } from "./unit.ts";
+
+// Bound here because V8 folds a module's own constants, but not those it imports.
+const exception = exceptionImported;
 
 /** The ten bytes as three little-endian words, the last of 16 bits. Digits above 9 count with their value, as hardware does. */
 export function fromBcd(f: FloatUnit, word0: number, word1: number, word2: number): void {

@@ -1,5 +1,8 @@
 /** Comparison and classification. Results are EFLAGS-shaped: CF = 1 below, ZF = 0x40 equal, 0x45 unordered, 0 above. */
-import { exception, type FloatUnit, isDenormal, isNaN80, isUnsupported, signBit } from "./unit.ts";
+import { exception as exceptionImported, type FloatUnit, isDenormal, isNaN80, isUnsupported, signBit } from "./unit.ts";
+
+// Bound here because V8 folds a module's own constants, but not those it imports.
+const exception = exceptionImported;
 
 export const comparison = { above: 0, below: 1, equal: 0x40, unordered: 0x45 } as const;
 

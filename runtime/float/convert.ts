@@ -1,19 +1,10 @@
 /** Conversions between the 80-bit format and single, double and integers. */
 import { roundsUp } from "./round.ts";
-import {
-  exception,
-  type FloatUnit,
-  isNaN80,
-  isSignalling,
-  isUnsupported,
-  minInt32,
-  normalize,
-  propagateNaN,
-  roundingControl,
-  setResult,
-  setZero,
-  signBit,
-} from "./unit.ts";
+import { exception as exceptionImported, type FloatUnit, isNaN80, isSignalling, isUnsupported, minInt32, normalize, propagateNaN, roundingControl as roundingControlImported, setResult, setZero, signBit } from "./unit.ts";
+
+// Bound here because V8 folds a module's own constants, but not those it imports.
+const exception = exceptionImported;
+const roundingControl = roundingControlImported;
 
 // ---- loads: exact
 

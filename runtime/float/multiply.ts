@@ -1,20 +1,9 @@
 /** Multiplication. */
 import { roundResult } from "./round.ts";
-import {
-  exception,
-  exponentBias,
-  type FloatUnit,
-  isDenormal,
-  isInfinity,
-  isNaN80,
-  isUnsupported,
-  normalize,
-  propagateNaNs,
-  setInfinity,
-  setInvalid,
-  setZero,
-  signBit,
-} from "./unit.ts";
+import { exception as exceptionImported, exponentBias, type FloatUnit, isDenormal, isInfinity, isNaN80, isUnsupported, normalize, propagateNaNs, setInfinity, setInvalid, setZero, signBit } from "./unit.ts";
+
+// Bound here because V8 folds a module's own constants, but not those it imports.
+const exception = exceptionImported;
 
 /** Upper 32 bits of the unsigned 64-bit product. */
 export function multiplyHigh(a: number, b: number): number {

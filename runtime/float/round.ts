@@ -2,7 +2,12 @@
  * Rounding to the destination: every arithmetic result ends here as sign, biased exponent (any int32), a normalized 64-bit mantissa and
  * 32 further bits `extra` whose bit 0 is sticky (set when anything non-zero lies beyond).
  */
-import { exception, exponentWrap, type FloatUnit, minInt32, precisionControl, roundingControl, setResult } from "./unit.ts";
+import { exception as exceptionImported, exponentWrap, type FloatUnit, minInt32, precisionControl as precisionControlImported, roundingControl as roundingControlImported, setResult } from "./unit.ts";
+
+// Bound here because V8 folds a module's own constants, but not those it imports.
+const exception = exceptionImported;
+const precisionControl = precisionControlImported;
+const roundingControl = roundingControlImported;
 
 /** Rounds at the precision that the control word asks for. `high` has bit 31 set; `sign` is 0 or 0x8000. */
 export function roundResult(f: FloatUnit, sign: number, exponent: number, low: number, high: number, extra: number): void {

@@ -3,8 +3,13 @@
  * Sets accessed and dirty bits only when the access is allowed, as hardware does. Results are left in fields, so that a walk
  * allocates nothing.
  */
-import { cr0bit, cr4bit, slot } from "../../translator/contract/slots.ts";
+import { cr0bit as cr0bitImported, cr4bit as cr4bitImported, slot as slotImported } from "../../translator/contract/slots.ts";
 import type { PhysicalMemory } from "./physical.ts";
+
+// Bound here because V8 folds a module's own constants, but not those it imports.
+const cr0bit = cr0bitImported;
+const cr4bit = cr4bitImported;
+const slot = slotImported;
 
 export const walkFlag = { write: 2, user: 4, fetch: 16 } as const;
 

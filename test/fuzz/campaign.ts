@@ -4,7 +4,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import type { WorkerLine, WorkerRequest } from "./worker.ts";
+import type { Totals, WorkerLine, WorkerRequest } from "./worker.ts";
 
 export interface CampaignOptions {
   readonly seed: number;
@@ -23,7 +23,7 @@ export interface CampaignResult {
   /** Bytes in use after garbage collection, with the machines of the moment and without any. */
   readonly memory: readonly { readonly live: number; readonly released: number }[];
   readonly ends: Readonly<Record<string, number>>;
-  readonly totals: { instructions: number; faults: number; interrupts: number; regions: number };
+  readonly totals: Totals;
 }
 
 const workerPath = fileURLToPath(new URL("./worker.ts", import.meta.url));
@@ -36,7 +36,7 @@ export async function runCampaign(options: CampaignOptions): Promise<CampaignRes
   const digests = new Map<number, string>();
   const memory: { live: number; released: number }[] = [];
   const ends: Record<string, number> = {};
-  const totals = { instructions: 0, faults: 0, interrupts: 0, regions: 0 };
+  const totals: Totals = { instructions: 0, faults: 0, interrupts: 0, regions: 0 };
   const folder = mkdtempSync(join(tmpdir(), "xlat86-fuzz-"));
   const progressFile = join(folder, "case");
   const take = (line: WorkerLine): void => {
@@ -44,9 +44,9 @@ export async function runCampaign(options: CampaignOptions): Promise<CampaignRes
     if (line.kind === "failure") failures.push({ number: line.number, message: line.message });
     else if (line.kind === "memory") memory.push({ live: line.live, released: line.released });
     else if (line.kind === "digest") digests.set(line.number, line.digest);
-    else {
+    else if (line.kind === "totals") {
       for (const [end, count] of Object.entries(line.ends)) ends[end] = (ends[end] ?? 0) + count;
-      for (const name of ["instructions", "faults", "interrupts", "regions"] as const) totals[name] += line[name];
+      for (const name of ["instructions", "faults", "interrupts", "regions"] as const) totals[name] += line.totals[name];
     }
   };
   try {

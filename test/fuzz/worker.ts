@@ -20,7 +20,16 @@ export type WorkerLine =
   | { readonly kind: "failure"; readonly number: number; readonly message: string }
   | { readonly kind: "memory"; readonly number: number; readonly live: number; readonly released: number }
   | { readonly kind: "digest"; readonly number: number; readonly digest: string }
-  | { readonly kind: "done"; readonly ends: Record<string, number>; readonly instructions: number; readonly faults: number; readonly interrupts: number; readonly regions: number };
+  /** What the cases since the last such line did. */
+  | { readonly kind: "totals"; readonly ends: Record<string, number>; readonly totals: Totals }
+  | { readonly kind: "done" };
+
+export interface Totals {
+  instructions: number;
+  faults: number;
+  interrupts: number;
+  regions: number;
+}
 
 /** Cases between two looks at memory, at which the machines are made anew. */
 export const memoryInterval = 5000;
@@ -32,12 +41,18 @@ const request = JSON.parse(process.argv[2]) as WorkerRequest;
 const progress = openSync(request.progressFile, "w");
 const number32 = new Int32Array(1);
 const fuzzer = new Fuzzer(request.seed, { instructions: request.instructions, faults: 1500, halts: 20 });
-const ends: Record<string, number> = {};
-const totals = { instructions: 0, faults: 0, interrupts: 0, regions: 0 };
+let ends: Record<string, number> = {};
+let totals: Totals = { instructions: 0, faults: 0, interrupts: 0, regions: 0 };
 let digest = 0x811c9dc5 | 0;
 
 function say(line: WorkerLine): void {
   writeSync(1, `${JSON.stringify(line)}\n`);
+}
+
+function sayTotals(): void {
+  say({ kind: "totals", ends, totals });
+  ends = {};
+  totals = { instructions: 0, faults: 0, interrupts: 0, regions: 0 };
 }
 
 function usedBytes(): number {
@@ -69,11 +84,15 @@ for (let number = request.from; number < request.to; number++) {
   }
   const { user, system } = process.cpuUsage(started);
   if (user + system > request.processorLimit) say({ kind: "failure", number, message: `took ${Math.round((user + system) / 1000)} ms of processor time` });
-  if ((number + 1) % digestInterval === 0) say({ kind: "digest", number, digest: (digest >>> 0).toString(16) });
+  if ((number + 1) % digestInterval === 0) {
+    say({ kind: "digest", number, digest: (digest >>> 0).toString(16) });
+    sayTotals();
+  }
   if ((number + 1 - request.from) % memoryInterval === 0) {
     const live = usedBytes();
     fuzzer.release();
     say({ kind: "memory", number, live, released: usedBytes() });
   }
 }
-say({ kind: "done", ends, ...totals });
+sayTotals();
+say({ kind: "done" });

@@ -3,12 +3,15 @@
  * invalid when it is signalling, and even when quiet for the instructions and predicates that ask for order (SDM vol. 1, 11.5.2.1, vol. 2,
  * table 3-1 of CMPPD). A denormal is recorded unless an operand is a NaN, and with DAZ compares as zero.
  */
-import { slot } from "../../../translator/contract/slots.ts";
+import { slot as slotImported } from "../../../translator/contract/slots.ts";
 import type { Cpu } from "../../cpu/cpu.ts";
 import { denormalsAreZeros, flag, signal } from "./control.ts";
 import { isOrdinaryDouble, isOrdinarySingle } from "./ranges.ts";
 import { doubles, type IsSingle, singles, unpackDouble, unpackSingle } from "./soft.ts";
 import { kind } from "./unit.ts";
+
+// Bound here because V8 folds a module's own constants, but not those it imports.
+const slot = slotImported;
 
 /** Bits of a relation; a predicate is the set of relations that satisfy it. */
 const relation = { less: 1, equal: 2, greater: 4, unordered: 8 } as const;

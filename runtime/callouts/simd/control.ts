@@ -1,6 +1,11 @@
 /** MXCSR (SDM vol. 1, 10.2.3), the availability of MMX and SSE (vol. 3, table 2-2 and 13.1), and how SIMD exceptions are raised. */
-import { cr0bit, cr4bit, slot, vector } from "../../../translator/contract/slots.ts";
+import { cr0bit as cr0bitImported, cr4bit as cr4bitImported, slot as slotImported, vector } from "../../../translator/contract/slots.ts";
 import type { Cpu } from "../../cpu/cpu.ts";
+
+// Bound here because V8 folds a module's own constants, but not those it imports.
+const cr0bit = cr0bitImported;
+const cr4bit = cr4bitImported;
+const slot = slotImported;
 
 /** Exceptions; their masks lie seven bits higher. */
 export const flag = { invalid: 1, denormal: 2, zeroDivide: 4, overflow: 8, underflow: 16, precision: 32 } as const;

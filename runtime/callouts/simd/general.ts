@@ -3,7 +3,7 @@
  * with doubles when rounding to nearest, and its precision exception by an error-free transformation: a program whose arithmetic happens to be
  * exact (integers in doubles) never sets the sticky flag that the fast path asks for. The rest is soft.ts's.
  */
-import { slot } from "../../../translator/contract/slots.ts";
+import { slot as slotImported } from "../../../translator/contract/slots.ts";
 import type { Cpu } from "../../cpu/cpu.ts";
 import { flag, roundingMask, signal } from "./control.ts";
 import { inexactProduct, inexactSum } from "./exactness.ts";
@@ -19,6 +19,9 @@ import {
 } from "./ranges.ts";
 import { computeBinary, computeSquareRoot, operation, unpackDouble, unpackSingle } from "./soft.ts";
 import type { SimdUnit } from "./unit.ts";
+
+// Bound here because V8 folds a module's own constants, but not those it imports.
+const slot = slotImported;
 
 /** ADD, SUB, MUL, DIV or SQRT on `lanes` lanes from slot `target` and `source` on; nothing is written when an unmasked exception is raised. */
 export function arithmetic(cpu: Cpu, op: number, single: boolean, target: number, source: number, lanes: number): void {

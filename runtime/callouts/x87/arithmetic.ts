@@ -1,5 +1,5 @@
 /** Basic arithmetic (SDM vol. 1, 5.2.2): two operands in registers, or ST(0) and memory; and the operations on ST(0) alone. */
-import { slot } from "../../../translator/contract/slots.ts";
+import { slot as slotImported } from "../../../translator/contract/slots.ts";
 import { add, subtract } from "../../float/add.ts";
 import { extendDouble, extendSingle, fromInt32 } from "../../float/convert.ts";
 import { divide, squareRoot } from "../../float/divide.ts";
@@ -7,20 +7,11 @@ import { multiply } from "../../float/multiply.ts";
 import { incomplete, remainder, undivided } from "../../float/remainder.ts";
 import { extract, roundToIntegral, scale } from "../../float/scale.ts";
 import type { FloatUnit } from "../../float/unit.ts";
-import {
-  begin,
-  isEmpty,
-  isFull,
-  physical,
-  pop,
-  recordInstruction,
-  recordOperand,
-  settle,
-  stackFault,
-  status,
-  writeRegister,
-  type X87Host,
-} from "./host.ts";
+import { begin, isEmpty, isFull, physical, pop, recordInstruction, recordOperand, settle, stackFault, status as statusImported, writeRegister, type X87Host } from "./host.ts";
+
+// Bound here because V8 folds a module's own constants, but not those it imports.
+const slot = slotImported;
+const status = statusImported;
 
 /** f = a op b, each operand as mantissa low, mantissa high, sign and exponent. */
 export type BinaryOperation = (f: FloatUnit, aLow: number, aHigh: number, aSign: number, bLow: number, bHigh: number, bSign: number) => void;

@@ -1,8 +1,12 @@
 /** Comparisons and classification (SDM vol. 1, 5.2.3). */
-import { slot } from "../../../translator/contract/slots.ts";
+import { slot as slotImported } from "../../../translator/contract/slots.ts";
 import { compare, comparison, examine } from "../../float/compare.ts";
 import { loadOperand } from "./arithmetic.ts";
-import { begin, isEmpty, physical, pop, recordInstruction, recordOperand, settle, stackFault, status, type X87Host } from "./host.ts";
+import { begin, isEmpty, physical, pop, recordInstruction, recordOperand, settle, stackFault, status as statusImported, type X87Host } from "./host.ts";
+
+// Bound here because V8 folds a module's own constants, but not those it imports.
+const slot = slotImported;
+const status = statusImported;
 
 /** Joined to the result: an unmasked invalid or denormal operand. The condition codes are set all the same, but nothing is popped. */
 const refused = 0x100;

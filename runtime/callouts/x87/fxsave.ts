@@ -1,7 +1,10 @@
 /** FXSAVE and FXRSTOR: the 512-byte image of x87, MMX and SSE state (SDM vol. 1, 10.5). */
-import { slot, vector } from "../../../translator/contract/slots.ts";
+import { slot as slotImported, vector } from "../../../translator/contract/slots.ts";
 import { loadControl, loadStatus, statusWord } from "./control.ts";
 import { beginNoWait, physical, updateSummary, type X87Host } from "./host.ts";
+
+// Bound here because V8 folds a module's own constants, but not those it imports.
+const slot = slotImported;
 
 /** Bits of MXCSR that may be set, as the image's MXCSR_MASK reports them: DAZ included. */
 const mxcsrMask = 0xffff;

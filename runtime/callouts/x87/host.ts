@@ -5,8 +5,12 @@
  * ModRM), bits 11-14 its length, bits 16-18 the segment register of its memory operand. From it come the last-instruction registers, and
  * what the escape byte alone tells: the format of a memory operand and whether a register form pops.
  */
-import { cr0bit, slot, vector } from "../../../translator/contract/slots.ts";
+import { cr0bit as cr0bitImported, slot as slotImported, vector } from "../../../translator/contract/slots.ts";
 import { type FloatUnit, setIndefinite } from "../../float/unit.ts";
+
+// Bound here because V8 folds a module's own constants, but not those it imports.
+const cr0bit = cr0bitImported;
+const slot = slotImported;
 
 /** What x87 callouts need of the CPU. */
 export interface X87Host {
