@@ -47,6 +47,8 @@ export class Regions {
   private readonly lent: RegionHost;
   private nextShape: number;
   private readonly byPage = new Map<number, Region[]>();
+  /** How often regions of a page were lost to writes: code that keeps changing must earn its next region. */
+  private readonly losses = new Map<number, number>();
   /** Blocks for which no region can be made: not tried again. */
   private readonly refused = new Set<number>();
 
@@ -56,6 +58,11 @@ export class Regions {
     this.host = host;
     this.lent = lent;
     this.nextShape = lent.firstShape;
+  }
+
+  /** By how much the threshold of executions is raised for code on a page: doubled with each region lost there. */
+  patience(page: number): number {
+    return 2 ** Math.min(this.losses.get(page) ?? 0, 20);
   }
 
   /** Translates the code from the block at `header` on. `bytes` is its physical page. */
@@ -113,6 +120,7 @@ export class Regions {
       else left.push(region);
     }
     if (left.length === list.length) return false;
+    this.losses.set(page, (this.losses.get(page) ?? 0) + 1);
     if (left.length === 0) this.byPage.delete(page);
     else this.byPage.set(page, left);
     return true;
@@ -129,6 +137,7 @@ export class Regions {
     this.invalidated++;
     this.live.delete(region.shape);
     C[header] = region.instructions;
+    C[header + 1] = 0;
     C[header + 2] = (C[header + 2] & ~shapeBits) | region.firstShape;
   }
 
@@ -138,5 +147,6 @@ export class Regions {
     this.nextShape = this.lent.firstShape;
     this.byPage.clear();
     this.refused.clear();
+    this.losses.clear();
   }
 }

@@ -222,7 +222,7 @@ export class Dispatcher {
     if (this.cache.isFull || (C[header - 2] & singleStep) !== 0) return;
     const page = (C[header - 3] & ~0xfff) >>> 0;
     const { physical } = cpu.board;
-    if (!physical.isRam(page)) return;
+    if (!physical.isRam(page) || C[header + 1] < this.threshold * this.regions.patience(page >>> 12)) return;
     this.regions.make(header, physical.u8.subarray(page, page + 0x1000), (cpu.R[pageSlot] + (C[header + 2] >>> 16)) | 0);
   }
 

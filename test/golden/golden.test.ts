@@ -2,6 +2,7 @@
  * Golden dumps: what the inspector shows of each block in cases.ts, kept in blocks/ and compared as text, so that a change in the decoder, a lift, a pass or
  * a printer shows as a diff to review. `npx vitest run test/golden -u` accepts the new ones.
  */
+import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { parse } from "acorn";
 import { Decoder, DecoderOptions } from "iced-x86";
@@ -52,6 +53,11 @@ describe("golden dumps", () => {
 });
 
 describe("the golden dumps' input", () => {
+  test("has a case for every dump kept", () => {
+    const kept = readdirSync(join(import.meta.dirname, "blocks")).map((file) => file.replace(/\.txt$/, ""));
+    expect(kept.filter((name) => !goldenCases.some((golden) => golden.name === name))).toEqual([]);
+  });
+
   test("is what an assembler makes of the listing", () => {
     if (mustSkip("the golden blocks against their assembly", hostProgram("as", "binutils"))) return;
     expect(assembled).toEqual(assembleCases());
