@@ -16,7 +16,8 @@ import { tierZeroCode } from "./javascript/tier0.ts";
 import { lift } from "./lift/index.ts";
 import { allLive, dropDeadWrites, liveIn } from "./passes/dead.ts";
 import { type PassObserver, runPasses } from "./passes/pipeline.ts";
-import type { Fold } from "./passes/simplify.ts";
+import { type Fold, simplify } from "./passes/simplify.ts";
+import { analyse } from "./region/structure.ts";
 import { discover, type RegionBlock, type RegionInstruction } from "./region/discover.ts";
 import { describeShape, type Shape, shapeKey, shapeOf, writeFields } from "./lift/shape.ts";
 
@@ -81,11 +82,19 @@ export class JavaScriptTranslator implements Translator {
     return template;
   }
 
+  /** The algebra of the region tier, as far as it goes with fields unknown. */
+  private simplified(template: MicroTemplate): MicroTemplate {
+    if (this.disabledPasses.has("simplify")) return template;
+    const statements = template.statements.map((s) => ({ s, instruction: 0 }));
+    const block = simplify({ offset: 0, instructions: [], statements, terminator: template.terminator }, this.fold);
+    return { ...template, statements: block.statements.map(({ s }) => s), terminator: block.terminator };
+  }
+
   shape(number: number): ShapeCode {
     let code = this.codes[number];
     if (code === undefined) {
       const shape = this.shapes[number];
-      code = tierZeroCode(shape, this.template(number), this.pureTemplates, describeShape(shape));
+      code = tierZeroCode(shape, this.simplified(this.template(number)), this.pureTemplates, describeShape(shape));
       this.codes[number] = code;
     }
     return code;
@@ -139,11 +148,16 @@ export class JavaScriptTranslator implements Translator {
 function dropDead(blocks: readonly MicroBlock[], successors: readonly (readonly number[])[]): MicroBlock[] {
   const numbers = new Map(blocks.map((block, k) => [block.offset, k]));
   const live = blocks.map(() => 0);
+  const { order } = analyse({ successors: successors.map((list) => list.map((to) => numbers.get(to) ?? -1).filter((to) => to >= 0)) });
   const out = (k: number): number => {
     const { terminator } = blocks[k];
     const isStatic = terminator === undefined || terminator.kind === "jump" || terminator.kind === "branch";
     if (!isStatic) return allLive;
-    return successors[k].reduce((bits, to) => bits | (numbers.has(to) ? live[numbers.get(to) as number] : allLive), 0);
+        return successors[k].reduce((bits, offset) => {
+      const to = numbers.get(offset);
+      // A back edge may leave to the dispatcher, as may an edge that is cut.
+      return bits | (to === undefined || order[to] <= order[k] ? allLive : live[to]);
+    }, 0);
   };
   for (let changed = true; changed; ) {
     changed = false;

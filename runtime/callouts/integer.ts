@@ -207,12 +207,14 @@ function enter(cpu: Cpu, size: number, bytes: number, nesting: number): void {
   const depth = level === 0 ? 1 : level + 1;
   const at = (k: number): number => wrap(R[slot.esp] - (k + 1) * size);
   const from = (k: number): number => wrap(R[slot.ebp] - k * size);
-  // Everything that may fault is tried before anything is written: the frame pointers read, the slots pushed, and the final stack pointer (SDM: a page fault
-  // there is reported before ENTER completes).
+  // Everything that may fault is tried before anything is written, in the order of the accesses: the frame pointers read, the slots pushed, at last the
+  // final stack pointer (SDM: a page fault there is reported before ENTER completes).
   const sp = wrap(at(depth - 1) - bytes);
+  for (let k = 0; k < depth; k++) {
+    if (k > 0 && k < level) memory.probeRead(linear(from(k), false), size);
+    memory.probeWrite(linear(at(k), true), size);
+  }
   memory.probeWrite(linear(sp, true), size);
-  for (let k = 0; k < depth; k++) memory.probeWrite(linear(at(k), true), size);
-  for (let k = 1; k < level; k++) memory.probeRead(linear(from(k), false), size);
   // Reads and pushes alternate: with overlapping frames a later read sees an earlier push.
   const push = (k: number, value: number): void => (size === 2 ? memory.st2(linear(at(k), true), value) : memory.st4(linear(at(k), true), value));
   const frame = at(0);

@@ -82,7 +82,8 @@ export class Regions {
       name: `f_${(eip >>> 0).toString(16)}`,
       heat: (offset) => heats.get(offset) ?? 0,
     });
-    if (code === undefined || code.instructions === 0) {
+    // One or two instructions without a loop: entering and leaving would cost more than they do.
+    if (code === undefined || code.instructions < 3) {
       this.refused.add(header);
       return;
     }

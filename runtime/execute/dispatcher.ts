@@ -97,12 +97,16 @@ export class Dispatcher {
   private readonly sliceInstructions: number;
   private readonly traceBlock: DispatcherOptions["traceBlock"];
   private eipIsCurrent = false;
+  /** A single instruction is under way in `step`. */
+  private stepping = false;
   private stopping: StopReason | undefined;
   /** A region left at a store that it must not make itself: tier 0 makes it next. */
   private storeRefused = false;
   /** Retired instructions before the current slice, plus all of the slice: minus R[budget] = retired now. */
   private issued = 0;
   private deadline = 0;
+  /** `retired` when an exception or interrupt was last delivered. */
+  private lastEvent = -1;
   private readonly straddleBytes = new Uint8Array(32);
   faults = 0;
   interruptsDelivered = 0;
@@ -156,6 +160,7 @@ export class Dispatcher {
     const R = cpu.R;
     this.stopping = undefined;
     this.deadline = this.retired + instructions;
+    this.lastEvent = -1;
     let p = -1;
     for (;;) {
       try {
@@ -190,9 +195,35 @@ export class Dispatcher {
     const { cpu } = this;
     this.faults++;
     cpu.exitCounts[(exitReason.exception + cpu.fault.vector) * ringCount + cpu.R[slot.cpl]]++;
-    if (!this.eipIsCurrent) cpu.R[eipSlot] = (cpu.R[pageSlot] + (this.C[p] >>> 16)) | 0;
+    if (!this.eipIsCurrent) {
+      cpu.R[eipSlot] = (cpu.R[pageSlot] + (this.C[p] >>> 16)) | 0;
+      cpu.R[budget] += this.unexecuted(p);
+    }
     cpu.R[slot.interruptShadow] = 0;
     deliverException(cpu, cpu.fault.vector, cpu.fault.errorCode);
+    this.passTime();
+  }
+
+  /**
+   * An event was delivered. If no instruction ran since the one before it, it takes an instruction's time itself: a handler that cannot be fetched, or
+   * an interrupt that comes again and again, would otherwise stop the clock and never let `run` return.
+   */
+  private passTime(): void {
+    if (this.retired === this.lastEvent) this.cpu.R[budget]--;
+    this.lastEvent = this.retired;
+  }
+
+  /** Instructions of a block from the one at word `p` on: its header took them off the budget, but they did not run. */
+  private unexecuted(p: number): number {
+    const { C, sizes } = this;
+    let count = 0;
+    for (let at = p; (C[at] & shapeBits) !== pseudo.fall; at += sizes[C[at] & shapeBits]) {
+      const shape = C[at] & shapeBits;
+      if (shape === pseudo.poison || shape === pseudo.stub) break;
+      if (shape !== pseudo.straddle) count++;
+      if (shape < firstShape ? shape === pseudo.undefinedOpcode || shape === pseudo.tooLong : this.translator.shape(shape - firstShape).endsBlock) break;
+    }
+    return count;
   }
 
   /** The slice is used up at the header `p` of a block not yet begun: look around, then go on somewhere. */
@@ -243,6 +274,7 @@ export class Dispatcher {
         this.interruptsDelivered++;
         cpu.exitCounts[exitReason.externalInterrupt * ringCount + R[slot.cpl]]++;
         deliverHardwareInterrupt(cpu, cpu.board.interrupts.acknowledge());
+        this.passTime();
         continue;
       }
       const retired = this.retired;
@@ -297,14 +329,18 @@ export class Dispatcher {
   /** Runs the single instruction at word `at` (and the check before it, if it straddles pages); a fault in it finds R[eip] current. */
   private runOne(at: number): number {
     const { C, H, cpu } = this;
+    this.stepping = true;
     try {
       if ((C[at] & shapeBits) !== pseudo.straddle) return H[C[at] & shapeBits](at);
       const q = H[pseudo.straddle](at);
-      return q < 0 ? q : H[C[q] & shapeBits](q);
+      // The page behind changed: nothing was executed yet.
+      return q < 0 ? this.runOne(this.enter(singleStep) + 2) : H[C[q] & shapeBits](q);
     } catch (e) {
       if (e === cpu.fault && !this.eipIsCurrent) cpu.R[eipSlot] = (cpu.R[pageSlot] + (C[at] >>> 16)) | 0;
       this.eipIsCurrent = true;
       throw e;
+    } finally {
+      this.stepping = false;
     }
   }
 
@@ -514,6 +550,8 @@ export class Dispatcher {
   private dispatch(): number {
     const R = this.cpu.R;
     this.eipIsCurrent = true;
+    // `step` goes on from R[eip] by itself: one that looked around from inside the instruction would nest deeper with each.
+    if (this.stepping) return dispatchBlock;
     R[slot.leave] = 0;
     if (this.storeRefused) {
       // One instruction alone: the block here may have a region too, which would refuse again.
@@ -646,7 +684,9 @@ export class Dispatcher {
         if (e !== cpu.fault) throw e;
       },
       faulted: () => {
-        cpu.R[eipSlot] = (cpu.R[pageSlot] + cpu.R[slot.faultOffset]) | 0;
+        const place = cpu.R[slot.faultOffset];
+        cpu.R[eipSlot] = (cpu.R[pageSlot] + (place & 0xfff)) | 0;
+        cpu.R[budget] += place >>> 13;
         this.eipIsCurrent = true;
         this.takeFault(-1);
         return ~this.look();

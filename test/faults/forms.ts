@@ -18,6 +18,8 @@ export interface MemoryUse {
   readonly displacement: number;
   readonly size: number;
   readonly writes: boolean;
+  /** At a fixed address (MOV AL, moffs). */
+  readonly isAbsolute: boolean;
 }
 
 export interface InstructionForm {
@@ -82,7 +84,7 @@ function describe(name: string, bytes: Uint8Array): InstructionForm | undefined 
       const page = memory.base === Register.None ? "ebx" : registers[memory.base];
       const displacement = memory.base === Register.None ? 0 : Number(BigInt.asIntN(32, memory.displacement));
       const index = memory.index === Register.AL ? alValue : 0;
-      if (page !== undefined) uses.push({ page, displacement: displacement + index, size: MemorySizeExt.size(memory.memorySize), writes: written.has(access) });
+      if (page !== undefined) uses.push({ page, displacement: displacement + index, size: MemorySizeExt.size(memory.memorySize), writes: written.has(access), isAbsolute: memory.base === Register.None });
     }
     memory.free();
   }

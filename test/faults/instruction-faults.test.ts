@@ -21,7 +21,7 @@ describe.each([
   { tier: "cold", hot: false },
   { tier: "hot", hot: true },
 ])("$tier", ({ hot }) => {
-  const core = new Core({ hot });
+  const core = new Core({ hot, memory: 0x40000 });
   let experiments = 0;
 
   for (const [name, table] of Object.entries(tables)) {

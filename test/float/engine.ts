@@ -116,6 +116,7 @@ function operandOf(code: string, field: number): ShapeOperand {
     hasIndex: false,
     segment: 3,
     reg: 0,
+    isZeroCount: false,
   };
 }
 

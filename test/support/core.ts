@@ -161,9 +161,10 @@ export class Core {
       physical.write4(place.idt + 8 * v + 4, (handler & 0xffff0000) | (v === 3 || v === 4 || v >= 0x80 ? 0xee00 : 0x8e00));
       physical.write1(handler, 0xf4);
     }
-    const pages = this.physical.size >>> 12;
-    physical.write4(place.pageDirectory, place.pageTable | pte.present | pte.writable | pte.user);
-    for (let p = 0; p < 1024; p++) this.map(p << 12, p << 12, p < pages ? pte.present | pte.writable | pte.user : 0);
+    const all = pte.present | pte.writable | pte.user;
+    physical.write4(place.pageDirectory, place.pageTable | all);
+    physical.u8.fill(0, place.pageTable, place.pageTable + 0x1000);
+    for (let page = 0; page < this.physical.size; page += 0x1000) physical.i32[(place.pageTable >>> 2) + (page >>> 12)] = page | all;
     R[slot.cr0] = paging ? 0x80010031 | 0 : 0x31;
     R[slot.cr3] = place.pageDirectory;
     R[slot.cr4] = 0x600;

@@ -21,6 +21,10 @@ export interface CalloutRow {
   readonly ends?: true;
   /** Neither reads nor writes general registers or the flag words: a region keeps them in locals across the call. */
   readonly general?: false;
+  /** Looks at guest time, or lets a device do so. */
+  readonly readsTime?: true;
+  /** A check whose outcome cannot change inside a block: once in a block is enough. */
+  readonly oncePerBlock?: true;
   /** Never raises a guest exception. */
   readonly neverFaults?: true;
 }

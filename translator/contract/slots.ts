@@ -34,7 +34,7 @@ export const slot = {
   cpl: 17,
   /** Index of the current ModeKey (contract/mode-key.ts). */
   mode: 18,
-  /** Page offset of the instruction a region is about to let fault (regions only). */
+  /** Where a region is about to let an instruction fault: its page offset, and more (see translator/javascript/region.ts). */
   faultOffset: 19,
 
   // Segment registers in the order ModRM numbers them: ES CS SS DS FS GS, then LDTR and TR. Each quantity is a row of eight.

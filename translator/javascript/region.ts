@@ -12,7 +12,8 @@
  *       return leave(x)
  *     }
  *
- * Exit numbers: k >= 0, the static exit whose link word is C[L + k]; below, see `leaving`. Budget: each block takes its instructions off `n`, a loop header looks at it.
+ * Exit numbers: k >= 0, the static exit whose link word is C[L + k]; below, see `leaving`. Budget: each block takes its instructions off `n`, a back edge looks at it;
+ * leaving in the middle gives back what was not executed.
  */
 import { generate } from "astring";
 import { type CalloutRow, callouts } from "../contract/callouts.ts";
@@ -31,8 +32,10 @@ import { tailValues } from "./tier0.ts";
 /** Exits other than to a link. */
 const leaving = { /** jump to EIP t */ computed: -1, /** R[eip] = t is set below; go on there through the dispatcher */ dispatchAt: -2, /** R[eip] is right */ dispatch: -3, fault: -4 } as const;
 
-/** Added to the page offset in R[faultOffset] during a callout that may change general registers. */
-const inGeneralCall = 0x1000;
+/** In R[faultOffset] beside the page offset: a callout that may change general registers is under way. */
+const inGeneralCall = 1 << 12;
+/** Above that: instructions of the block not executed, the faulting one included. */
+const unexecutedShift = 13;
 
 /** Slots that live in locals: general registers and flag words. */
 const localNames: Partial<Record<number, string>> = {};
@@ -66,6 +69,8 @@ class RegionPrinter implements Target {
   /** Page offset of the instruction being printed, and of its successor. */
   private offset = 0;
   private next = 0;
+  /** Instructions of the block from the current one on. */
+  private unexecuted = 0;
   private current: MicroBlock;
   /** The instruction under way made a callout that may write memory. */
   private calledOut = false;
@@ -128,13 +133,8 @@ class RegionPrinter implements Target {
   /** A callout that may change general registers and then fault (a string instruction under way): what it left in R counts, not the locals from before. */
   private faultInGeneralCall(): Statement[] {
     if (!this.callsGeneral) return [];
-    const offset = this.register(slot.faultOffset);
-    return [
-      js.ifStatement(js.binary(">=", offset, js.literal(inGeneralCall)), [
-        js.expressionStatement(js.assign(offset as never, js.binary("-", offset, js.literal(inGeneralCall)))),
-        ...this.reload(),
-      ]),
-    ];
+    const isGeneral = js.binary("!==", js.binary("&", this.register(slot.faultOffset), js.literal(inGeneralCall)), js.literal(0));
+    return [js.ifStatement(isGeneral, this.reload())];
   }
 
   /** Locals from R, after a callout may have changed it. */
@@ -199,7 +199,10 @@ class RegionPrinter implements Target {
     const to = this.numbers.get(target);
     const { order, isMerge, cut } = this.analysis;
     if (to === undefined || cut.has(from * this.input.blocks.length + to)) return this.exit(target);
-    if (order[to] <= order[from]) return [js.continueTo(`L${to}`)];
+    // Out of time: back to the dispatcher at the loop's header. Looked at here rather than there, so that only the way out needs the flags.
+    if (order[to] <= order[from]) {
+      return [js.ifStatement(js.binary("<", js.identifier("n"), js.literal(0)), this.leaveAt(this.codeAddress(js.literal(target)), 0)), js.continueTo(`L${to}`)];
+    }
     return isMerge[to] ? [js.breakTo(`B${to}`)] : this.tree(to);
   }
 
@@ -214,8 +217,18 @@ class RegionPrinter implements Target {
     return [js.expressionStatement(js.assign(js.identifier("x"), js.literal(x))), js.breakTo("X")];
   }
 
-  private leaveAt(eip: Expression): Statement[] {
-    return [js.expressionStatement(js.assign(js.identifier("t"), eip)), ...this.leaveBy(leaving.dispatchAt)];
+  /** @param unexecuted instructions of the block that were paid for in advance */
+  private leaveAt(eip: Expression, unexecuted: number): Statement[] {
+    const paidBack = js.assign(js.identifier("n"), js.toInt32(js.binary("+", js.identifier("n"), js.literal(unexecuted))));
+    return [
+      ...(unexecuted === 0 ? [] : [js.expressionStatement(paidBack)]),
+      js.expressionStatement(js.assign(js.identifier("t"), eip)),
+      ...this.leaveBy(leaving.dispatchAt),
+    ];
+  }
+  /** What R[faultOffset] holds while the current instruction may fault. */
+  private faultPlace(flags = 0): Expression {
+    return js.literal(this.offset | flags | (this.unexecuted << unexecutedShift));
   }
 
   private block(node: number): Statement[] {
@@ -223,12 +236,6 @@ class RegionPrinter implements Target {
     const count = js.literal(block.instructions.length);
     const out: Statement[] = [];
     const less = js.expressionStatement(js.assign(js.identifier("n"), js.toInt32(js.binary("-", js.identifier("n"), count))));
-    if (this.analysis.isLoopHeader[node]) {
-      // Out of time: back to the dispatcher at this very block.
-      out.push(
-        js.ifStatement(js.binary("<", js.identifier("n"), js.literal(0)), this.leaveAt(this.codeAddress(js.literal(block.offset)))),
-      );
-    }
     out.push(less);
     const emitter = new StatementEmitter(this, this.templates);
     this.current = block;
@@ -255,8 +262,8 @@ class RegionPrinter implements Target {
       }
       case "again":
         return [
-          js.ifStatement(emitter.value(t.condition), this.leaveAt(this.codeAddress(js.literal(offset)))),
-          js.ifStatement(js.binary("!==", this.register(slot.leave), js.literal(0)), this.leaveAt(this.codeAddress(js.literal(next)))),
+          js.ifStatement(emitter.value(t.condition), this.leaveAt(this.codeAddress(js.literal(offset)), 0)),
+          js.ifStatement(js.binary("!==", this.register(slot.leave), js.literal(0)), this.leaveAt(this.codeAddress(js.literal(next)), 0)),
           ...this.edge(node, next),
         ];
       case "indirect":
@@ -288,7 +295,7 @@ class RegionPrinter implements Target {
   }
   slowPath(call: Expression): Expression {
     // (R[faultOffset] = offset, call)
-    return js.sequence(js.assign(this.register(slot.faultOffset) as never, js.literal(this.offset)), call);
+    return js.sequence(js.assign(this.register(slot.faultOffset) as never, this.faultPlace()), call);
   }
   /**
    * A guarded store (`sg`) refuses, changing nothing, when it would overwrite translated code: the region leaves at this instruction and tier 0, which can stop
@@ -298,12 +305,13 @@ class RegionPrinter implements Target {
     const name = `sg${size}`;
     this.freeNames.add(name);
     const refused = this.slowPath(js.call(name, [address, value]));
-    return [js.ifStatement(refused, this.leaveAt(this.codeAddress(js.literal(this.offset))))];
+    return [js.ifStatement(refused, this.leaveAt(this.codeAddress(js.literal(this.offset)), this.unexecuted))];
   }
   beforeStatement(k: number): void {
     const i = this.current.instructions[this.current.statements[k].instruction];
     this.offset = i.offset;
     this.next = i.next;
+    this.unexecuted = this.current.instructions.length - this.current.statements[k].instruction;
   }
   /** After the last statement of an instruction with a callout that may have written memory: leave if that was our code. */
   afterStatement(k: number): Statement[] {
@@ -317,16 +325,19 @@ class RegionPrinter implements Target {
     this.calledOut = false;
     if (k + 1 === statements.length && this.current.terminator !== undefined) return [];
     const left = js.binary("!==", this.register(slot.leave), js.literal(0));
-    return [js.ifStatement(left, this.leaveAt(this.codeAddress(js.literal(this.next))))];
+    return [js.ifStatement(left, this.leaveAt(this.codeAddress(js.literal(this.next)), this.unexecuted - 1))];
   }
   beforeCall(row: CalloutRow): Statement[] {
     const isGeneral = row.general !== false;
     const out: Statement[] = [];
     if (isGeneral && row.neverFaults !== true) this.callsGeneral = true;
-    const where = isGeneral ? this.offset + inGeneralCall : this.offset;
-    out.push(js.expressionStatement(js.assign(this.register(slot.faultOffset) as never, js.literal(where))));
+    out.push(js.expressionStatement(js.assign(this.register(slot.faultOffset) as never, this.faultPlace(isGeneral ? inGeneralCall : 0))));
     out.push(js.expressionStatement(js.assign(this.register(slot.eip) as never, this.codeAddress(js.literal(this.next)))));
-    if (!isGeneral) return out;
+    if (!isGeneral) {
+      // Guest time is counted in instructions: whoever looks at it needs the budget up to date.
+      if (row.readsTime) out.push(this.spillBudget(), js.expressionStatement(js.assign(js.identifier("n0"), js.identifier("n"))));
+      return out;
+    }
     for (const n of this.dirty) out.push(js.expressionStatement(js.assign(this.register(n) as never, js.identifier(localNames[n] as string))));
     out.push(this.spillBudget());
     return out;

@@ -47,13 +47,12 @@ function liftStep(step: 1 | -1): LiftFunction {
     const x = b.readForWrite(target);
     const r = step === 1 ? b.add(x, 1) : b.sub(x, 1);
     const old = b.get(slot.flagCarry);
-    const vector = step === 1 ? b.pure("carries", x, b.constant(1), r) : b.pure("borrows", x, b.constant(1), r);
-    const placed = size === 1 ? b.pure("carryVector8", vector) : size === 2 ? b.pure("carryVector16", vector) : vector;
     b.write(target, r);
-    // bit 31 = old CF; bit 30 = OF ^ old CF, with OF = bit 31 ^ bit 30 of the new vector.
-    const overflow = b.and(b.shr(b.pure("overflowSign", placed), 1), 1 << 30);
-    const carry = b.and(old, 1 << 31);
-    b.set(slot.flagCarry, b.xor(b.or(b.or(carry, b.and(b.shr(old, 1), 1 << 30)), b.and(placed, 8)), overflow));
+    // bit 31 = old CF; bit 30 = OF ^ old CF; bit 3 = AF. OF: the sign bit alone came up (INC) or went (DEC).
+    const changedSign = step === 1 ? b.and(b.pure("not", x), r) : b.and(x, b.pure("not", r));
+    const overflow = size === 4 ? changedSign : b.shl(changedSign, 32 - 8 * size);
+    const carryAndOverflow = b.or(b.and(old, 1 << 31), b.and(b.shr(b.xor(old, overflow), 1), 1 << 30));
+    b.set(slot.flagCarry, b.or(carryAndOverflow, b.and(b.shr(b.xor(x, r), 1), 8)));
     b.setResultFlags(r, size);
   };
 }

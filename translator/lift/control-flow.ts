@@ -81,6 +81,8 @@ const liftBound: LiftFunction = (b, i) => {
 
 const liftUndefined: LiftFunction = (b) => {
   b.call("raiseException", vector.ud);
+  // Never gets here: nothing after it belongs to the block.
+  b.dispatch();
 };
 
 export const controlFlowLifts: Record<string, LiftFunction> = {

@@ -61,8 +61,7 @@ const liftPushAll: LiftFunction = (b, i) => {
   const bottom = b.stackOffset(b.sub(sp, 8 * size));
   const registers = [0, 1, 2, 3, 4, 5, 6, 7].map((r) => b.get(slot.eax + r));
   const slots = registers.map((_, k) => b.linear(segment.ss, b.stackOffset(b.sub(sp, (k + 1) * size)), size, true));
-  b.call("probeWrite", slots[7], 1);
-  b.call("probeWrite", slots[0], size);
+  for (const at of slots) b.call("probeWrite", at, size);
   for (let k = 0; k < 8; k++) b.store(slots[k], size, registers[k]);
   b.setStackPointer(bottom);
 };

@@ -30,6 +30,8 @@ export interface ShapeOperand {
   readonly segment: number;
   /** Segment, control or debug register number. */
   readonly reg: number;
+  /** A byte immediate that is 0 modulo 32: a shift by nothing. */
+  readonly isZeroCount: boolean;
 }
 
 export interface Shape {
@@ -66,6 +68,10 @@ export function shapeKey(i: DecodedInstruction, key: ModeKey): number {
   return (high * 4 + i.operandCount) * 8192 + low;
 }
 
+function isZeroCount(o: Operand): boolean {
+  return o.kind === operandKind.immediate && o.size === 1 && (o.value & 31) === 0;
+}
+
 function operandCode(o: Operand): number {
   switch (o.kind) {
     case operandKind.register:
@@ -77,7 +83,7 @@ function operandCode(o: Operand): number {
     case operandKind.debugRegister:
       return 40 + o.reg;
     case operandKind.immediate:
-      return 5;
+      return isZeroCount(o) ? 53 : 5;
     case operandKind.relative:
       return 6;
     case operandKind.farPointer:
@@ -100,7 +106,7 @@ export function shapeOf(i: DecodedInstruction, key: ModeKey): Shape {
     const o = i.operands[k];
     operands.push({
       kind: o.kind, size: o.size, field, high: o.kind === operandKind.register && o.size === 1 && o.reg >= 4,
-      hasBase: o.base >= 0, hasIndex: o.index >= 0, segment: o.segment, reg: o.reg,
+      hasBase: o.base >= 0, hasIndex: o.index >= 0, segment: o.segment, reg: o.reg, isZeroCount: isZeroCount(o),
     });
     field += fieldCountOf(o);
   }

@@ -15,15 +15,20 @@ function readCount(b: Builder, o: ShapeOperand): Value {
   return b.and(b.read(o), 31);
 }
 
+/** Whether the count is 0: an immediate one is known from the shape. */
+function isZero(b: Builder, by: ShapeOperand, count: Value): Value {
+  return by.kind === operandKind.immediate ? b.constant(by.isZeroCount ? 1 : 0) : b.equal(count, 0);
+}
+
 /** Sets flags only where `count` is not zero. */
-function setFlagsUnlessZero(b: Builder, count: Value, result: Value, size: number, cf: Value, of: Value): void {
-  const isZero = b.equal(count, 0);
+function setFlagsUnlessZero(b: Builder, by: ShapeOperand, count: Value, result: Value, size: number, cf: Value, of: Value): void {
+  const none = isZero(b, by, count);
   const vector = b.or(b.shl(cf, 31), b.shl(b.xor(cf, of), 30));
   const extended = b.signExtend(result, size);
   const [carry, zero, sign] = [b.get(slot.flagCarry), b.get(slot.flagZero), b.get(slot.flagSign)];
-  b.set(slot.flagCarry, b.select(isZero, carry, vector));
-  b.set(slot.flagZero, b.select(isZero, zero, extended));
-  b.set(slot.flagSign, b.select(isZero, sign, extended));
+  b.set(slot.flagCarry, b.select(none, carry, vector));
+  b.set(slot.flagZero, b.select(none, zero, extended));
+  b.set(slot.flagSign, b.select(none, sign, extended));
 }
 
 const liftShiftLeft: LiftFunction = (b, i) => {
@@ -35,7 +40,7 @@ const liftShiftLeft: LiftFunction = (b, i) => {
   // The last bit out: bit (bits - count), which for narrow operands may lie above the operand once shifted by count - 1.
   const cf = b.and(b.shr(b.shl(x, b.sub(count, 1)), bits - 1), 1);
   b.write(target, r);
-  setFlagsUnlessZero(b, count, r, target.size, cf, b.xor(cf, b.and(b.shr(r, bits - 1), 1)));
+  setFlagsUnlessZero(b, by, count, r, target.size, cf, b.xor(cf, b.and(b.shr(r, bits - 1), 1)));
 };
 
 function liftShiftRight(arithmetic: boolean): LiftFunction {
@@ -50,7 +55,7 @@ function liftShiftRight(arithmetic: boolean): LiftFunction {
     const cf = b.and(b.pure(op, x, b.sub(count, 1)), 1);
     const of = arithmetic ? b.constant(0) : b.and(b.shr(value, bits - 1), 1);
     b.write(target, r);
-    setFlagsUnlessZero(b, count, r, target.size, cf, of);
+    setFlagsUnlessZero(b, by, count, r, target.size, cf, of);
   };
 }
 
@@ -76,7 +81,7 @@ function liftRotate(left: boolean): LiftFunction {
     b.write(target, r);
     const old = b.get(slot.flagCarry);
     const vector = b.or(b.and(old, 8), b.or(b.shl(cf, 31), b.shl(b.xor(cf, of), 30)));
-    b.set(slot.flagCarry, b.select(b.equal(count, 0), old, vector));
+    b.set(slot.flagCarry, b.select(isZero(b, by, count), old, vector));
   };
 }
 
@@ -105,7 +110,7 @@ function liftDoubleShift(left: boolean): LiftFunction {
     let r: Value;
     let cf: Value;
     if (bits === 32) {
-      const none = b.equal(count, 0);
+      const none = isZero(b, by, count);
       const back = b.sub(b.constant(32), count);
       const shifted = left ? b.or(b.shl(x, count), b.shr(y, back)) : b.or(b.shr(x, count), b.shl(y, back));
       r = b.select(none, x, shifted);
@@ -131,7 +136,7 @@ function liftDoubleShift(left: boolean): LiftFunction {
     }
     const of = b.and(b.shr(b.xor(r, x), bits - 1), 1);
     b.write(target, r);
-    setFlagsUnlessZero(b, count, r, target.size, cf, of);
+    setFlagsUnlessZero(b, by, count, r, target.size, cf, of);
   };
 }
 

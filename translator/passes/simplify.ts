@@ -3,7 +3,7 @@
  * "the sign of the borrow vector of a - b" is "a below b". Rules are listed by the op they rewrite.
  */
 import { type MicroBlock, ValueMapper } from "../ir/block.ts";
-import type { Value } from "../ir/micro.ts";
+import type { Statement, Value } from "../ir/micro.ts";
 import { type PureOp, type PureOpRow, pureOps } from "../ir/pure-ops.ts";
 
 type Pure = Extract<Value, { kind: "pure" }>;
@@ -73,11 +73,8 @@ function subtractionOf(v: Value): Comparison | undefined {
   if (!isOp(vector, "borrows")) return undefined;
   const [left, right, result] = vector.args;
   // With a borrow in, the result is not left - right.
-  if (!isOp(result, "sub") || !same(result.args[0], left) || !same(result.args[1], right)) {
-    if (!(isConstant(left) && isConstant(right)) && !(isOp(result, "neg") && isConstant(left, 0) && same(result.args[0], right))) {
-      if (!(isOp(result, "add") && isConstant(right) && isConstant(result.args[1], -right.value) && same(result.args[0], left))) return undefined;
-    }
-  }
+  const isPlain = same(result, rewrite(make("sub", left, right))) || (isOp(result, "neg") && isConstant(left, 0) && same(result.args[0], right));
+  if (!isPlain) return undefined;
   return { left, right, bits };
 }
 
@@ -135,7 +132,16 @@ const rules: Partial<Record<PureOp, (v: Pure, a: Value, b: Value, c: Value) => V
     return v;
   },
   or: (v, a, b) => (isConstant(b, 0) || same(a, b) ? a : isConstant(a, 0) ? b : v),
-  xor: (v, a, b) => (isConstant(b, 0) ? a : isConstant(a, 0) ? b : same(a, b) ? constant(0) : v),
+  xor: (v, a, b) => {
+    if (isConstant(b, 0)) return a;
+    if (isConstant(a, 0)) return b;
+    if (same(a, b)) return constant(0);
+    if (isOp(b, "xor") && same(a, b.args[0])) return b.args[1];
+    if (isOp(b, "xor") && same(a, b.args[1])) return b.args[0];
+    return v;
+  },
+  // x - x - borrow, and 0 - b.
+  borrows: (v, a, b, r) => (same(a, b) ? r : isConstant(a, 0) ? rewrite(make("or", b, r)) : v),
   shl: (v, a, b) => (isConstant(b) && (b.value & 31) === 0 ? a : v),
   shr: (v, a, b) => (isConstant(b) && (b.value & 31) === 0 ? a : v),
   sar: (v, a, b) => (isConstant(b) && (b.value & 31) === 0 ? a : v),
@@ -189,6 +195,15 @@ function rewrite(v: Value): Value {
   return rules[v.op]?.(v, v.args[0], v.args[1], v.args[2]) ?? v;
 }
 
+/** A store truncates by itself. */
+function narrowStore(s: Statement): Statement {
+  if (s.kind !== "store" || s.size === 4 || s.value.kind !== "pure") return s;
+  const { op, args } = s.value;
+  const truncates =
+    op === "zeroExtend16" || op === "signExtend16" || (s.size === 1 && (op === "zeroExtend8" || op === "signExtend8" || (op === "and" && isConstant(args[1], 255))));
+  return truncates ? narrowStore({ ...s, value: args[0] }) : s;
+}
+
 export function simplify(block: MicroBlock, fold: Fold): MicroBlock {
   const mapper = new ValueMapper(
     () => undefined,
@@ -201,6 +216,6 @@ export function simplify(block: MicroBlock, fold: Fold): MicroBlock {
       return rewrite(v);
     },
   );
-  const statements = block.statements.map(({ s, instruction }) => ({ s: mapper.statement(s), instruction }));
+  const statements = block.statements.map(({ s, instruction }) => ({ s: narrowStore(mapper.statement(s)), instruction }));
   return { ...block, statements, terminator: block.terminator && mapper.terminator(block.terminator) };
 }

@@ -19,7 +19,7 @@ const plain = { general: false, neverFaults: true } as const;
 
 export const simdCallouts = {
   /** #UD with CR0.EM or without CR4.OSFXSR, #NM with CR0.TS. */
-  sseAvailable: { args: 0, general: false },
+  sseAvailable: { args: 0, general: false, oncePerBlock: true },
   /** #UD with CR0.EM, #NM with CR0.TS, #MF when an x87 exception is pending. */
   mmxAvailable: { args: 0, general: false },
   /** #MF alone, for SSE instructions that also use MMX registers. */

@@ -94,7 +94,7 @@ export const systemCallouts = {
 
   // Ports.
   /** (port, size): IN. */
-  portRead: { args: 2, returns: true, general: false },
+  portRead: { args: 2, returns: true, general: false, readsTime: true },
   /** (port, size, value): OUT. */
-  portWrite: { args: 3, general: false },
+  portWrite: { args: 3, general: false, readsTime: true },
 } as const satisfies Record<string, CalloutRow>;
