@@ -49,6 +49,13 @@ export class JavaScriptTranslator implements Translator {
     return this.shapes.length;
   }
 
+  forgetShapes(): void {
+    this.numbers.clear();
+    this.shapes.length = 0;
+    this.templates.length = 0;
+    this.codes.length = 0;
+  }
+
   decode(bytes: Uint8Array, offset: number, end: number, key: ModeKey, pageOffset: number): number {
     const i = this.instruction;
     const status = decode(bytes, offset, end, (key & mode.code32) !== 0, i);

@@ -4,6 +4,7 @@
  *
  * Result: 0 when finished, 1 when stopped early (time is up, or the code under way was overwritten).
  */
+import { mode } from "../../translator/contract/mode-key.ts";
 import { segment as segmentImported, slot as slotImported } from "../../translator/contract/slots.ts";
 import type { Cpu } from "../cpu/cpu.ts";
 import { checkPort } from "../cpu/io-permission.ts";
@@ -43,14 +44,18 @@ function addTo(R: Int32Array, register: number, mask: number, by: number): void 
 /** Accounts for `elements` done and says whether to stop. */
 function mustStop(R: Int32Array, elements: number): boolean {
   R[slot.budget] -= elements;
-  return R[slot.budget] < 0 || R[slot.leave] !== 0;
+  // Single-stepping: each iteration is trapped by itself.
+  return R[slot.budget] < 0 || R[slot.leave] !== 0 || (R[slot.mode] & mode.singleStep) !== 0;
 }
 
-/** How many elements of `size` bytes from `offset` on, going up, stay inside the page of `linear` and inside a 16-bit offset. */
-function elementsInPage(linear: number, offset: number, size: number, mask: number): number {
+/**
+ * How many elements of `size` bytes from `offset` on, going up, stay inside the page of `linear` and inside a 16-bit offset; one at most
+ * while single-stepping.
+ */
+function elementsInPage(R: Int32Array, linear: number, offset: number, size: number, mask: number): number {
   const inPage = Math.trunc((0x1000 - (linear & 0xfff)) / size);
-  if (mask === -1) return inPage;
-  return Math.min(inPage, Math.trunc((0x10000 - offset) / size));
+  const room = mask === -1 ? inPage : Math.min(inPage, Math.trunc((0x10000 - offset) / size));
+  return (R[slot.mode] & mode.singleStep) !== 0 ? Math.min(room, 1) : room;
 }
 
 export function movs(cpu: Cpu, size: number, addressSize: number, source: number, repeat: number): number {
@@ -71,7 +76,7 @@ export function movs(cpu: Cpu, size: number, addressSize: number, source: number
     const TT = memory.TW[half + (toLinear >>> 12)];
     let n = 1;
     const plain = ((TF | TT) & 1) === 0 && (R[slot.segmentChecked + source] | R[slot.segmentChecked + segment.es]) === 0;
-    if (plain && !backward) n = Math.min(count, elementsInPage(fromLinear, from, size, mask), elementsInPage(toLinear, to, size, mask));
+    if (plain && !backward) n = Math.min(count, elementsInPage(R, fromLinear, from, size, mask), elementsInPage(R, toLinear, to, size, mask));
     if (plain && !backward && n > 0) {
       const a = (TF ^ fromLinear) >>> 0;
       const b = (TT ^ toLinear) >>> 0;
@@ -109,7 +114,7 @@ export function stos(cpu: Cpu, size: number, addressSize: number, repeat: number
     const T = memory.TW[R[slot.tlbHalf] + (linear >>> 12)];
     let n = 0;
     if ((T & 1) === 0 && !backward && R[slot.segmentChecked + segment.es] === 0 && (linear & (size - 1)) === 0) {
-      n = Math.min(count, elementsInPage(linear, to, size, mask));
+      n = Math.min(count, elementsInPage(R, linear, to, size, mask));
       const at = (T ^ linear) >>> 0;
       if (size === 1) memory.physical.u8.fill(value, at, at + n);
       else if (size === 2) memory.physical.i16.fill(value, at >>> 1, (at >>> 1) + n);
@@ -179,7 +184,7 @@ export function scas(cpu: Cpu, size: number, addressSize: number, repeat: number
     if (at >= 0) {
       const ram = elements(cpu, size);
       const wanted = size === 2 ? (x << 16) >> 16 : x;
-      const limit = Math.min(count, elementsInPage(linear, offset, size, mask));
+      const limit = Math.min(count, elementsInPage(R, linear, offset, size, mask));
       const stopsOn = repeat !== whileEqual;
       n = 0;
       while (n < limit && (ram[at + n++] === wanted) !== stopsOn);
@@ -212,7 +217,7 @@ export function cmps(cpu: Cpu, size: number, addressSize: number, source: number
     let y = 0;
     if (a >= 0 && b >= 0) {
       const ram = elements(cpu, size);
-      const limit = Math.min(count, elementsInPage(fromLinear, from, size, mask), elementsInPage(toLinear, to, size, mask));
+      const limit = Math.min(count, elementsInPage(R, fromLinear, from, size, mask), elementsInPage(R, toLinear, to, size, mask));
       const stopsOn = repeat !== whileEqual;
       n = 0;
       do {

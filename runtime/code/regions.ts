@@ -28,6 +28,8 @@ export interface RegionHost {
   readonly firstShape: number;
   readonly lastShape: number;
   readonly handlers: ((p: number) => number)[];
+  /** Guest instructions that a region must have. */
+  readonly smallestRegion: number;
   readonly addStub: (link: number, offset: number, at: number, page: number) => number;
 }
 
@@ -83,7 +85,7 @@ export class Regions {
       heat: (offset) => heats.get(offset) ?? 0,
     });
     // One or two instructions without a loop: entering and leaving would cost more than they do.
-    if (code === undefined || code.instructions < 3) {
+    if (code === undefined || code.instructions < this.lent.smallestRegion) {
       this.refused.add(header);
       return;
     }

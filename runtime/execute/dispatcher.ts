@@ -39,6 +39,8 @@ const pseudo = { stop: 0, dispatch: 1, poison: 2, stub: 3, crossPage: 4, fall: 5
 const firstShape = 9;
 /** From here on shape numbers are regions: a region is the one handler of its own shape, so that entering it is one indirect call. */
 const firstRegionShape = 1 << 14;
+/** Shapes of instructions to keep: some 20 KiB of host memory each. What a region or a block adds beyond has room below `firstRegionShape`. */
+const maximumShapes = 1 << 13;
 
 /** Fixed blocks at the start of the code array (header indices). */
 const stopBlock = 8;
@@ -62,6 +64,8 @@ export interface DispatcherOptions {
   readonly sliceInstructions?: number;
   /** Executions after which a block found running at a slice's end is worth a region; Infinity: tier 0 alone. */
   readonly regionThreshold?: number;
+  /** Guest instructions a region must have to be worth it (3); tests that want every instruction in a region say 1. */
+  readonly smallestRegion?: number;
   /** Runs before each look at interrupts: expires timers that are due. */
   readonly poll: () => void;
   /** The VMM's functions, if they are not to be the plain ones: a debugger's wrap them. */
@@ -126,6 +130,7 @@ export class Dispatcher {
       firstShape: firstRegionShape,
       lastShape: shapeBits,
       handlers: this.H,
+      smallestRegion: options.smallestRegion ?? 3,
       addStub: (link, offset, at, page) => this.addStub(link, offset, at, page),
     });
     this.cache.regionsWritten = (page, from, to) => this.regions.invalidate(page, from, to);
@@ -304,6 +309,7 @@ export class Dispatcher {
     const { cpu } = this;
     const R = cpu.R;
     this.traceBlock?.(R[eipSlot], R[modeSlot]);
+    const start = R[eipSlot];
     const shadow = R[slot.interruptShadow];
     const trap = (R[slot.eflags] & eflag.tf) !== 0;
     const resume = (R[slot.eflags] & eflag.rf) !== 0;
@@ -320,7 +326,8 @@ export class Dispatcher {
     R[budget] -= 1;
     this.settle(this.runOne(header + 2));
     if (R[slot.interruptShadow] === shadow) R[slot.interruptShadow] = 0;
-    if (resume) R[slot.eflags] &= ~eflag.rf;
+    // A string instruction between two iterations keeps it.
+    if (resume && R[eipSlot] !== start) R[slot.eflags] &= ~eflag.rf;
     // MOV SS and POP SS hold debug traps off until after the next instruction.
     if ((R[slot.interruptShadow] & 2) === 0) this.debugTraps(trap && !cpu.deliveredInterrupt);
     cpu.deliveredInterrupt = false;
@@ -404,11 +411,20 @@ export class Dispatcher {
     this.jumps.fill(stopBlock);
   }
 
+  /** The same, and the shapes with it: a guest has a few thousand, one that means harm (or chance) can have every combination of prefixes there is. */
+  private forgetShapes(): void {
+    this.forget();
+    this.translator.forgetShapes();
+    this.H.fill(missing, firstShape, firstRegionShape);
+    this.sizes.length = firstShape;
+  }
+
   // ---- decoding
 
   private decodeBlock(linear: number, address: number, key: ModeKey): number {
     const { C, cache, cpu, translator } = this;
     const { physical } = cpu.board;
+    if (translator.shapeCount > maximumShapes) this.forgetShapes();
     if (cache.isFull) this.forget();
     const page = address & ~0xfff;
     const isRam = physical.isRam(address);

@@ -68,6 +68,10 @@ export function observeTranslator(translator: JavaScriptTranslator, debug: Debug
     get shapeCount(): number {
       return translator.shapeCount;
     },
+    forgetShapes(): void {
+      seen.clear();
+      translator.forgetShapes();
+    },
     region(request: RegionRequest): RegionCode | undefined {
       const code = translator.region(request);
       if (code && wants("js")) debug.write("js", `JS of region ${request.name}, ${code.instructions} instructions\n${code.text}`);

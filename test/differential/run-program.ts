@@ -29,9 +29,12 @@ const exceptionLimit = 40;
 /** Everything but the code: in the same state for each run, from the program's seed. Code pages must not be touched. */
 function prepare(core: Core, program: Program): void {
   const { physical, R } = core;
+  // A program that has jumped into its data: what was made of that is forgotten with it.
+  for (const [page, hasCode] of physical.codePages.entries()) {
+    if (hasCode !== 0 && (page < layout.code >>> 12 || page >= layout.scratch >>> 12)) core.dispatcher.cache.invalidate(page, 0, 0x1000);
+  }
   physical.u8.fill(0, 0, layout.code);
   physical.u8.fill(0, layout.scratch);
-  core.cpu.reset();
   core.protectedMode(program.ring);
   const random = new Random(program.seed ^ 0x5bd1e995);
   for (let k = layout.scratch >>> 2; k < (layout.scratch >>> 2) + layout.scratchPages * 1024; k++) physical.i32[k] = random.chance(30) ? random.value() : random.next();
@@ -43,6 +46,8 @@ function prepare(core: Core, program: Program): void {
   core.map(layout.stackPage, 0, 0);
   for (let page = layout.code; page < layout.code + 0x3000; page += 0x1000) core.map(page, page, pte.present | pte.user);
   core.map(0x30000, 0, 0);
+  // Ring 3 does not see the tables.
+  for (let page = 0; page < layout.code; page += 0x1000) core.map(page, page, pte.present | pte.writable);
   for (let k = 0; k < 8; k++) {
     R[slot.fpuMantissaLow + k] = random.value();
     R[slot.fpuMantissaHigh + k] = random.value() | -0x80000000;

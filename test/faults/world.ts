@@ -36,7 +36,6 @@ function prepare(core: Core, form: InstructionForm, ring: 0 | 3, offsets: Partia
   // Where 16-bit jumps and returns arrive.
   physical.u8[landing & 0xffff] = 0xcc;
   physical.u8.fill(0xcc, 8, 16);
-  core.cpu.reset();
   core.protectedMode(ring);
   const pattern = contents(form.name, ring);
   for (let k = 0; k < dataSize; k++) physical.u8[place.data + k] = pattern[k % pattern.length];

@@ -94,6 +94,7 @@ export class Core {
     this.dispatcher = new Dispatcher(this.cpu, this.translator, {
       poll: () => this.poll(),
       codeWords: 1 << 20,
+      smallestRegion: 1,
       ...(options.slice === undefined ? {} : { sliceInstructions: options.slice }),
     });
   }
@@ -143,6 +144,7 @@ export class Core {
   /** Flat 32-bit protected mode, all segments flat, at `place.code`; paging on with an identity map of RAM unless told otherwise. */
   protectedMode(ring: 0 | 3, paging = true): this {
     const { physical, R } = this;
+    this.cpu.reset();
     const entry = (at: number, access: number, flags: number, base = 0, limit = 0xfffff): void => {
       physical.write4(at, (limit & 0xffff) | (base << 16));
       physical.write4(at + 4, ((base >>> 16) & 0xff) | (access << 8) | (limit & 0xf0000) | (flags << 20) | (base & 0xff000000));
@@ -242,11 +244,10 @@ export class Core {
   run(limit = 100_000): Stop {
     if (!this.hot) return this.stopFor(this.dispatcher.run(limit));
     let step = this.step;
-    for (let done = 0, round = 0; ; round++) {
-      const reason = this.dispatcher.run(Math.min(step, limit - done));
-      if (reason !== "slice") return this.stopFor(reason);
-      done += step;
-      if (done >= limit) return this.stopFor(reason);
+    const end = this.dispatcher.retired + limit;
+    for (let round = 0; ; round++) {
+      const reason = this.dispatcher.run(Math.min(step, end - this.dispatcher.retired));
+      if (reason !== "slice" || this.dispatcher.retired >= end) return this.stopFor(reason);
       this.promote();
       if (round >= 6) step *= 2;
     }

@@ -344,6 +344,13 @@ describe("IRET", () => {
     m.expectFault(() => callouts.interruptReturn(m.cpu, 4), exception as number, code as number);
   });
 
+  it("absent SS: #NP(selector), unlike RETF", () => {
+    const m = new Machine().enterProtected();
+    m.descriptor(sel.free, 0, 0xfffff, 0x72, 0xc);
+    m.pushAll([0, sel.code3 | 3, 2, 0, sel.free | 3]);
+    m.expectFault(() => callouts.interruptReturn(m.cpu, 4), vector.np, sel.free);
+  });
+
   it("to an inner ring is #GP", () => {
     const m = new Machine().enterProtected().enterRing(3);
     m.pushAll([0, sel.code0, 2]);

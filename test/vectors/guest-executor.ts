@@ -111,7 +111,7 @@ export class GuestExecutor implements Executor {
     };
     this.cpu = new Cpu(board);
     const { cpu } = this;
-    this.dispatcher = new Dispatcher(cpu, options.translator, { poll() {} });
+    this.dispatcher = new Dispatcher(cpu, options.translator, { poll() {}, smallestRegion: 1 });
     this.data = this.memory.u8.subarray(physical.data, physical.data + layout.dataSize);
     this.background = this.data.slice();
     this.before = this.data.slice();

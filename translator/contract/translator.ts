@@ -41,6 +41,8 @@ export interface Translator {
   /** Code of a shape number. */
   shape(number: number): ShapeCode;
   readonly shapeCount: number;
+  /** Drops all shapes: their numbers mean nothing any more. */
+  forgetShapes(): void;
   /** A region for the blocks given, or undefined if it cannot be done. */
   region(request: RegionRequest): RegionCode | undefined;
 }
