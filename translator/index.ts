@@ -1,6 +1,6 @@
 /**
- * The translator: guest bytes to JavaScript text. An instance remembers the shapes it has met (a table that only grows, bounded by the instruction
- * set); it knows no machine, no memory, no devices.
+ * The translator: guest bytes to JavaScript text. An instance remembers the shapes it has met until told to forget them; it knows no machine, no
+ * memory, no devices.
  */
 import { type ModeKey, mode } from "./contract/mode-key.ts";
 import { decodeFailure, type RegionCode, type RegionRequest, type ShapeCode, type Translator } from "./contract/translator.ts";

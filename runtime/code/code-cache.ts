@@ -15,8 +15,8 @@ import type { ModeKey } from "../../translator/contract/mode-key.ts";
 export const shapeBits = 0xffff;
 /** Words before a block's header. */
 const preamble = 3;
-/** Longest block in words, with its stubs: what must be free before one is begun. */
-const reserve = 4096;
+/** Longest block in words, or the links of the largest region, with their stubs: what must be free before one is begun. */
+const reserve = 8192;
 
 export class CodeCache {
   readonly C: Int32Array;

@@ -33,6 +33,11 @@ export interface RegionHost {
   readonly addStub: (link: number, offset: number, at: number, page: number) => number;
 }
 
+/** In place of a region that is no more; nothing leads there. */
+const gone: RegionFunction = () => {
+  throw new Error("a region that is gone was entered");
+};
+
 export class Regions {
   /** Live regions by shape number. */
   readonly live = new Map<number, Region>();
@@ -48,6 +53,8 @@ export class Regions {
   private readonly host: HostNames;
   private readonly lent: RegionHost;
   private nextShape: number;
+  /** Shape numbers below `nextShape` whose region is gone. */
+  private readonly freeShapes: number[] = [];
   private readonly byPage = new Map<number, Region[]>();
   /** How often regions of a page were lost to writes: code that keeps changing must earn its next region. */
   private readonly losses = new Map<number, number>();
@@ -69,7 +76,7 @@ export class Regions {
 
   /** Translates the code from the block at `header` on. `bytes` is its physical page. */
   make(header: number, bytes: Uint8Array, eip: number): void {
-    if (this.refused.has(header) || this.nextShape > this.lent.lastShape) return;
+    if (this.refused.has(header) || (this.freeShapes.length === 0 && this.nextShape > this.lent.lastShape)) return;
     const { C } = this.cache;
     const address = C[header - 3];
     const page = address >>> 12;
@@ -97,7 +104,7 @@ export class Regions {
     });
     this.cache.top = at;
     const run = compile<RegionFunction>(code.text, code.freeNames, Object.create(this.host, { L: { value: links } }));
-    const shape = this.nextShape++;
+    const shape = this.freeShapes.pop() ?? this.nextShape++;
     const region: Region = { code, run, header, instructions: C[header], firstShape: C[header + 2] & shapeBits, shape, page, mode };
     this.live.set(shape, region);
     this.lent.handlers[shape] = run;
@@ -139,6 +146,9 @@ export class Regions {
     const { header } = region;
     this.invalidated++;
     this.live.delete(region.shape);
+    // Guest code that keeps changing must not keep what was made of it alive. The region itself may be running: that is the host's stack's matter.
+    this.lent.handlers[region.shape] = gone;
+    this.freeShapes.push(region.shape);
     C[header] = region.instructions;
     C[header + 1] = 0;
     C[header + 2] = (C[header + 2] & ~shapeBits) | region.firstShape;
@@ -146,7 +156,9 @@ export class Regions {
 
   /** The code cache was flushed. */
   clear(): void {
+    for (const shape of this.live.keys()) this.lent.handlers[shape] = gone;
     this.live.clear();
+    this.freeShapes.length = 0;
     this.nextShape = this.lent.firstShape;
     this.byPage.clear();
     this.refused.clear();

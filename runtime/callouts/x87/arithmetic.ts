@@ -15,6 +15,20 @@ const status = statusImported;
 
 /** f = a op b, each operand as mantissa low, mantissa high, sign and exponent. */
 export type BinaryOperation = (f: FloatUnit, aLow: number, aHigh: number, aSign: number, bLow: number, bHigh: number, bSign: number) => void;
+
+/** The four operations, by number: closures of one function share V8's call feedback, so that passing functions would make every call megamorphic. */
+const operation = { add: 0, subtract: 1, multiply: 2, divide: 3 } as const;
+
+/** f = a op b. */
+function operate(
+  which: number, f: FloatUnit,
+  aLow: number, aHigh: number, aSign: number, bLow: number, bHigh: number, bSign: number,
+): void {
+  if (which === operation.multiply) multiply(f, aLow, aHigh, aSign, bLow, bHigh, bSign);
+  else if (which === operation.add) add(f, aLow, aHigh, aSign, bLow, bHigh, bSign);
+  else if (which === operation.subtract) subtract(f, aLow, aHigh, aSign, bLow, bHigh, bSign);
+  else divide(f, aLow, aHigh, aSign, bLow, bHigh, bSign);
+}
 export type UnaryOperation = (f: FloatUnit, low: number, high: number, signExponent: number) => void;
 
 /** In the escape byte of a register form (bits 8-10 of the x87 opcode): DE and DA forms pop. */
@@ -43,7 +57,7 @@ export function loadOperand(cpu: X87Host, f: FloatUnit, info: number, linear: nu
 }
 
 /** ST(destination) = ST(destination) op ST(source), or with the operands the other way round; pops when the escape byte says so. */
-function registerForm(operation: BinaryOperation, isReversed: boolean) {
+function registerForm(which: number, isReversed: boolean) {
   return (cpu: X87Host, info: number, destination: number, source: number): void => {
     const R = cpu.R;
     const f = begin(cpu);
@@ -54,7 +68,8 @@ function registerForm(operation: BinaryOperation, isReversed: boolean) {
     if (isEmpty(R, a) || isEmpty(R, b)) {
       if (!stackFault(cpu, false)) return;
     } else {
-      operation(
+      operate(
+        which,
         f,
         R[slot.fpuMantissaLow + a],
         R[slot.fpuMantissaHigh + a],
@@ -71,7 +86,7 @@ function registerForm(operation: BinaryOperation, isReversed: boolean) {
 }
 
 /** ST(0) = ST(0) op memory, or memory op ST(0). */
-function memoryForm(operation: BinaryOperation, isReversed: boolean) {
+function memoryForm(which: number, isReversed: boolean) {
   return (cpu: X87Host, info: number, linear: number): void => {
     const R = cpu.R;
     const f = begin(cpu);
@@ -84,8 +99,8 @@ function memoryForm(operation: BinaryOperation, isReversed: boolean) {
       const low = R[slot.fpuMantissaLow + top];
       const high = R[slot.fpuMantissaHigh + top];
       const signExponent = R[slot.fpuSignExponent + top];
-      if (isReversed) operation(f, f.low, f.high, f.signExponent, low, high, signExponent);
-      else operation(f, low, high, signExponent, f.low, f.high, f.signExponent);
+      if (isReversed) operate(which, f, f.low, f.high, f.signExponent, low, high, signExponent);
+      else operate(which, f, low, high, signExponent, f.low, f.high, f.signExponent);
       if (!settle(cpu, f)) return;
     }
     writeRegister(R, top, f);
@@ -215,18 +230,18 @@ function signForm(change: (signExponent: number) => number) {
 }
 
 export const arithmeticImplementations = {
-  fadd: registerForm(add, false),
-  fmul: registerForm(multiply, false),
-  fsub: registerForm(subtract, false),
-  fsubr: registerForm(subtract, true),
-  fdiv: registerForm(divide, false),
-  fdivr: registerForm(divide, true),
-  faddMemory: memoryForm(add, false),
-  fmulMemory: memoryForm(multiply, false),
-  fsubMemory: memoryForm(subtract, false),
-  fsubrMemory: memoryForm(subtract, true),
-  fdivMemory: memoryForm(divide, false),
-  fdivrMemory: memoryForm(divide, true),
+  fadd: registerForm(operation.add, false),
+  fmul: registerForm(operation.multiply, false),
+  fsub: registerForm(operation.subtract, false),
+  fsubr: registerForm(operation.subtract, true),
+  fdiv: registerForm(operation.divide, false),
+  fdivr: registerForm(operation.divide, true),
+  faddMemory: memoryForm(operation.add, false),
+  fmulMemory: memoryForm(operation.multiply, false),
+  fsubMemory: memoryForm(operation.subtract, false),
+  fsubrMemory: memoryForm(operation.subtract, true),
+  fdivMemory: memoryForm(operation.divide, false),
+  fdivrMemory: memoryForm(operation.divide, true),
   fsqrt: unaryForm(squareRoot),
   frndint: unaryForm(roundToIntegral),
   fscale,

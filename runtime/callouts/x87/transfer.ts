@@ -15,20 +15,33 @@ type Load = (cpu: X87Host, f: FloatUnit, linear: number) => void;
 
 function loadForm(load: Load) {
   return (cpu: X87Host, info: number, linear: number): void => {
-    const R = cpu.R;
     const f = begin(cpu);
     load(cpu, f, linear);
-    recordOperand(R, info, linear);
-    if (isFull(R)) {
-      if (!stackFault(cpu, true)) return;
-    } else {
-      // A denormal operand is pushed even when its exception is unmasked: only an invalid one (a signalling NaN) stops a load.
-      const refused = (f.flags & ~f.control & exception.invalid) !== 0;
-      settle(cpu, f);
-      if (refused) return;
-    }
-    push(R, f);
+    finishLoad(cpu, f, info, linear);
   };
+}
+
+function finishLoad(cpu: X87Host, f: FloatUnit, info: number, linear: number): void {
+  const R = cpu.R;
+  recordOperand(R, info, linear);
+  if (isFull(R)) {
+    if (!stackFault(cpu, true)) return;
+  } else {
+    // A denormal operand is pushed even when its exception is unmasked: only an invalid one (a signalling NaN) stops a load.
+    const refused = (f.flags & ~f.control & exception.invalid) !== 0;
+    settle(cpu, f);
+    if (refused) return;
+  }
+  push(R, f);
+}
+
+/** The commonest load, on its own: closures of one function share V8's call feedback. */
+function fldDouble(cpu: X87Host, info: number, linear: number): void {
+  const f = begin(cpu);
+  const low = cpu.memory.ld4(linear);
+  extendDouble(f, low, cpu.memory.ld4((linear + 4) | 0));
+  quietLoaded(f);
+  finishLoad(cpu, f, info, linear);
 }
 
 /** Computes what to store into f.low, f.high, f.signExponent. */
@@ -40,28 +53,44 @@ const noStore = exception.overflow | exception.underflow;
 
 function storeForm(convert: Convert, store: Store) {
   return (cpu: X87Host, info: number, linear: number, pops: number): void => {
-    const R = cpu.R;
-    const f = begin(cpu);
-    const top = R[slot.fpuTop];
-    const empty = isEmpty(R, top);
-    if (empty) {
-      setIndefinite(f);
-      f.flags = exception.invalid;
-    }
-    convert(
-      f,
-      empty ? f.low : R[slot.fpuMantissaLow + top],
-      empty ? f.high : R[slot.fpuMantissaHigh + top],
-      empty ? f.signExponent : R[slot.fpuSignExponent + top],
-    );
-    const unmasked = f.flags & ~f.control;
+    const f = beginStore(cpu);
+    convert(f, f.low, f.high, f.signExponent);
     // The store may fault, so it comes before any change of state.
-    if ((unmasked & (exception.invalid | noStore)) === 0) store(cpu, f, linear);
-    recordOperand(R, info, linear);
-    if (empty ? !stackFault(cpu, false) : !settle(cpu, f)) return;
-    if ((unmasked & noStore) !== 0) return;
-    if (pops > 0) pop(R);
+    if (isStorable(f)) store(cpu, f, linear);
+    finishStore(cpu, f, info, linear, pops);
   };
+}
+
+/** Puts ST(0), or the indefinite NaN for an empty register, into the unit. */
+function beginStore(cpu: X87Host): FloatUnit {
+  const R = cpu.R;
+  const f = begin(cpu);
+  const top = R[slot.fpuTop];
+  if (isEmpty(R, top)) {
+    setIndefinite(f);
+    f.flags = exception.invalid;
+  } else readRegister(R, top, f);
+  return f;
+}
+
+function isStorable(f: FloatUnit): boolean {
+  return (f.flags & ~f.control & (exception.invalid | noStore)) === 0;
+}
+
+function finishStore(cpu: X87Host, f: FloatUnit, info: number, linear: number, pops: number): void {
+  const R = cpu.R;
+  const unmasked = f.flags & ~f.control;
+  recordOperand(R, info, linear);
+  if (isEmpty(R, R[slot.fpuTop]) ? !stackFault(cpu, false) : !settle(cpu, f)) return;
+  if ((unmasked & noStore) !== 0) return;
+  if (pops > 0) pop(R);
+}
+
+function fstDouble(cpu: X87Host, info: number, linear: number, pops: number): void {
+  const f = beginStore(cpu);
+  toDouble(f, f.low, f.high, f.signExponent);
+  if (isStorable(f)) store8(cpu, f, linear);
+  finishStore(cpu, f, info, linear, pops);
 }
 
 function store2(cpu: X87Host, f: FloatUnit, linear: number): void {
@@ -213,11 +242,7 @@ export const transferImplementations = {
     extendSingle(f, cpu.memory.ld4(linear));
     quietLoaded(f);
   }),
-  fldDouble: loadForm((cpu, f, linear) => {
-    const low = cpu.memory.ld4(linear);
-    extendDouble(f, low, cpu.memory.ld4((linear + 4) | 0));
-    quietLoaded(f);
-  }),
+  fldDouble,
   fldExtended: loadForm((cpu, f, linear) => {
     const memory = cpu.memory;
     const low = memory.ld4(linear);
@@ -237,7 +262,7 @@ export const transferImplementations = {
     fromBcd(f, word0, word1, memory.ld2((linear + 8) | 0));
   }),
   fstSingle: storeForm(toSingle, store4),
-  fstDouble: storeForm(toDouble, store8),
+  fstDouble,
   fstExtended: storeForm(setResult, store10),
   fistWord: storeForm(integerOf(16), store2),
   fistDword: storeForm(integerOf(32), store4),
