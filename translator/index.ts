@@ -14,12 +14,12 @@ import { PureTemplates } from "./javascript/pure-templates.ts";
 import { regionCode } from "./javascript/region.ts";
 import { tierZeroCode } from "./javascript/tier0.ts";
 import { lift } from "./lift/index.ts";
+import { describeShape, type Shape, shapeKey, shapeOf, writeFields } from "./lift/shape.ts";
 import { allLive, dropDeadWrites, liveIn } from "./passes/dead.ts";
 import { type PassObserver, runPasses } from "./passes/pipeline.ts";
 import { type Fold, simplify } from "./passes/simplify.ts";
-import { analyse } from "./region/structure.ts";
 import { discover, type RegionBlock, type RegionInstruction } from "./region/discover.ts";
-import { describeShape, type Shape, shapeKey, shapeOf, writeFields } from "./lift/shape.ts";
+import { analyse } from "./region/structure.ts";
 
 /** More than any instruction has. */
 const maximumFields = 24;
@@ -160,7 +160,7 @@ function dropDead(blocks: readonly MicroBlock[], successors: readonly (readonly 
     const { terminator } = blocks[k];
     const isStatic = terminator === undefined || terminator.kind === "jump" || terminator.kind === "branch";
     if (!isStatic) return allLive;
-        return successors[k].reduce((bits, offset) => {
+    return successors[k].reduce((bits, offset) => {
       const to = numbers.get(offset);
       // A back edge may leave to the dispatcher, as may an edge that is cut.
       return bits | (to === undefined || order[to] <= order[k] ? allLive : live[to]);

@@ -1,5 +1,12 @@
 /** Callouts of the control and debug registers, CLTS, LMSW, SMSW, INVLPG, INVD, WBINVD and HLT (SDM vol. 3, 2.5 and 17.2). */
-import { cr0bit as cr0bitImported, cr4bit as cr4bitImported, eflag, segment as segmentImported, slot as slotImported, vector } from "../../translator/contract/slots.ts";
+import {
+  cr0bit as cr0bitImported,
+  cr4bit as cr4bitImported,
+  eflag,
+  segment as segmentImported,
+  slot as slotImported,
+  vector,
+} from "../../translator/contract/slots.ts";
 import type { Cpu } from "../cpu/cpu.ts";
 import { updateWatching } from "../cpu/debug.ts";
 import { access, updateMode } from "../cpu/mode.ts";
@@ -11,11 +18,9 @@ const cr4bit = cr4bitImported;
 const segment = segmentImported;
 const slot = slotImported;
 
-const cr0Implemented =
-  cr0bit.pe | cr0bit.mp | cr0bit.em | cr0bit.ts | cr0bit.ne | cr0bit.wp | cr0bit.am | cr0bit.nw | cr0bit.cd | cr0bit.pg;
+const cr0Implemented = cr0bit.pe | cr0bit.mp | cr0bit.em | cr0bit.ts | cr0bit.ne | cr0bit.wp | cr0bit.am | cr0bit.nw | cr0bit.cd | cr0bit.pg;
 /** No machine-check exceptions and no performance counters, so CR4.MCE and PCE are reserved. */
-const cr4Implemented =
-  cr4bit.vme | cr4bit.pvi | cr4bit.tsd | cr4bit.de | cr4bit.pse | cr4bit.pae | cr4bit.pge | cr4bit.osfxsr | cr4bit.osxmmexcpt;
+const cr4Implemented = cr4bit.vme | cr4bit.pvi | cr4bit.tsd | cr4bit.de | cr4bit.pse | cr4bit.pae | cr4bit.pge | cr4bit.osfxsr | cr4bit.osxmmexcpt;
 /** Changes of these bits change translations: the TLBs must go, global entries included (SDM vol. 3, 4.10.4.1). */
 const cr0Translation = cr0bit.pg | cr0bit.pe | cr0bit.wp;
 const cr4Translation = cr4bit.pse | cr4bit.pae | cr4bit.pge;
@@ -154,7 +159,16 @@ function halt(cpu: Cpu): void {
 }
 
 export const controlImplementations = {
-  writeControl, readControl, loadMachineStatusWord, storeMachineStatusWord, clearTaskSwitched, readDebug, writeDebug, invalidatePage,
+  writeControl,
+  readControl,
+  loadMachineStatusWord,
+  storeMachineStatusWord,
+  clearTaskSwitched,
+  readDebug,
+  writeDebug,
+  invalidatePage,
   // There is no cache to write back: memory is always coherent here.
-  invalidateCaches: requireSupervisor, writeBackCaches: requireSupervisor, halt,
+  invalidateCaches: requireSupervisor,
+  writeBackCaches: requireSupervisor,
+  halt,
 };

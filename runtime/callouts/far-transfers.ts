@@ -2,7 +2,13 @@
  * Callouts of far JMP, CALL, RET, IRET, INT and SYSENTER/SYSEXIT. The work is in runtime/cpu; here is what makes them instructions: a fault at the
  * start of a *new task* belongs to that task and must not rewind EIP to the instruction that switched, so it is delivered on the spot.
  */
-import { cr0bit as cr0bitImported, eflag as eflagImported, segment as segmentImported, slot as slotImported, vector } from "../../translator/contract/slots.ts";
+import {
+  cr0bit as cr0bitImported,
+  eflag as eflagImported,
+  segment as segmentImported,
+  slot as slotImported,
+  vector,
+} from "../../translator/contract/slots.ts";
 import type { Cpu } from "../cpu/cpu.ts";
 import * as transfer from "../cpu/far-transfers.ts";
 import { getEflags } from "../cpu/flags.ts";
@@ -115,6 +121,14 @@ function sysexit(cpu: Cpu): void {
 }
 
 export const farTransferImplementations = {
-  farJump, farCall, farReturn: transfer.farReturn, interruptReturn, softwareInterrupt, breakpointInterrupt, overflowInterrupt, debugInterrupt,
-  sysenter, sysexit,
+  farJump,
+  farCall,
+  farReturn: transfer.farReturn,
+  interruptReturn,
+  softwareInterrupt,
+  breakpointInterrupt,
+  overflowInterrupt,
+  debugInterrupt,
+  sysenter,
+  sysexit,
 };

@@ -15,8 +15,22 @@ const lineSize = 8 << 8;
 
 /** Bits of leaf 1's EDX. */
 const feature = {
-  fpu: 1 << 0, vme: 1 << 1, de: 1 << 2, pse: 1 << 3, tsc: 1 << 4, msr: 1 << 5, pae: 1 << 6, cx8: 1 << 8, sep: 1 << 11, pge: 1 << 13,
-  cmov: 1 << 15, clfsh: 1 << 19, mmx: 1 << 23, fxsr: 1 << 24, sse: 1 << 25, sse2: 1 << 26,
+  fpu: 1 << 0,
+  vme: 1 << 1,
+  de: 1 << 2,
+  pse: 1 << 3,
+  tsc: 1 << 4,
+  msr: 1 << 5,
+  pae: 1 << 6,
+  cx8: 1 << 8,
+  sep: 1 << 11,
+  pge: 1 << 13,
+  cmov: 1 << 15,
+  clfsh: 1 << 19,
+  mmx: 1 << 23,
+  fxsr: 1 << 24,
+  sse: 1 << 25,
+  sse2: 1 << 26,
 } as const;
 const features = Object.values(feature).reduce((all, bit) => all | bit, 0);
 
@@ -43,7 +57,9 @@ const basicLeaves: readonly (readonly number[])[] = [
 const extendedLeaves: readonly (readonly number[])[] = [
   [0x80000004 | 0, 0, 0, 0],
   [0, 0, 0, executeDisable],
-  brandLeaf(0), brandLeaf(1), brandLeaf(2),
+  brandLeaf(0),
+  brandLeaf(1),
+  brandLeaf(2),
 ];
 
 /** A leaf beyond the last of either range answers as the last basic one does (SDM vol. 2, CPUID, "INPUT EAX"). */

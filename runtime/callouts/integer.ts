@@ -27,7 +27,7 @@ function divide(cpu: Cpu, size: number, divisor: number): void {
     const dividend = R[slot.eax] & 0xffff;
     const quotient = Math.trunc(dividend / divisor);
     if (quotient > 0xff) cpu.raise(vector.de);
-    R[slot.eax] = (R[slot.eax] & ~0xffff) | quotient | (dividend % divisor << 8);
+    R[slot.eax] = (R[slot.eax] & ~0xffff) | quotient | ((dividend % divisor) << 8);
   } else if (size === 2) {
     const dividend = ((R[slot.edx] << 16) | (R[slot.eax] & 0xffff)) >>> 0;
     const quotient = Math.trunc(dividend / divisor);
@@ -256,12 +256,28 @@ function cmpxchg8b(cpu: Cpu, linear: number): void {
 }
 
 export const integerImplementations = {
-  checkCodeLimit, raiseException, divide, divideSigned, movs, cmps, stos, lods, scas, ins, outs,
+  checkCodeLimit,
+  raiseException,
+  divide,
+  divideSigned,
+  movs,
+  cmps,
+  stos,
+  lods,
+  scas,
+  ins,
+  outs,
   daa: (cpu: Cpu) => decimalAdjust(cpu, 1),
   das: (cpu: Cpu) => decimalAdjust(cpu, -1),
   aaa: (cpu: Cpu) => asciiAdjust(cpu, 1),
   aas: (cpu: Cpu) => asciiAdjust(cpu, -1),
-  aam, aad, enter, storeHigherRpl, probeWrite, bound, cmpxchg8b,
+  aam,
+  aad,
+  enter,
+  storeHigherRpl,
+  probeWrite,
+  bound,
+  cmpxchg8b,
   rcl: rotateLeft,
   rcr: rotateRight,
 } satisfies Record<keyof typeof integerCallouts, (cpu: Cpu, ...args: number[]) => number | void>;

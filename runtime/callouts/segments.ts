@@ -67,7 +67,11 @@ function setZeroFlag(R: Int32Array, isSet: boolean): boolean {
 
 /** System descriptor types LAR accepts, and those with a limit, which LSL accepts (SDM vol. 2, LAR and LSL). */
 const limitTypes =
-  (1 << systemType.availableTss16) | (1 << systemType.ldt) | (1 << systemType.busyTss16) | (1 << systemType.availableTss32) | (1 << systemType.busyTss32);
+  (1 << systemType.availableTss16) |
+  (1 << systemType.ldt) |
+  (1 << systemType.busyTss16) |
+  (1 << systemType.availableTss32) |
+  (1 << systemType.busyTss32);
 const rightsTypes = limitTypes | (1 << systemType.callGate16) | (1 << systemType.taskGate) | (1 << systemType.callGate32);
 
 /** Whether LAR or LSL may look at the descriptor that `selector` names, which is then the one read last. */
@@ -100,6 +104,16 @@ function verifyWrite(cpu: Cpu, selector: number): void {
 }
 
 export const segmentImplementations = {
-  readSegment, readSegmentToPush: readSegment, loadSegment, loadExtraSegment, popSegment, popExtraSegment, loadFarPointer, loadExtraFarPointer,
-  loadAccessRights, loadSegmentLimit, verifyRead, verifyWrite,
+  readSegment,
+  readSegmentToPush: readSegment,
+  loadSegment,
+  loadExtraSegment,
+  popSegment,
+  popExtraSegment,
+  loadFarPointer,
+  loadExtraFarPointer,
+  loadAccessRights,
+  loadSegmentLimit,
+  verifyRead,
+  verifyWrite,
 };

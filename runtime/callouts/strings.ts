@@ -280,4 +280,3 @@ export function outs(cpu: Cpu, size: number, addressSize: number, source: number
     if (mustStop(R, 1)) return (R[slot.ecx] & mask) === 0 ? 0 : 1;
   }
 }
-

@@ -124,7 +124,7 @@ export class CodeCache {
       const address = C[header - 3];
       const length = C[header - 2] >>> 8;
       // Relative to this page; a straddling block may begin on the page before.
-      const start = (address >>> 12) === page ? address & 0xfff : (address & 0xfff) - 0x1000;
+      const start = address >>> 12 === page ? address & 0xfff : (address & 0xfff) - 0x1000;
       if (start < to && start + length > from) this.kill(header);
       else left.push(header);
     }
@@ -138,7 +138,7 @@ export class CodeCache {
     } else {
       this.pages.set(page, left);
       for (const header of left) {
-        const start = (C[header - 3] >>> 12) === page ? C[header - 3] & 0xfff : (C[header - 3] & 0xfff) - 0x1000;
+        const start = C[header - 3] >>> 12 === page ? C[header - 3] & 0xfff : (C[header - 3] & 0xfff) - 0x1000;
         const end = Math.min(start + (C[header - 2] >>> 8), 0x1000);
         this.coverRange(page, Math.max(start, 0), end);
       }
@@ -187,7 +187,12 @@ export class CodeCache {
         if (C[header - 3] === -1 || seen.has(header)) continue;
         seen.add(header);
         yield {
-          header, address: C[header - 3] >>> 0, mode: C[header - 2] & 0xff, length: C[header - 2] >>> 8, instructions: C[header], executions: C[header + 1] >>> 0,
+          header,
+          address: C[header - 3] >>> 0,
+          mode: C[header - 2] & 0xff,
+          length: C[header - 2] >>> 8,
+          instructions: C[header],
+          executions: C[header + 1] >>> 0,
         };
       }
     }

@@ -7,10 +7,10 @@ import { mode as modeImported } from "../../translator/contract/mode-key.ts";
 import { slot as slotImported, vector } from "../../translator/contract/slots.ts";
 import { SimdUnit } from "../callouts/simd/unit.ts";
 import type { Clock, SavedState } from "../devices/device.ts";
+import { FloatUnit } from "../float/unit.ts";
 import { LinearMemory } from "../memory/linear.ts";
 import { PageWalker } from "../memory/page-walk.ts";
 import type { PhysicalMemory } from "../memory/physical.ts";
-import { FloatUnit } from "../float/unit.ts";
 import { checkDataBreakpoints } from "./debug.ts";
 import { resetCpu } from "./reset.ts";
 

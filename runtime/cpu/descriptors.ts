@@ -12,8 +12,18 @@ const slot = slotImported;
 
 /** Types of system descriptors (SDM vol. 3, table 3-2): bits 8-12 of the high word, S = 0. */
 export const systemType = {
-  availableTss16: 1, ldt: 2, busyTss16: 3, callGate16: 4, taskGate: 5, interruptGate16: 6, trapGate16: 7,
-  availableTss32: 9, busyTss32: 11, callGate32: 12, interruptGate32: 14, trapGate32: 15,
+  availableTss16: 1,
+  ldt: 2,
+  busyTss16: 3,
+  callGate16: 4,
+  taskGate: 5,
+  interruptGate16: 6,
+  trapGate16: 7,
+  availableTss32: 9,
+  busyTss32: 11,
+  callGate32: 12,
+  interruptGate32: 14,
+  trapGate32: 15,
 } as const;
 
 /** The bits of the high word that the slot `segmentAccess` keeps. */

@@ -1,5 +1,11 @@
 /** PUSHF, POPF, CLI and STI: what each ring may see and change of EFLAGS (SDM vol. 2 under each; vol. 3, 20.3 for VME). */
-import { cr0bit as cr0bitImported, cr4bit as cr4bitImported, eflag as eflagImported, slot as slotImported, vector } from "../../translator/contract/slots.ts";
+import {
+  cr0bit as cr0bitImported,
+  cr4bit as cr4bitImported,
+  eflag as eflagImported,
+  slot as slotImported,
+  vector,
+} from "../../translator/contract/slots.ts";
 import type { Cpu } from "./cpu.ts";
 import { getEflags } from "./flags.ts";
 import { mergeEflags, userFlags, userFlags32 } from "./interrupt-return.ts";

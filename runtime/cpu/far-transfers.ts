@@ -6,12 +6,27 @@
 import { segment as segmentImported, slot as slotImported, vector } from "../../translator/contract/slots.ts";
 import type { Cpu } from "./cpu.ts";
 import {
-  descriptorLimit, descriptorPrivilege, descriptorType, isCode, isConforming, isWritableData, markAccessed, requireDescriptor, systemType,
+  descriptorLimit,
+  descriptorPrivilege,
+  descriptorType,
+  isCode,
+  isConforming,
+  isWritableData,
+  markAccessed,
+  requireDescriptor,
+  systemType,
 } from "./descriptors.ts";
 import { access, updateModeKey } from "./mode.ts";
 import { dropInnerSegments, offsetsValid, setRealSegment, setSegment, setVirtual8086Segment } from "./segments.ts";
 import {
-  moveStackPointer, readInnerStackPointer, readInnerStackSegment, readStack, setStackPointer, stackHasRoom, stackMask, writeStack,
+  moveStackPointer,
+  readInnerStackPointer,
+  readInnerStackSegment,
+  readStack,
+  setStackPointer,
+  stackHasRoom,
+  stackMask,
+  writeStack,
 } from "./stack.ts";
 import { requireAvailableTss, switchFromInstruction, switchKind } from "./tasks.ts";
 
@@ -77,9 +92,7 @@ export function farReturn(cpu: Cpu, size: number, bytes: number): void {
  * @param dropped bytes of parameters to drop from the outer stack
  * @param absentStack the exception for a stack segment that is not present
  */
-export function returnOutward(
-  cpu: Cpu, selector: number, eip: number, stackAt: number, size: number, dropped: number, absentStack: number,
-): void {
+export function returnOutward(cpu: Cpu, selector: number, eip: number, stackAt: number, size: number, dropped: number, absentStack: number): void {
   const R = cpu.R;
   const pointer = readStack(cpu, stackAt, size);
   const stackSelector = readStack(cpu, stackAt + size, size) & 0xffff;

@@ -15,8 +15,14 @@ export function getEflags(R: Int32Array): number {
   const carry = R[slot.flagCarry];
   const sign = R[slot.flagSign];
   return (
-    R[slot.eflags] | 2 | (carry >>> 31) | (evenParity(sign) << 2) | ((carry & 8) << 1) |
-    (R[slot.flagZero] === 0 ? eflag.zf : 0) | ((sign >>> 31) << 7) | (((carry ^ (carry << 1)) >>> 31) << 11)
+    R[slot.eflags] |
+    2 |
+    (carry >>> 31) |
+    (evenParity(sign) << 2) |
+    ((carry & 8) << 1) |
+    (R[slot.flagZero] === 0 ? eflag.zf : 0) |
+    ((sign >>> 31) << 7) |
+    (((carry ^ (carry << 1)) >>> 31) << 11)
   );
 }
 

@@ -1,6 +1,12 @@
 /** IRET in all its forms (SDM vol. 2, IRET): real mode, virtual-8086 mode, protected mode to the same or an outer ring, to virtual-8086 mode, to a task. */
 import { mode as modeImported } from "../../translator/contract/mode-key.ts";
-import { cr4bit as cr4bitImported, eflag as eflagImported, segment as segmentImported, slot as slotImported, vector } from "../../translator/contract/slots.ts";
+import {
+  cr4bit as cr4bitImported,
+  eflag as eflagImported,
+  segment as segmentImported,
+  slot as slotImported,
+  vector,
+} from "../../translator/contract/slots.ts";
 import type { Cpu } from "./cpu.ts";
 import { markAccessed } from "./descriptors.ts";
 import { checkRealTarget, checkReturnCode, checkTarget, enterReal, returnOutward } from "./far-transfers.ts";

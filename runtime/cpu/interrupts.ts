@@ -6,16 +6,37 @@
  * instruction, so its faults go the way of every callout's. For events without an instruction there are `deliverHardwareInterrupt` and
  * `deliverException`, which also apply the rules of double and triple faults.
  */
-import { cr0bit as cr0bitImported, cr4bit as cr4bitImported, eflag as eflagImported, segment as segmentImported, slot as slotImported, vector } from "../../translator/contract/slots.ts";
+import {
+  cr0bit as cr0bitImported,
+  cr4bit as cr4bitImported,
+  eflag as eflagImported,
+  segment as segmentImported,
+  slot as slotImported,
+  vector,
+} from "../../translator/contract/slots.ts";
 import type { Cpu } from "./cpu.ts";
 import {
-  descriptorLimit, descriptorPrivilege, descriptorType, isCode, isConforming, markAccessed, requireDescriptor, systemType,
+  descriptorLimit,
+  descriptorPrivilege,
+  descriptorType,
+  isCode,
+  isConforming,
+  markAccessed,
+  requireDescriptor,
+  systemType,
 } from "./descriptors.ts";
 import { getEflags } from "./flags.ts";
 import { access, updateModeKey } from "./mode.ts";
 import { offsetsValid, setNullSegment, setRealSegment, setSegment, setVirtual8086Segment } from "./segments.ts";
 import {
-  moveStackPointer, readInnerStackPointer, readInnerStackSegment, setStackPointer, stackHasRoom, stackMask, tssIsWide, writeStack,
+  moveStackPointer,
+  readInnerStackPointer,
+  readInnerStackSegment,
+  setStackPointer,
+  stackHasRoom,
+  stackMask,
+  tssIsWide,
+  writeStack,
 } from "./stack.ts";
 import { taskGateSwitch } from "./tasks.ts";
 
@@ -42,8 +63,18 @@ const generalDetect = 1 << 13;
 
 /** Bit n set: exception n is a fault, after which the pushed EFLAGS has RF set (SDM vol. 3, 17.3.1.1). */
 const faultVectors =
-  (1 << vector.de) | (1 << vector.br) | (1 << vector.ud) | (1 << vector.nm) | (1 << vector.ts) | (1 << vector.np) | (1 << vector.ss) |
-  (1 << vector.gp) | (1 << vector.pf) | (1 << vector.mf) | (1 << vector.ac) | (1 << vector.xm);
+  (1 << vector.de) |
+  (1 << vector.br) |
+  (1 << vector.ud) |
+  (1 << vector.nm) |
+  (1 << vector.ts) |
+  (1 << vector.np) |
+  (1 << vector.ss) |
+  (1 << vector.gp) |
+  (1 << vector.pf) |
+  (1 << vector.mf) |
+  (1 << vector.ac) |
+  (1 << vector.xm);
 
 /** Contributory exceptions (SDM vol. 3, table 6-4). */
 const contributory = (1 << vector.de) | (1 << vector.ts) | (1 << vector.np) | (1 << vector.ss) | (1 << vector.gp);

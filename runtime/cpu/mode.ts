@@ -3,7 +3,12 @@
  * segment descriptors. Whoever changes one of those calls `updateMode` (or `updateSegment`, which ends in it) before returning.
  */
 import { mode as modeImported } from "../../translator/contract/mode-key.ts";
-import { cr0bit as cr0bitImported, eflag as eflagImported, segment as segmentImported, slot as slotImported } from "../../translator/contract/slots.ts";
+import {
+  cr0bit as cr0bitImported,
+  eflag as eflagImported,
+  segment as segmentImported,
+  slot as slotImported,
+} from "../../translator/contract/slots.ts";
 import type { Cpu } from "./cpu.ts";
 
 // Bound here because V8 folds a module's own constants, but not those it imports.

@@ -46,4 +46,3 @@ export function resetCpu(cpu: Cpu): void {
   cpu.memory.flush(true);
   updateMode(cpu);
 }
-

@@ -8,7 +8,15 @@
 import { segment as segmentImported, slot as slotImported, vector } from "../../translator/contract/slots.ts";
 import type { Cpu } from "./cpu.ts";
 import {
-  accessMask, descriptorBase, descriptorLimit, descriptorPrivilege, isCode, isConforming, isWritableData, markAccessed, readDescriptor,
+  accessMask,
+  descriptorBase,
+  descriptorLimit,
+  descriptorPrivilege,
+  isCode,
+  isConforming,
+  isWritableData,
+  markAccessed,
+  readDescriptor,
 } from "./descriptors.ts";
 import { access, updateSegmentCheck } from "./mode.ts";
 

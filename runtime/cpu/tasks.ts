@@ -4,11 +4,27 @@
  * selectors in the new TSS) belong to the new task, at its EIP.
  */
 import { mode as modeImported } from "../../translator/contract/mode-key.ts";
-import { cr0bit as cr0bitImported, cr4bit as cr4bitImported, eflag as eflagImported, segment as segmentImported, slot as slotImported, vector } from "../../translator/contract/slots.ts";
+import {
+  cr0bit as cr0bitImported,
+  cr4bit as cr4bitImported,
+  eflag as eflagImported,
+  segment as segmentImported,
+  slot as slotImported,
+  vector,
+} from "../../translator/contract/slots.ts";
 import type { Cpu } from "./cpu.ts";
 import {
-  descriptorBase, descriptorLimit, descriptorPrivilege, descriptorType, isCode, isConforming, isWritableData, markAccessed, readDescriptor,
-  requireDescriptor, systemType,
+  descriptorBase,
+  descriptorLimit,
+  descriptorPrivilege,
+  descriptorType,
+  isCode,
+  isConforming,
+  isWritableData,
+  markAccessed,
+  readDescriptor,
+  requireDescriptor,
+  systemType,
 } from "./descriptors.ts";
 import { getEflags, setEflags } from "./flags.ts";
 import { access, updateMode } from "./mode.ts";
@@ -46,12 +62,26 @@ interface TssLayout {
 }
 
 const layout32: TssLayout = {
-  size: 4, minimumLimit: 103, eip: 32, flags: 36, registers: 40, selectors: 72, selectorStride: 4,
-  selectorOrder: [segment.es, segment.cs, segment.ss, segment.ds, segment.fs, segment.gs], ldt: 96,
+  size: 4,
+  minimumLimit: 103,
+  eip: 32,
+  flags: 36,
+  registers: 40,
+  selectors: 72,
+  selectorStride: 4,
+  selectorOrder: [segment.es, segment.cs, segment.ss, segment.ds, segment.fs, segment.gs],
+  ldt: 96,
 };
 const layout16: TssLayout = {
-  size: 2, minimumLimit: 43, eip: 14, flags: 16, registers: 18, selectors: 34, selectorStride: 2,
-  selectorOrder: [segment.es, segment.cs, segment.ss, segment.ds], ldt: 42,
+  size: 2,
+  minimumLimit: 43,
+  eip: 14,
+  flags: 16,
+  registers: 18,
+  selectors: 34,
+  selectorStride: 2,
+  selectorOrder: [segment.es, segment.cs, segment.ss, segment.ds],
+  ldt: 42,
 };
 const cr3Offset = 28;
 const trapWordOffset = 100;

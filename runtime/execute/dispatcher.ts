@@ -11,7 +11,7 @@
  */
 import type { CalloutName } from "../../translator/contract/callouts.ts";
 import { exitReason, ringCount } from "../../translator/contract/exits.ts";
-import { mode, type ModeKey } from "../../translator/contract/mode-key.ts";
+import { type ModeKey, mode } from "../../translator/contract/mode-key.ts";
 import { eflag as eflagImported, segment as segmentImported, slot as slotImported, vector } from "../../translator/contract/slots.ts";
 import { decodeFailure, type Translator } from "../../translator/contract/translator.ts";
 import { calloutImplementations } from "../callouts/index.ts";
@@ -226,7 +226,8 @@ export class Dispatcher {
       const shape = C[at] & shapeBits;
       if (shape === pseudo.poison || shape === pseudo.stub) break;
       if (shape !== pseudo.straddle) count++;
-      if (shape < firstShape ? shape === pseudo.undefinedOpcode || shape === pseudo.tooLong : this.translator.shape(shape - firstShape).endsBlock) break;
+      if (shape < firstShape ? shape === pseudo.undefinedOpcode || shape === pseudo.tooLong : this.translator.shape(shape - firstShape).endsBlock)
+        break;
     }
     return count;
   }
@@ -662,7 +663,12 @@ export class Dispatcher {
     const { physical } = memory;
     const address = memory.translate(A, walkFlag.write);
     const offset = A & 0xfff;
-    if (address < physical.size && physical.codePages[address >>> 12] !== 0 && this.cache.covers(address >>> 12, offset, Math.min(offset + size, 0x1000))) return this.refuseStore();
+    if (
+      address < physical.size &&
+      physical.codePages[address >>> 12] !== 0 &&
+      this.cache.covers(address >>> 12, offset, Math.min(offset + size, 0x1000))
+    )
+      return this.refuseStore();
     if (offset + size > 0x1000) {
       const next = memory.translate((A + size) & ~0xfff, walkFlag.write);
       if (next < physical.size && physical.codePages[next >>> 12] !== 0 && this.cache.covers(next >>> 12, 0, (offset + size) & 0xfff)) {
@@ -684,12 +690,27 @@ export class Dispatcher {
     const callouts = Object.fromEntries(Object.entries(implementations).map(([name, f]) => [`v_${name}`, f]));
     return {
       ...callouts,
-      cpu, mulhu, mulhs,
-      R: cpu.R, F: cpu.F, X: cpu.exitCounts, C: this.C,
-      M8: physical.i8, M16: physical.i16, M32: physical.i32,
-      TR: memory.TR, TW: memory.TW,
-      ld1: memory.ld1, ld2: memory.ld2, ld4: memory.ld4, ldw1: memory.ldw1, ldw2: memory.ldw2, ldw4: memory.ldw4,
-      st1: memory.st1, st2: memory.st2, st4: memory.st4,
+      cpu,
+      mulhu,
+      mulhs,
+      R: cpu.R,
+      F: cpu.F,
+      X: cpu.exitCounts,
+      C: this.C,
+      M8: physical.i8,
+      M16: physical.i16,
+      M32: physical.i32,
+      TR: memory.TR,
+      TW: memory.TW,
+      ld1: memory.ld1,
+      ld2: memory.ld2,
+      ld4: memory.ld4,
+      ldw1: memory.ldw1,
+      ldw2: memory.ldw2,
+      ldw4: memory.ldw4,
+      st1: memory.st1,
+      st2: memory.st2,
+      st4: memory.st4,
       checkSegment: (s: number, offset: number, size: number, isWrite: number) => checkSegment(cpu, s, offset, size, isWrite !== 0),
       jump: (eip: number) => this.jump(eip),
       dispatch: () => ~this.dispatch(),

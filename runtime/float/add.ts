@@ -1,6 +1,20 @@
 /** Addition and subtraction. */
 import { roundResult } from "./round.ts";
-import { exception as exceptionImported, type FloatUnit, isDenormal, isInfinity, isNaN80, isUnsupported, normalize, propagateNaNs, roundingControl as roundingControlImported, setInvalid, setResult, setZero, signBit } from "./unit.ts";
+import {
+  exception as exceptionImported,
+  type FloatUnit,
+  isDenormal,
+  isInfinity,
+  isNaN80,
+  isUnsupported,
+  normalize,
+  propagateNaNs,
+  roundingControl as roundingControlImported,
+  setInvalid,
+  setResult,
+  setZero,
+  signBit,
+} from "./unit.ts";
 
 // Bound here because V8 folds a module's own constants, but not those it imports.
 const exception = exceptionImported;

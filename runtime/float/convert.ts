@@ -1,6 +1,19 @@
 /** Conversions between the 80-bit format and single, double and integers. */
 import { roundsUp } from "./round.ts";
-import { exception as exceptionImported, type FloatUnit, isNaN80, isSignalling, isUnsupported, minInt32, normalize, propagateNaN, roundingControl as roundingControlImported, setResult, setZero, signBit } from "./unit.ts";
+import {
+  exception as exceptionImported,
+  type FloatUnit,
+  isNaN80,
+  isSignalling,
+  isUnsupported,
+  minInt32,
+  normalize,
+  propagateNaN,
+  roundingControl as roundingControlImported,
+  setResult,
+  setZero,
+  signBit,
+} from "./unit.ts";
 
 // Bound here because V8 folds a module's own constants, but not those it imports.
 const exception = exceptionImported;

@@ -1,7 +1,24 @@
 /** Division and square root: digits of 32 bits estimated in doubles and corrected exactly. */
 import { multiplyHigh } from "./multiply.ts";
 import { roundResult } from "./round.ts";
-import { exception as exceptionImported, exponentBias, type FloatUnit, isDenormal, isInfinity, isNaN80, isUnsupported, minInt32, normalize, propagateNaN, propagateNaNs, setInfinity, setInvalid, setResult, setZero, signBit } from "./unit.ts";
+import {
+  exception as exceptionImported,
+  exponentBias,
+  type FloatUnit,
+  isDenormal,
+  isInfinity,
+  isNaN80,
+  isUnsupported,
+  minInt32,
+  normalize,
+  propagateNaN,
+  propagateNaNs,
+  setInfinity,
+  setInvalid,
+  setResult,
+  setZero,
+  signBit,
+} from "./unit.ts";
 
 // Bound here because V8 folds a module's own constants, but not those it imports.
 const exception = exceptionImported;

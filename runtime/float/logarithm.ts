@@ -1,6 +1,21 @@
 /** F2XM1, FYL2X and FYL2XP1. */
 import { addPairs, coefficients, dividePairs, evaluate, factorial, mantissaPair, multiplyPairs, reciprocal, roundPair, twoSum } from "./pairs.ts";
-import { exception as exceptionImported, type FloatUnit, isDenormal, isInfinity, isNaN80, isUnsupported, normalize, propagateNaN, propagateNaNs, setInfinity, setInvalid, setResult, setZero, signBit } from "./unit.ts";
+import {
+  exception as exceptionImported,
+  type FloatUnit,
+  isDenormal,
+  isInfinity,
+  isNaN80,
+  isUnsupported,
+  normalize,
+  propagateNaN,
+  propagateNaNs,
+  setInfinity,
+  setInvalid,
+  setResult,
+  setZero,
+  signBit,
+} from "./unit.ts";
 
 // Bound here because V8 folds a module's own constants, but not those it imports.
 const exception = exceptionImported;

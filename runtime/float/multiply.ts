@@ -1,6 +1,20 @@
 /** Multiplication. */
 import { roundResult } from "./round.ts";
-import { exception as exceptionImported, exponentBias, type FloatUnit, isDenormal, isInfinity, isNaN80, isUnsupported, normalize, propagateNaNs, setInfinity, setInvalid, setZero, signBit } from "./unit.ts";
+import {
+  exception as exceptionImported,
+  exponentBias,
+  type FloatUnit,
+  isDenormal,
+  isInfinity,
+  isNaN80,
+  isUnsupported,
+  normalize,
+  propagateNaNs,
+  setInfinity,
+  setInvalid,
+  setZero,
+  signBit,
+} from "./unit.ts";
 
 // Bound here because V8 folds a module's own constants, but not those it imports.
 const exception = exceptionImported;

@@ -1,7 +1,18 @@
 /** FPREM and FPREM1: exact remainders, by long division. */
 import { divisionDigit } from "./divide.ts";
 import { roundExtended } from "./round.ts";
-import { exception as exceptionImported, type FloatUnit, isDenormal, isInfinity, isNaN80, isUnsupported, normalize, propagateNaNs, setInvalid, signBit } from "./unit.ts";
+import {
+  exception as exceptionImported,
+  type FloatUnit,
+  isDenormal,
+  isInfinity,
+  isNaN80,
+  isUnsupported,
+  normalize,
+  propagateNaNs,
+  setInvalid,
+  signBit,
+} from "./unit.ts";
 
 // Bound here because V8 folds a module's own constants, but not those it imports.
 const exception = exceptionImported;

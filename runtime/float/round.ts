@@ -2,7 +2,15 @@
  * Rounding to the destination: every arithmetic result ends here as sign, biased exponent (any int32), a normalized 64-bit mantissa and
  * 32 further bits `extra` whose bit 0 is sticky (set when anything non-zero lies beyond).
  */
-import { exception as exceptionImported, exponentWrap, type FloatUnit, minInt32, precisionControl as precisionControlImported, roundingControl as roundingControlImported, setResult } from "./unit.ts";
+import {
+  exception as exceptionImported,
+  exponentWrap,
+  type FloatUnit,
+  minInt32,
+  precisionControl as precisionControlImported,
+  roundingControl as roundingControlImported,
+  setResult,
+} from "./unit.ts";
 
 // Bound here because V8 folds a module's own constants, but not those it imports.
 const exception = exceptionImported;

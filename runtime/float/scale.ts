@@ -1,7 +1,23 @@
 /** FRNDINT, FSCALE and FXTRACT. */
 import { fromInt32, integerPart } from "./convert.ts";
 import { roundExtended } from "./round.ts";
-import { exception as exceptionImported, exponentWrap, type FloatUnit, isDenormal, isInfinity, isNaN80, isUnsupported, normalize, propagateNaN, propagateNaNs, setInfinity, setInvalid, setResult, setZero, signBit } from "./unit.ts";
+import {
+  exception as exceptionImported,
+  exponentWrap,
+  type FloatUnit,
+  isDenormal,
+  isInfinity,
+  isNaN80,
+  isUnsupported,
+  normalize,
+  propagateNaN,
+  propagateNaNs,
+  setInfinity,
+  setInvalid,
+  setResult,
+  setZero,
+  signBit,
+} from "./unit.ts";
 
 // Bound here because V8 folds a module's own constants, but not those it imports.
 const exception = exceptionImported;

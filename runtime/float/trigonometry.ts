@@ -1,6 +1,19 @@
 /** FSIN, FCOS, FSINCOS, FPTAN and FPATAN. */
 import { addPairs, coefficients, dividePairs, evaluate, factorial, mantissaPair, multiplyPairs, reciprocal, roundPair, setPair } from "./pairs.ts";
-import { exception as exceptionImported, type FloatUnit, isDenormal, isInfinity, isNaN80, isUnsupported, normalize, propagateNaN, propagateNaNs, setInvalid, setZero, signBit } from "./unit.ts";
+import {
+  exception as exceptionImported,
+  type FloatUnit,
+  isDenormal,
+  isInfinity,
+  isNaN80,
+  isUnsupported,
+  normalize,
+  propagateNaN,
+  propagateNaNs,
+  setInvalid,
+  setZero,
+  signBit,
+} from "./unit.ts";
 
 // Bound here because V8 folds a module's own constants, but not those it imports.
 const exception = exceptionImported;

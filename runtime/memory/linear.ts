@@ -9,8 +9,8 @@
  * Everything that needs care (page straddling, misalignment with #AC armed, MMIO, code pages, watchpoints, misses) arrives here.
  */
 import { cr0bit as cr0bitImported, eflag as eflagImported, slot as slotImported, vector } from "../../translator/contract/slots.ts";
-import type { PhysicalMemory } from "./physical.ts";
 import { type PageWalker, walkFlag } from "./page-walk.ts";
+import type { PhysicalMemory } from "./physical.ts";
 
 // Bound here because V8 folds a module's own constants, but not those it imports.
 const cr0bit = cr0bitImported;

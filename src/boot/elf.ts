@@ -44,7 +44,12 @@ export function loadElf(kernel: GuestFile): LoadedImage {
   const entrySize = file.u16(42);
   const count = file.u16(44);
   if (file.length < headerSize || count === 0 || entrySize < programHeaderSize || table + count * entrySize > file.length) {
-    throw bad(28, "a program header table inside the file", `${count} entries at ${hex(table)}, the file ends at ${hex(file.length)}`, "the file is truncated or damaged");
+    throw bad(
+      28,
+      "a program header table inside the file",
+      `${count} entries at ${hex(table)}, the file ends at ${hex(file.length)}`,
+      "the file is truncated or damaged",
+    );
   }
 
   const segments: LoadSegment[] = [];
@@ -61,7 +66,8 @@ export function loadElf(kernel: GuestFile): LoadedImage {
       number,
     ];
     if (memorySize === 0) continue;
-    if (fileSize > memorySize) throw bad(at + 16, "a segment's file size within its memory size", `${hex(fileSize)} of ${hex(memorySize)}`, "the file is damaged");
+    if (fileSize > memorySize)
+      throw bad(at + 16, "a segment's file size within its memory size", `${hex(fileSize)} of ${hex(memorySize)}`, "the file is damaged");
     if (offset + fileSize > file.length) {
       throw bad(
         file.length,

@@ -28,11 +28,7 @@ export function flatGdt(): Uint8Array {
 
 type GeneralRegister = "eax" | "ecx" | "edx" | "ebx" | "esp" | "ebp" | "esi" | "edi";
 
-export function flatProtectedMode(
-  entry: number,
-  gdtAddress: number,
-  registers: Partial<Record<GeneralRegister, number>>,
-): InitialCpuState {
+export function flatProtectedMode(entry: number, gdtAddress: number, registers: Partial<Record<GeneralRegister, number>>): InitialCpuState {
   const data: SegmentState = { selector: dataSelector, ...flat, access: dataAccess };
   return {
     eax: 0,

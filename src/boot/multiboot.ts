@@ -153,7 +153,12 @@ function loadByAddressFields(kernel: GuestFile, offset: number): LoadedImage {
   const bad = (at: number, expected: string, found: string, hint = "correct the Multiboot header's address fields") =>
     new BootError({ file: kernel.name, offset: at, expected, found, hint });
   if (file.length < fields + 20) {
-    throw bad(fields, "five address fields after the Multiboot header", `the end of the file after ${describeSize(file.length)}`, "the file is truncated");
+    throw bad(
+      fields,
+      "five address fields after the Multiboot header",
+      `the end of the file after ${describeSize(file.length)}`,
+      "the file is truncated",
+    );
   }
   const headerAddress = file.u32(fields);
   const loadAddress = file.u32(fields + 4);
@@ -163,7 +168,11 @@ function loadByAddressFields(kernel: GuestFile, offset: number): LoadedImage {
 
   const start = offset - (headerAddress - loadAddress);
   if (headerAddress < loadAddress || start < 0) {
-    throw bad(fields, "load_addr at or below header_addr, and the image's start inside the file", `load_addr ${hex(loadAddress)}, header_addr ${hex(headerAddress)}`);
+    throw bad(
+      fields,
+      "load_addr at or below header_addr, and the image's start inside the file",
+      `load_addr ${hex(loadAddress)}, header_addr ${hex(headerAddress)}`,
+    );
   }
   const length = loadEnd === 0 ? file.length - start : loadEnd - loadAddress;
   if (length <= 0) throw bad(fields + 8, "load_end_addr above load_addr", `${hex(loadEnd)} against ${hex(loadAddress)}`);

@@ -57,7 +57,10 @@ export function parseArguments(argv: readonly string[]): Invocation {
     if (row.value !== undefined) values.push(inline ?? takeValue(row, rest));
     else if (inline === undefined) values.push("");
     else if (row.optionalValue?.includes(inline)) values.push(inline);
-    else throw new UsageError(`--${row.name}=${inline}: expected --${row.name}${(row.optionalValue ?? []).map((v) => ` or --${row.name}=${v}`).join("")}`);
+    else
+      throw new UsageError(
+        `--${row.name}=${inline}: expected --${row.name}${(row.optionalValue ?? []).map((v) => ` or --${row.name}=${v}`).join("")}`,
+      );
     given.set(name, values);
   }
   // "xlat86 -kernel bzImage", as QEMU is called.
@@ -96,7 +99,10 @@ function takeValue(row: OptionRow, rest: string[]): string {
 
 function checkOperands(row: CommandRow, operands: readonly string[]): void {
   if (row.operands === undefined) {
-    if (operands.length > 0) throw new UsageError(`unexpected "${operands[0]}"; ${row.name === "run" ? "pass the kernel with --kernel FILE" : `see xlat86 ${row.name} --help`}`);
+    if (operands.length > 0)
+      throw new UsageError(
+        `unexpected "${operands[0]}"; ${row.name === "run" ? "pass the kernel with --kernel FILE" : `see xlat86 ${row.name} --help`}`,
+      );
     return;
   }
   if (operands.length !== 1 || operands[0] !== row.operands) {

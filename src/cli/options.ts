@@ -30,7 +30,11 @@ export const optionRows = [
   { name: "debug", aliases: ["-d"], value: "LIST", help: "log in_asm,ir,js,exec,int,callout (any of them, comma-separated)" },
   { name: "debug-file", aliases: ["-D"], value: "PATH", help: "write the debug log here instead of stderr" },
   { name: "at", value: "ADDRESS", help: "show the block at this linear address (physical, where the guest has mapped nothing)" },
-  { name: "hot", value: "N", help: "run the kernel (until it ends, or for --after or --timeout, default 10 seconds), then show the N hottest blocks" },
+  {
+    name: "hot",
+    value: "N",
+    help: "run the kernel (until it ends, or for --after or --timeout, default 10 seconds), then show the N hottest blocks",
+  },
   { name: "after", value: "SECONDS|COUNTi", help: "let the kernel run this long, or this many guest instructions, before looking" },
 ] as const satisfies readonly OptionRow[];
 

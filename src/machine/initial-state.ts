@@ -1,11 +1,13 @@
 /** Puts a CPU into the state a boot loader asks for. */
-import { type SlotName, segment, slot } from "../../translator/contract/slots.ts";
+
 import type { Cpu } from "../../runtime/cpu/cpu.ts";
 import { setEflags } from "../../runtime/cpu/flags.ts";
 import { updateMode } from "../../runtime/cpu/mode.ts";
+import { type SlotName, segment, slot } from "../../translator/contract/slots.ts";
 import type { InitialCpuState } from "../boot/plan.ts";
 
-const registers = ["eax", "ecx", "edx", "ebx", "esp", "ebp", "esi", "edi", "eip", "cr0"] as const satisfies readonly (SlotName & keyof InitialCpuState)[];
+const registers = ["eax", "ecx", "edx", "ebx", "esp", "ebp", "esi", "edi", "eip", "cr0"] as const satisfies readonly (SlotName &
+  keyof InitialCpuState)[];
 
 export function applyCpuState(cpu: Cpu, state: InitialCpuState): void {
   const { R } = cpu;

@@ -3,14 +3,15 @@
  * them. Guest code runs in slices, and the host's event loop gets a turn after each, so that input arrives and other machines run;
  * a halted guest sleeps until its next timer or until input.
  */
-import { planBoot } from "../boot/detect.ts";
-import { describeSize } from "../boot/error.ts";
-import type { BootPlan } from "../boot/plan.ts";
-import { HostClock, type MachineClock, VirtualClock } from "../../runtime/devices/clock.ts";
+
 import { Cpu } from "../../runtime/cpu/cpu.ts";
+import { HostClock, type MachineClock, VirtualClock } from "../../runtime/devices/clock.ts";
 import { PhysicalMemory } from "../../runtime/memory/physical.ts";
 import type { ModeKey } from "../../translator/contract/mode-key.ts";
 import { slot } from "../../translator/contract/slots.ts";
+import { planBoot } from "../boot/detect.ts";
+import { describeSize } from "../boot/error.ts";
+import type { BootPlan } from "../boot/plan.ts";
 import { Board, type BoardSignals } from "./board.ts";
 import { Engine } from "./engine.ts";
 import { Events, type Listener } from "./events.ts";

@@ -1,8 +1,9 @@
 /** Registers by name, for people and programs outside the machine. All values are unsigned 32-bit numbers. */
-import { cr0bit, eflag, type SlotName, segment, slot } from "../../translator/contract/slots.ts";
+
 import type { Cpu } from "../../runtime/cpu/cpu.ts";
 import { getEflags, setEflags } from "../../runtime/cpu/flags.ts";
 import { updateMode } from "../../runtime/cpu/mode.ts";
+import { cr0bit, eflag, type SlotName, segment, slot } from "../../translator/contract/slots.ts";
 import { MachineError } from "./options.ts";
 
 const general = ["eax", "ecx", "edx", "ebx", "esp", "ebp", "esi", "edi", "eip"] as const;
@@ -77,7 +78,9 @@ export class Registers {
     const hex = (value: number, digits = 8): string => (value >>> 0).toString(16).padStart(digits, "0");
     const words = (names: readonly RegisterName[]): string => names.map((name) => `${name.toUpperCase()}=${hex(this.read(name))}`).join(" ");
     const flags = getEflags(R);
-    const flagLetters = (["of", "df", "if", "tf", "sf", "zf", "af", "pf", "cf"] as const).map((f) => (flags & eflag[f] ? f.toUpperCase() : "--")).join(" ");
+    const flagLetters = (["of", "df", "if", "tf", "sf", "zf", "af", "pf", "cf"] as const)
+      .map((f) => (flags & eflag[f] ? f.toUpperCase() : "--"))
+      .join(" ");
     const isProtected = (R[slot.cr0] & cr0bit.pe) !== 0;
     const mode = flags & eflag.vm ? "virtual-8086" : isProtected ? "protected" : "real";
     const paging = R[slot.cr0] & cr0bit.pg ? "paging on" : "paging off";

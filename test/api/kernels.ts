@@ -38,13 +38,17 @@ export const count = kernel([0x40, 0x43, 0xeb, 0xfc]);
 const echoLoop: readonly number[] = [
   ...movDx(0x3fd), // again: mov dx, 3fdh
   0xec, //           in al, dx
-  0xa8, 0x01, //     test al, 1
-  0x74, 0xf7, //     jz again
+  0xa8,
+  0x01, //     test al, 1
+  0x74,
+  0xf7, //     jz again
   ...movDx(0x3f8), // mov dx, 3f8h
   0xec, //           in al, dx
   0xee, //           out dx, al
-  0x3c, 0x71, //     cmp al, 'q'
-  0x75, 0xed, //     jne again
+  0x3c,
+  0x71, //     cmp al, 'q'
+  0x75,
+  0xed, //     jne again
   ...outAl(0xf4, 0),
   ...cliHlt,
 ];

@@ -148,7 +148,14 @@ describe("a halted guest", () => {
 describe("mistakes", () => {
   it("throws typed errors before anything exists", () => {
     expect(() => create(new Uint8Array(4000))).toThrow(BootError);
-    for (const options of [{ memory: 2 ** 20 }, { memory: 8e6 + 1 }, { memory: 2 ** 40 }, { engine: "fast" as never }, { clock: "sun" as never }, { initrd: "file" as never }]) {
+    for (const options of [
+      { memory: 2 ** 20 },
+      { memory: 8e6 + 1 },
+      { memory: 2 ** 40 },
+      { engine: "fast" as never },
+      { clock: "sun" as never },
+      { initrd: "file" as never },
+    ]) {
       expect(() => create(kernels.spin, options)).toThrow(MachineError);
     }
   });

@@ -10,7 +10,8 @@ let folder: string;
 const bin = (name: string): string => join(root, "node_modules/.bin", name);
 const node = process.execPath;
 const installed = (): string => join(folder, "node_modules/xlat86");
-const exec = (command: string, args: readonly string[], cwd = folder): string => execFileSync(command, args, { cwd, encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
+const exec = (command: string, args: readonly string[], cwd = folder): string =>
+  execFileSync(command, args, { cwd, encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
 
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), "xlat86-package-"));
@@ -27,7 +28,8 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 describe("the package", () => {
   it("has the files its package.json names, with source maps", () => {
     const { bin: commands, exports, types } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
-    for (const file of [commands.xlat86, exports["."].default, exports["."].types, types]) expect(existsSync(join(installed(), file)), file).toBe(true);
+    for (const file of [commands.xlat86, exports["."].default, exports["."].types, types])
+      expect(existsSync(join(installed(), file)), file).toBe(true);
     for (const file of ["dist/index.js.map", "dist/cli.js.map"]) expect(existsSync(join(installed(), file)), file).toBe(true);
     expect(readFileSync(join(installed(), commands.xlat86), "utf8")).toMatch(/^#!\/usr\/bin\/env node\n/);
   });
@@ -83,7 +85,10 @@ describe("the package", () => {
       const wrong: number = exit.reason;
       void wrong;`,
     );
-    for (const options of [["--module", "nodenext"], ["--module", "esnext", "--moduleResolution", "bundler"]]) {
+    for (const options of [
+      ["--module", "nodenext"],
+      ["--module", "esnext", "--moduleResolution", "bundler"],
+    ]) {
       expect(exec(bin("tsc"), ["--noEmit", "--strict", "--target", "es2022", "--lib", "es2022,dom", "--types", "", ...options, "use.ts"])).toBe("");
     }
   });

@@ -76,7 +76,9 @@ describe("what the library is made of", () => {
   });
 
   it("no module-level variables", () => {
-    const variables = all.flatMap((file) => [...file.code.matchAll(/^(?:export\s+)?(?:let|var)\s+\w+/gm)].map((match) => `${file.path}: ${match[0]}`));
+    const variables = all.flatMap((file) =>
+      [...file.code.matchAll(/^(?:export\s+)?(?:let|var)\s+\w+/gm)].map((match) => `${file.path}: ${match[0]}`),
+    );
     expect(variables).toEqual([]);
   });
 

@@ -145,7 +145,11 @@ describe("what is not a kernel", () => {
     ["a short file", new Uint8Array(100), /only 100 bytes/],
     ["zeros", new Uint8Array(100_000), /97\.7 KiB of something else/],
     ["gzip", Uint8Array.from([0x1f, 0x8b, 8, 0]), /a gzip file/],
-    ["an ELF file", Uint8Array.from([0x7f, 0x45, 0x4c, 0x46, 2, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 62, 0]), /64-bit ELF file for x86-64 without a Multiboot/],
+    [
+      "an ELF file",
+      Uint8Array.from([0x7f, 0x45, 0x4c, 0x46, 2, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 62, 0]),
+      /64-bit ELF file for x86-64 without a Multiboot/,
+    ],
     ["a boot sector", Uint8Array.from({ length: 2048 }, (_, i) => (i === 510 ? 0x55 : i === 511 ? 0xaa : 0)), /a boot sector/],
   ])("says so of %s", (_, bytes, message) => {
     const error = failure(request(bytes));

@@ -41,7 +41,10 @@ export function bzImage(options: {
 export const multibootMagic = 0x1badb002;
 
 /** A Multiboot header of 12 bytes, or 32 with address fields. */
-export function multibootHeader(flags: number, address?: readonly [header: number, load: number, loadEnd: number, bssEnd: number, entry: number]): Uint8Array {
+export function multibootHeader(
+  flags: number,
+  address?: readonly [header: number, load: number, loadEnd: number, bssEnd: number, entry: number],
+): Uint8Array {
   const view = new DataView(new ArrayBuffer(address ? 32 : 12));
   view.setUint32(0, multibootMagic, true);
   view.setUint32(4, flags, true);
@@ -60,7 +63,11 @@ export interface ElfSegment {
 }
 
 /** A static ELF32 executable whose segments follow the headers, 16-byte aligned. */
-export function elf32(entry: number, segments: readonly ElfSegment[], override: { machine?: number; type?: number; class?: number } = {}): Uint8Array {
+export function elf32(
+  entry: number,
+  segments: readonly ElfSegment[],
+  override: { machine?: number; type?: number; class?: number } = {},
+): Uint8Array {
   const headers = 52 + 32 * segments.length;
   const align = (n: number) => Math.ceil(n / 16) * 16;
   let end = align(headers);

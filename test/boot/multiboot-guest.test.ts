@@ -9,14 +9,26 @@ import { root } from "../architecture/source.ts";
 const main = join(root, "src/cli/main.ts");
 const missing = ["gcc", "objcopy", "qemu-system-i386"].filter((tool) => spawnSync(tool, ["--version"]).status !== 0);
 const hasOracle = missing.length === 0;
-if (!hasOracle) console.warn(`NOT TESTED: Multiboot against QEMU, for want of ${missing.join(", ")} (apt-get install gcc-multilib binutils qemu-system-x86)`);
+if (!hasOracle)
+  console.warn(`NOT TESTED: Multiboot against QEMU, for want of ${missing.join(", ")} (apt-get install gcc-multilib binutils qemu-system-x86)`);
 
 let folder: string;
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), "xlat86-multiboot-"));
   if (!hasOracle) return;
   const source = join(root, "test/boot/report");
-  const flags = ["-m32", "-O1", "-ffreestanding", "-fno-pic", "-no-pie", "-fno-stack-protector", "-mno-sse", "-nostdlib", "-static", "-Wl,--build-id=none"];
+  const flags = [
+    "-m32",
+    "-O1",
+    "-ffreestanding",
+    "-fno-pic",
+    "-no-pie",
+    "-fno-stack-protector",
+    "-mno-sse",
+    "-nostdlib",
+    "-static",
+    "-Wl,--build-id=none",
+  ];
   const build = (name: string, ...more: string[]): unknown =>
     execFileSync("gcc", [...flags, ...more, "-T", join(source, "report.ld"), "-o", join(folder, name), join(source, "report.c")]);
   build("elf");
@@ -36,7 +48,23 @@ describe("a Multiboot kernel", () => {
     const qemu = spawnSync(
       "qemu-system-i386",
       // To a file: at the exit through port f4h QEMU drops what a pipe has not taken yet.
-      ["-kernel", image, "-append", "a=1 b", "-initrd", "one x=y,two", "-m", "64", "-display", "none", "-serial", "file:qemu.log", "-device", "isa-debug-exit,iobase=0xf4,iosize=4", "-no-reboot"],
+      [
+        "-kernel",
+        image,
+        "-append",
+        "a=1 b",
+        "-initrd",
+        "one x=y,two",
+        "-m",
+        "64",
+        "-display",
+        "none",
+        "-serial",
+        "file:qemu.log",
+        "-device",
+        "isa-debug-exit,iobase=0xf4,iosize=4",
+        "-no-reboot",
+      ],
       { cwd: folder, encoding: "utf8", timeout: 60_000, input: "" },
     );
     expect(qemu.status).toBe(33);

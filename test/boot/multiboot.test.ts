@@ -130,12 +130,31 @@ describe("Multiboot 1", () => {
   it.each<readonly [string, Uint8Array, RegExp]>([
     ["an unknown requirement", join(multibootHeader(0x80), code), /unknown requirement 0x80/],
     ["no ELF and no address fields", join(multibootHeader(0), code), /expected an ELF file/],
-    ["a 64-bit ELF file", elf32(0x100000, [{ virtual: 0x100000, physical: 0x100000, bytes: multibootHeader(0) }], { class: 2, machine: 62 }), /64-bit ELF file for x86-64/],
-    ["a position-independent ELF file", elf32(0x100000, [{ virtual: 0x100000, physical: 0x100000, bytes: multibootHeader(0) }], { type: 3 }), /ET_EXEC/],
+    [
+      "a 64-bit ELF file",
+      elf32(0x100000, [{ virtual: 0x100000, physical: 0x100000, bytes: multibootHeader(0) }], { class: 2, machine: 62 }),
+      /64-bit ELF file for x86-64/,
+    ],
+    [
+      "a position-independent ELF file",
+      elf32(0x100000, [{ virtual: 0x100000, physical: 0x100000, bytes: multibootHeader(0) }], { type: 3 }),
+      /ET_EXEC/,
+    ],
     ["a truncated ELF file", elf().subarray(0, 200), /truncated/],
     ["an entry outside the image", elf32(0x5000, [{ virtual: 0x100000, physical: 0x100000, bytes: multibootHeader(0) }]), /entry point/],
-    ["overlapping segments", elf32(0x100000, [0, 8].map((o) => ({ virtual: 0x100000 + o, physical: 0x100000 + o, bytes: multibootHeader(0) }))), /free of other segments/],
-    ["a kernel beyond memory", elf32(0x4000000, [{ virtual: 0x4000000, physical: 0x4000000, bytes: multibootHeader(0) }]), /at least 65M with --memory/],
+    [
+      "overlapping segments",
+      elf32(
+        0x100000,
+        [0, 8].map((o) => ({ virtual: 0x100000 + o, physical: 0x100000 + o, bytes: multibootHeader(0) })),
+      ),
+      /free of other segments/,
+    ],
+    [
+      "a kernel beyond memory",
+      elf32(0x4000000, [{ virtual: 0x4000000, physical: 0x4000000, bytes: multibootHeader(0) }]),
+      /at least 65M with --memory/,
+    ],
     ["load_end past the file", address([0x100000, 0x100000, 0x200000, 0, 0x100020]), /truncated/],
     ["load_addr above header_addr", address([0x100000, 0x100010, 0, 0, 0x100020]), /load_addr/],
     ["load_addr before the file", address([0x100000, 0x0ff000, 0, 0, 0x100020]), /load_addr/],
@@ -149,6 +168,7 @@ describe("Multiboot 1", () => {
   it("finds the header only in the first 8 KiB, aligned, with a right checksum", () => {
     const body = (lead: number): Uint8Array => join(new Uint8Array(lead), multibootHeader(0x10000, [0x100000, 0x100000, 0, 0, 0x100000]));
     expect(plan(body(8192 - 32)).protocol).toBe("multiboot");
-    for (const bytes of [body(8192), body(2), join(multibootHeader(0).fill(0xff, 8), code)]) expect(failure(bytes)).toMatch(/expected a Linux bzImage or a Multiboot/);
+    for (const bytes of [body(8192), body(2), join(multibootHeader(0).fill(0xff, 8), code)])
+      expect(failure(bytes)).toMatch(/expected a Linux bzImage or a Multiboot/);
   });
 });

@@ -9,7 +9,10 @@ function options(...argv: string[]) {
 
 describe("arguments", () => {
   it("runs the demo without any", () => {
-    expect(options()).toMatchObject({ command: "demo", options: { memory: 256 * 2 ** 20, engine: "translate", clock: "host", stats: "no", serial: { kind: "stdio" } } });
+    expect(options()).toMatchObject({
+      command: "demo",
+      options: { memory: 256 * 2 ** 20, engine: "translate", clock: "host", stats: "no", serial: { kind: "stdio" } },
+    });
     expect(options("--stats")).toMatchObject({ command: "demo", options: { stats: "table" } });
   });
 
@@ -21,7 +24,23 @@ describe("arguments", () => {
     const qemu = ["-kernel", "k", "-initrd", "i", "-append", "a -b", "-m", "64", "-serial", "none", "-d", "int,exec", "-D", "log"];
     expect(options(...qemu)).toMatchObject(wanted);
     expect(options("run", ...qemu)).toMatchObject(wanted);
-    expect(options("run", "--kernel=k", "--initrd", "i", "--append=a -b", "--memory", "64M", "--serial", "none", "--debug", "int,exec", "--debug-file", "log")).toMatchObject(wanted);
+    expect(
+      options(
+        "run",
+        "--kernel=k",
+        "--initrd",
+        "i",
+        "--append=a -b",
+        "--memory",
+        "64M",
+        "--serial",
+        "none",
+        "--debug",
+        "int,exec",
+        "--debug-file",
+        "log",
+      ),
+    ).toMatchObject(wanted);
   });
 
   it.each([

@@ -12,7 +12,19 @@ const file = (name: string): string => join(folder, name);
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), "xlat86-run-"));
   const { resetBy8042, resetByPort92, resetByCf9, tripleFault, spin, sleep, echo, loop } = kernels;
-  const images = { resetBy8042, resetByPort92, resetByCf9, tripleFault, spin, sleep, echo, loop, exit0: kernels.debugExit(0), exit21: kernels.debugExit(21), hello: kernels.say("hello\r\n") };
+  const images = {
+    resetBy8042,
+    resetByPort92,
+    resetByCf9,
+    tripleFault,
+    spin,
+    sleep,
+    echo,
+    loop,
+    exit0: kernels.debugExit(0),
+    exit21: kernels.debugExit(21),
+    hello: kernels.say("hello\r\n"),
+  };
   for (const [name, bytes] of Object.entries(images)) writeFileSync(file(name), bytes);
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -27,7 +39,10 @@ describe.each(["translate", "interpret"])("--engine %s", (engine) => {
 
   it("passes serial output to stdout and input to the guest", async () => {
     expect(await run(boot("hello", "--engine", engine))).toMatchObject({ code: 1, stdout: "hello\r\n" });
-    expect(await run(boot("echo", "--engine", engine), { stdin: `${"0123456789".repeat(20)}q` })).toMatchObject({ code: 1, stdout: `${"0123456789".repeat(20)}q` });
+    expect(await run(boot("echo", "--engine", engine), { stdin: `${"0123456789".repeat(20)}q` })).toMatchObject({
+      code: 1,
+      stdout: `${"0123456789".repeat(20)}q`,
+    });
   });
 
   it("runs a loop", async () => {
@@ -58,7 +73,10 @@ describe("running", () => {
   });
 
   it("ends on SIGTERM and SIGINT with the signal's code", async () => {
-    for (const [signal, code] of [["SIGTERM", 143], ["SIGINT", 130]] as const) {
+    for (const [signal, code] of [
+      ["SIGTERM", 143],
+      ["SIGINT", 130],
+    ] as const) {
       const child = start(boot("sleep"));
       const done = finish(child);
       await new Promise((resolve) => child.stdout.once("data", resolve));
@@ -80,7 +98,7 @@ describe("running", () => {
   });
 
   it("goes on when stdin ends", async () => {
-    expect((await run(boot("echo", "--timeout", "0.5"), { stdin: "ab" }))).toMatchObject({ code: 124, stdout: "ab" });
+    expect(await run(boot("echo", "--timeout", "0.5"), { stdin: "ab" })).toMatchObject({ code: 124, stdout: "ab" });
   });
 
   it("keeps the serial port out of the terminal when told to", async () => {

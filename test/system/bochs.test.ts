@@ -18,7 +18,9 @@ async function runKernel(engine: "translate" | "interpret"): Promise<string[]> {
     const exit = await machine.run({ timeout: limitSeconds });
     expect(exit.reason).toBe("debug-exit");
     const length = new DataView(machine.memory.readPhysical(reportAddress, 4).buffer).getUint32(0, true);
-    return Buffer.from(machine.memory.readPhysical(reportAddress + 4, length)).toString("latin1").split("\n");
+    return Buffer.from(machine.memory.readPhysical(reportAddress + 4, length))
+      .toString("latin1")
+      .split("\n");
   } finally {
     machine.destroy();
   }
@@ -30,8 +32,14 @@ const expected = gunzipSync(readFileSync(bochsReport)).toString("latin1").split(
 function unjustified(ours: string, theirs: string, used: Set<number>): string[] {
   if (ours === theirs) return [];
   const name = theirs.slice(0, theirs.indexOf(":"));
-  const a = ours.slice(ours.indexOf(":") + 1).trim().split(" ");
-  const b = theirs.slice(theirs.indexOf(":") + 1).trim().split(" ");
+  const a = ours
+    .slice(ours.indexOf(":") + 1)
+    .trim()
+    .split(" ");
+  const b = theirs
+    .slice(theirs.indexOf(":") + 1)
+    .trim()
+    .split(" ");
   if (a.length !== b.length || !ours.startsWith(`${name}:`)) return [`${theirs}\n  but was ${ours}`];
   return b.flatMap((outcome, i) => {
     if (outcome === a[i]) return [];

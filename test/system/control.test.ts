@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
+import { deliverException } from "../../runtime/cpu/interrupts.ts";
 import { mode } from "../../translator/contract/mode-key.ts";
 import { segment, slot, vector } from "../../translator/contract/slots.ts";
-import { deliverException } from "../../runtime/cpu/interrupts.ts";
 import { callouts, Machine, place, sel, selectorOf } from "./machine.ts";
 
 const { cs, ds, ldtr, tr } = segment;
@@ -144,7 +144,11 @@ describe("CR0", () => {
 describe("CR2, CR3, CR4 and those that do not exist", () => {
   it("are read back", () => {
     const m = new Machine();
-    for (const [number, value] of [[2, 0x12345678], [3, 0x5000], [4, 0x6bf]]) {
+    for (const [number, value] of [
+      [2, 0x12345678],
+      [3, 0x5000],
+      [4, 0x6bf],
+    ]) {
       callouts.writeControl(m.cpu, number, value);
       expect(callouts.readControl(m.cpu, number)).toBe(value);
     }
@@ -249,7 +253,10 @@ describe("descriptor tables", () => {
     m.write2(0x500, sel.tss2);
     callouts.loadTask(m.cpu, ds, 0x500);
     expect([callouts.storeTask(m.cpu), selectorOf(m, tr), m.accessByte(sel.tss2), m.R[slot.segmentAccess + tr]]).toEqual([
-      sel.tss2, sel.tss2, 0x8b, 0x8b00,
+      sel.tss2,
+      sel.tss2,
+      0x8b,
+      0x8b00,
     ]);
   });
 });

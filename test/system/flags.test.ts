@@ -131,7 +131,10 @@ describe("CLI and STI", () => {
   });
 
   it("STI with VIP pending: #GP(0)", () => {
-    for (const [where, cr4] of [["v8086", vme], ["ring 3", pvi]] as const) {
+    for (const [where, cr4] of [
+      ["v8086", vme],
+      ["ring 3", pvi],
+    ] as const) {
       const m = machine(where, 0x0202 | eflag.vip, cr4);
       m.expectFault(() => callouts.setInterruptFlag(m.cpu), vector.gp, 0);
     }

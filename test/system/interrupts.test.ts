@@ -1,7 +1,5 @@
 import { describe, expect, it } from "vitest";
-import {
-  deliverDebugException, deliverException, deliverHardwareInterrupt, deliverInterrupt, eventKind,
-} from "../../runtime/cpu/interrupts.ts";
+import { deliverDebugException, deliverException, deliverHardwareInterrupt, deliverInterrupt, eventKind } from "../../runtime/cpu/interrupts.ts";
 import { mode } from "../../translator/contract/mode-key.ts";
 import { eflag, segment, slot, vector } from "../../translator/contract/slots.ts";
 import { callouts, Machine, place, sel, selectorOf } from "./machine.ts";
@@ -190,11 +188,7 @@ describe("protected mode, from ring 3", () => {
     ["absent stack", (m: Machine) => m.write4(place.tss + 8, sel.absentData), vector.ss, sel.absentData],
     ["TSS too small", (m: Machine) => void (m.R[slot.segmentLimit + segment.tr] = 10), vector.ts, sel.tss],
     ["no room", (m: Machine) => (m.write4(place.tss + 8, sel.data16), m.write4(place.tss + 4, 0x2)), vector.ss, sel.data16],
-    [
-      "EIP beyond the limit",
-      (m: Machine) => (m.descriptor(sel.free, 0, 0xff, 0x9a, 4), m.idtGate(0x30, sel.free, 0x100, 0xee)),
-      vector.gp, 0,
-    ],
+    ["EIP beyond the limit", (m: Machine) => (m.descriptor(sel.free, 0, 0xff, 0x9a, 4), m.idtGate(0x30, sel.free, 0x100, 0xee)), vector.gp, 0],
   ])("%s", (_what, setUp, exception, code) => {
     const soft = gate(setUp as (m: Machine) => void);
     soft.m.expectFault(soft.act, exception, code);
@@ -303,7 +297,7 @@ describe("IRET", () => {
 
   it("ring 3 cannot change IF or IOPL, nor VM, VIF, VIP", () => {
     const m = new Machine().enterProtected().enterRing(3);
-    m.pushAll([0x4444, sel.code3 | 3, 0x3fd7 & ~0x200 & ~0x100 | 0x1a0000]);
+    m.pushAll([0x4444, sel.code3 | 3, (0x3fd7 & ~0x200 & ~0x100) | 0x1a0000]);
     callouts.interruptReturn(m.cpu, 4);
     expect(m.flags).toBe(0x202 | (0xfd7 & ~0x100));
     m.pushAll([0x4444, sel.code3 | 3, 0x240002]);
@@ -387,7 +381,7 @@ describe("virtual-8086 mode", () => {
     m.idtGate(vector.gp, sel.code0, 0x9000, interruptGate32);
     deliverException(m.cpu, vector.gp, 0);
     expect(m.R[slot.esp]).toBe(place.stack0 - 40);
-    expect(m.stack(10)).toEqual([0, 0x100, 0x1000, 0x33202 & ~0x10000 | eflag.rf, 0xfff0, 0x2000, 0x3000, 0x4000, 0x5000, 0x6000]);
+    expect(m.stack(10)).toEqual([0, 0x100, 0x1000, (0x33202 & ~0x10000) | eflag.rf, 0xfff0, 0x2000, 0x3000, 0x4000, 0x5000, 0x6000]);
     expect([ds, es, fs, gs].map((s) => selectorOf(m, s))).toEqual([0, 0, 0, 0]);
     expect([m.R[slot.cpl], m.flags & eflag.vm, m.R[slot.mode]]).toEqual([0, 0, mode.code32 | mode.stack32 | mode.protected]);
     m.R[slot.esp] += 4;

@@ -12,13 +12,46 @@ import { segment, slot } from "../../translator/contract/slots.ts";
 
 export { systemImplementations as callouts } from "../../runtime/callouts/system.ts";
 
-export const place = { gdt: 0x1000, idt: 0x2000, tss: 0x3000, ldt: 0x3800, tss2: 0x4000, stack0: 0x9000, stack1: 0xa000, stack3: 0xb000, code: 0x10000 };
+export const place = {
+  gdt: 0x1000,
+  idt: 0x2000,
+  tss: 0x3000,
+  ldt: 0x3800,
+  tss2: 0x4000,
+  stack0: 0x9000,
+  stack1: 0xa000,
+  stack3: 0xb000,
+  code: 0x10000,
+};
 
 /** Selectors of the standard GDT (RPL 0). */
 export const sel = {
-  null: 0, code0: 0x08, data0: 0x10, code3: 0x18, data3: 0x20, tss: 0x28, ldt: 0x30, conforming0: 0x38, code16: 0x40, data16: 0x48, readOnly0: 0x50,
-  executeOnly0: 0x58, absentCode: 0x60, absentData: 0x68, code1: 0x70, data1: 0x78, expandDown0: 0x80, tss2: 0x88, tss16: 0x90, small3: 0x98,
-  callGate: 0xa0, callGate16: 0xa8, taskGate: 0xb0, conforming3: 0xb8, absentTss: 0xc0, free: 0xc8,
+  null: 0,
+  code0: 0x08,
+  data0: 0x10,
+  code3: 0x18,
+  data3: 0x20,
+  tss: 0x28,
+  ldt: 0x30,
+  conforming0: 0x38,
+  code16: 0x40,
+  data16: 0x48,
+  readOnly0: 0x50,
+  executeOnly0: 0x58,
+  absentCode: 0x60,
+  absentData: 0x68,
+  code1: 0x70,
+  data1: 0x78,
+  expandDown0: 0x80,
+  tss2: 0x88,
+  tss16: 0x90,
+  small3: 0x98,
+  callGate: 0xa0,
+  callGate16: 0xa8,
+  taskGate: 0xb0,
+  conforming3: 0xb8,
+  absentTss: 0xc0,
+  free: 0xc8,
 } as const;
 const gdtEntries = 0xf0 / 8;
 

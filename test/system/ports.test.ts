@@ -7,7 +7,7 @@ const mapBase = 0x68;
 /** In ring 3 or virtual-8086 mode with an I/O map of `bytes`, then the byte of ones. */
 function machine(where: "ring 3" | "v8086", bytes: number[], iopl = 0): Machine {
   const m = new Machine().enterProtected();
-  [...bytes, 0xff].forEach((value, i) => m.physical.write1(place.tss + mapBase + i, value));
+  for (const [i, value] of [...bytes, 0xff].entries()) m.physical.write1(place.tss + mapBase + i, value);
   m.R[slot.segmentLimit + segment.tr] = mapBase + bytes.length;
   if (where === "ring 3") m.enterRing(3, 0x202 | (iopl << 12));
   else m.enterVirtual8086(0x202 | (iopl << 12));
@@ -22,7 +22,11 @@ describe("IN and OUT", () => {
     m.portValue = 0x12;
     expect(callouts.portRead(m.cpu, 0x61, 1)).toBe(0x12);
     callouts.portWrite(m.cpu, 0x3f8, 2, 0x1234);
-    expect(m.accesses).toEqual([{ port: 0x60, size: 4 }, { port: 0x61, size: 1 }, { port: 0x3f8, size: 2, value: 0x1234 }]);
+    expect(m.accesses).toEqual([
+      { port: 0x60, size: 4 },
+      { port: 0x61, size: 1 },
+      { port: 0x3f8, size: 2, value: 0x1234 },
+    ]);
   });
 
   it("ring 3 with IOPL 3 needs no map; virtual-8086 mode always does", () => {
@@ -36,8 +40,23 @@ describe("IN and OUT", () => {
   it.each(["ring 3", "v8086"] as const)("%s: each byte's bit must be clear", (where) => {
     // Ports 0-7 free, 8-15: 9 denied; 16-23 free.
     const m = machine(where, [0x00, 0x02, 0x00]);
-    for (const [port, size] of [[0, 4], [7, 1], [8, 1], [10, 4], [7, 2], [14, 4], [23, 1]]) callouts.portRead(m.cpu, port, size);
-    for (const [port, size] of [[9, 1], [8, 2], [6, 4], [23, 2], [21, 4]]) {
+    for (const [port, size] of [
+      [0, 4],
+      [7, 1],
+      [8, 1],
+      [10, 4],
+      [7, 2],
+      [14, 4],
+      [23, 1],
+    ])
+      callouts.portRead(m.cpu, port, size);
+    for (const [port, size] of [
+      [9, 1],
+      [8, 2],
+      [6, 4],
+      [23, 2],
+      [21, 4],
+    ]) {
       m.expectFault(() => callouts.portRead(m.cpu, port, size), vector.gp, 0);
       m.expectFault(() => callouts.portWrite(m.cpu, port, size, 0), vector.gp, 0);
     }

@@ -1,13 +1,32 @@
 /** The table of sensitive instructions against the contract, the lifts and the literature. */
 import { describe, expect, it } from "vitest";
-import { callouts } from "../../translator/contract/callouts.ts";
 import { systemCallouts } from "../../translator/contract/callouts/system.ts";
+import { callouts } from "../../translator/contract/callouts.ts";
 import { lifts } from "../../translator/lift/index.ts";
 import { renderSensitiveTable, sensitiveRowOf, sensitiveRows } from "../../translator/lift/sensitive.ts";
 import { systemLifts } from "../../translator/lift/system.ts";
 
 /** J. S. Robin and C. E. Irvine, "Analysis of the Intel Pentium's Ability to Support a Secure Virtual Machine Monitor" (2000), section 3.2. */
-const robinIrvine = ["sgdt", "sidt", "sldt", "smsw", "pushf", "popf", "lar", "lsl", "verr", "verw", "pop.sreg", "push.sreg", "call.far", "jmp.far", "int", "ret.far", "str", "mov.sreg"];
+const robinIrvine = [
+  "sgdt",
+  "sidt",
+  "sldt",
+  "smsw",
+  "pushf",
+  "popf",
+  "lar",
+  "lsl",
+  "verr",
+  "verw",
+  "pop.sreg",
+  "push.sreg",
+  "call.far",
+  "jmp.far",
+  "int",
+  "ret.far",
+  "str",
+  "mov.sreg",
+];
 /** SDM vol. 3, 5.9 "Privileged instructions", as far as a 32-bit processor without SMM and VMX has them. */
 const privileged = ["lgdt", "lldt", "ltr", "lidt", "mov.cr", "lmsw", "clts", "mov.dr", "invd", "wbinvd", "invlpg", "hlt", "rdmsr", "wrmsr"];
 

@@ -9,8 +9,25 @@ const { es, cs, ss, ds, fs, gs, ldtr, tr } = segment;
 function newTask(m: Machine, changes: { [offset: number]: number } = {}): Machine {
   const t = place.tss2;
   const words: { [offset: number]: number } = {
-    28: 0, 32: 0x5555, 36: 0x46, 40: 0xa0, 44: 0xa1, 48: 0xa2, 52: 0xa3, 56: 0x7000, 60: 0xa5, 64: 0xa6, 68: 0xa7,
-    72: sel.data0, 76: sel.code0, 80: sel.data0, 84: sel.data3, 88: 0, 92: sel.data0, 96: sel.ldt, 100: 0,
+    28: 0,
+    32: 0x5555,
+    36: 0x46,
+    40: 0xa0,
+    44: 0xa1,
+    48: 0xa2,
+    52: 0xa3,
+    56: 0x7000,
+    60: 0xa5,
+    64: 0xa6,
+    68: 0xa7,
+    72: sel.data0,
+    76: sel.code0,
+    80: sel.data0,
+    84: sel.data3,
+    88: 0,
+    92: sel.data0,
+    96: sel.ldt,
+    100: 0,
     ...changes,
   };
   for (const [offset, value] of Object.entries(words)) m.write4(t + Number(offset), value);
@@ -41,7 +58,14 @@ describe("32-bit TSS", () => {
     expect(Array.from(R.subarray(0, 9))).toEqual([0xa0, 0xa1, 0xa2, 0xa3, 0x7000, 0xa5, 0xa6, 0xa7, 0x5555]);
     expect(m.flags).toBe(0x46);
     expect([es, cs, ss, ds, fs, gs, ldtr, tr].map((s) => selectorOf(m, s))).toEqual([
-      sel.data0, sel.code0, sel.data0, sel.data3, 0, sel.data0, sel.ldt, sel.tss2,
+      sel.data0,
+      sel.code0,
+      sel.data0,
+      sel.data3,
+      0,
+      sel.data0,
+      sel.ldt,
+      sel.tss2,
     ]);
     expect([R[slot.segmentBase + tr], R[slot.segmentBase + ldtr], R[slot.segmentAccess + fs]]).toEqual([place.tss2, place.ldt, 0]);
     expect(R[slot.cr0] & cr0bit.ts).toBe(cr0bit.ts);
@@ -112,8 +136,21 @@ describe("16-bit TSS", () => {
     const m = machine();
     const t = place.tss2;
     const words: [number, number][] = [
-      [14, 0x5555], [16, 0x46], [18, 1], [20, 2], [22, 3], [24, 4], [26, 0x7000], [28, 6], [30, 7], [32, 8],
-      [34, sel.data0], [36, sel.code0], [38, sel.data0], [40, sel.data0], [42, 0],
+      [14, 0x5555],
+      [16, 0x46],
+      [18, 1],
+      [20, 2],
+      [22, 3],
+      [24, 4],
+      [26, 0x7000],
+      [28, 6],
+      [30, 7],
+      [32, 8],
+      [34, sel.data0],
+      [36, sel.code0],
+      [38, sel.data0],
+      [40, sel.data0],
+      [42, 0],
     ];
     for (const [offset, value] of words) m.write2(t + offset, value);
     callouts.farCall(m.cpu, sel.tss16, 0, 4);
@@ -175,7 +212,15 @@ describe("faults after the switch belong to the new task", () => {
     m.gate(place.idt + 8 * exception, sel.free, 0, 0x85);
     const third = 0x5000;
     m.descriptor(sel.free, third, 0x67, 0x89);
-    const words: [number, number][] = [[32, 0x8888], [36, 2], [56, 0x6000], [72, 0], [76, sel.code0], [80, sel.data0], [84, 0]];
+    const words: [number, number][] = [
+      [32, 0x8888],
+      [36, 2],
+      [56, 0x6000],
+      [72, 0],
+      [76, sel.code0],
+      [80, sel.data0],
+      [84, 0],
+    ];
     for (const [offset, value] of words) m.write4(third + offset, value);
     callouts.farJump(m.cpu, sel.tss2, 0);
     expect([m.R[slot.eip], m.stack(1)[0], m.cpu.shutdown]).toEqual([0x8888, code, false]);
@@ -187,7 +232,13 @@ describe("faults after the switch belong to the new task", () => {
     const m = machine({ 80: sel.absentData });
     m.gate(place.idt + 8 * vector.ss, sel.free, 0, 0x85);
     m.descriptor(sel.free, 0x5000, 0x67, 0x89);
-    const words: [number, number][] = [[32, 0x8888], [36, 2], [56, 0x6000], [76, sel.code0], [80, sel.data0]];
+    const words: [number, number][] = [
+      [32, 0x8888],
+      [36, 2],
+      [56, 0x6000],
+      [76, sel.code0],
+      [80, sel.data0],
+    ];
     for (const [offset, value] of words) m.write4(0x5000 + offset, value);
     callouts.farJump(m.cpu, sel.tss2, 0);
     expect([m.R[slot.eip], m.stack(1)[0]]).toEqual([0x8888, sel.absentData]);

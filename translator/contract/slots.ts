@@ -15,7 +15,14 @@
  */
 export const slot = {
   // General registers, in the order ModRM numbers them.
-  eax: 0, ecx: 1, edx: 2, ebx: 3, esp: 4, ebp: 5, esi: 6, edi: 7,
+  eax: 0,
+  ecx: 1,
+  edx: 2,
+  ebx: 3,
+  esp: 4,
+  ebp: 5,
+  esi: 6,
+  edi: 7,
   /** EIP. While a callout runs: the *next* instruction's; between blocks: the next to execute. */
   eip: 8,
   flagZero: 9,
@@ -47,10 +54,23 @@ export const slot = {
   /** 0 when every offset may be read and written without a check, otherwise 1: the fast test before a segmented access. */
   segmentChecked: 52,
 
-  gdtBase: 60, gdtLimit: 61, idtBase: 62, idtLimit: 63,
-  cr0: 64, cr2: 65, cr3: 66, cr4: 67,
-  dr0: 68, dr1: 69, dr2: 70, dr3: 71, dr6: 72, dr7: 73,
-  sysenterCs: 74, sysenterEsp: 75, sysenterEip: 76,
+  gdtBase: 60,
+  gdtLimit: 61,
+  idtBase: 62,
+  idtLimit: 63,
+  cr0: 64,
+  cr2: 65,
+  cr3: 66,
+  cr4: 67,
+  dr0: 68,
+  dr1: 69,
+  dr2: 70,
+  dr3: 71,
+  dr6: 72,
+  dr7: 73,
+  sysenterCs: 74,
+  sysenterEsp: 75,
+  sysenterEip: 76,
   /** Bit 0: interrupts held off for one instruction (STI, MOV SS, POP SS); bit 1: debug traps held off too (MOV/POP SS). */
   interruptShadow: 77,
   /** Non-zero while HLT waits. */
@@ -67,7 +87,11 @@ export const slot = {
   fpuTop: 106,
   /** Bit i set = physical register i is empty. */
   fpuEmpty: 107,
-  fpuOpcode: 108, fpuIp: 109, fpuCs: 110, fpuDp: 111, fpuDs: 112,
+  fpuOpcode: 108,
+  fpuIp: 109,
+  fpuCs: 110,
+  fpuDp: 111,
+  fpuDs: 112,
 
   mxcsr: 113,
   /** Staging for 64- and 128-bit memory operands: four words, 16-byte aligned. */
@@ -87,8 +111,23 @@ export type SegmentNumber = (typeof segment)[keyof typeof segment];
 
 /** EFLAGS bits (SDM vol. 1, 3.4.3). */
 export const eflag = {
-  cf: 1 << 0, pf: 1 << 2, af: 1 << 4, zf: 1 << 6, sf: 1 << 7, tf: 1 << 8, if: 1 << 9, df: 1 << 10, of: 1 << 11,
-  iopl: 3 << 12, nt: 1 << 14, rf: 1 << 16, vm: 1 << 17, ac: 1 << 18, vif: 1 << 19, vip: 1 << 20, id: 1 << 21,
+  cf: 1 << 0,
+  pf: 1 << 2,
+  af: 1 << 4,
+  zf: 1 << 6,
+  sf: 1 << 7,
+  tf: 1 << 8,
+  if: 1 << 9,
+  df: 1 << 10,
+  of: 1 << 11,
+  iopl: 3 << 12,
+  nt: 1 << 14,
+  rf: 1 << 16,
+  vm: 1 << 17,
+  ac: 1 << 18,
+  vif: 1 << 19,
+  vip: 1 << 20,
+  id: 1 << 21,
 } as const;
 export const arithmeticFlags = 0x8d5;
 
@@ -97,5 +136,22 @@ export const cr4bit = { vme: 1, pvi: 2, tsd: 4, de: 8, pse: 16, pae: 32, mce: 64
 
 /** Exception vectors (SDM vol. 3, table 6-1). */
 export const vector = {
-  de: 0, db: 1, nmi: 2, bp: 3, of: 4, br: 5, ud: 6, nm: 7, df: 8, ts: 10, np: 11, ss: 12, gp: 13, pf: 14, mf: 16, ac: 17, mc: 18, xm: 19,
+  de: 0,
+  db: 1,
+  nmi: 2,
+  bp: 3,
+  of: 4,
+  br: 5,
+  ud: 6,
+  nm: 7,
+  df: 8,
+  ts: 10,
+  np: 11,
+  ss: 12,
+  gp: 13,
+  pf: 14,
+  mf: 16,
+  ac: 17,
+  mc: 18,
+  xm: 19,
 } as const;

@@ -8,7 +8,8 @@ export function identifier(name: string): Identifier {
 }
 /** An int32 (or other finite number) literal; negative numbers as a unary minus, as acorn would parse them. */
 export function literal(value: number): Expression {
-  if (value < 0 || Object.is(value, -0)) return { type: "UnaryExpression", operator: "-", prefix: true, argument: { type: "Literal", value: -value } };
+  if (value < 0 || Object.is(value, -0))
+    return { type: "UnaryExpression", operator: "-", prefix: true, argument: { type: "Literal", value: -value } };
   return { type: "Literal", value };
 }
 export function binary(operator: string, left: Expression, right: Expression): Expression {
@@ -57,7 +58,12 @@ export function block(body: Statement[]): BlockStatement {
   return { type: "BlockStatement", body };
 }
 export function ifStatement(test: Expression, consequent: Statement[], alternate?: Statement[]): Statement {
-  return { type: "IfStatement", test, consequent: block(consequent), alternate: alternate === undefined || alternate.length === 0 ? null : block(alternate) };
+  return {
+    type: "IfStatement",
+    test,
+    consequent: block(consequent),
+    alternate: alternate === undefined || alternate.length === 0 ? null : block(alternate),
+  };
 }
 export function labeled(label: string, body: Statement): Statement {
   return { type: "LabeledStatement", label: identifier(label), body };
@@ -77,7 +83,12 @@ export function tryCatch(body: Statement[], parameter: string, handler: Statemen
 }
 /** A parenthesised function expression is compiled eagerly by V8, once, instead of lazily, twice. */
 export function functionExpression(name: string | null, parameters: string[], body: Statement[]): Expression {
-  return { type: "FunctionExpression", id: name === null ? null : identifier(name), params: parameters.map(identifier), body: block(body) } as Expression;
+  return {
+    type: "FunctionExpression",
+    id: name === null ? null : identifier(name),
+    params: parameters.map(identifier),
+    body: block(body),
+  } as Expression;
 }
 export function program(body: Statement[]): Program {
   return { type: "Program", sourceType: "script", body };

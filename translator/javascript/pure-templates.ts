@@ -84,15 +84,19 @@ function substitute(node: Node, names: readonly string[], args: readonly Express
     case "BinaryExpression":
     case "LogicalExpression":
       return {
-        type: node.type, operator: node.operator,
-        left: substitute(node.left as Node, names, args), right: substitute(node.right as Node, names, args),
+        type: node.type,
+        operator: node.operator,
+        left: substitute(node.left as Node, names, args),
+        right: substitute(node.right as Node, names, args),
       };
     case "UnaryExpression":
       return { type: node.type, operator: node.operator, prefix: true, argument: substitute(node.argument as Node, names, args) };
     case "ConditionalExpression":
       return {
-        type: node.type, test: substitute(node.test as Node, names, args),
-        consequent: substitute(node.consequent as Node, names, args), alternate: substitute(node.alternate as Node, names, args),
+        type: node.type,
+        test: substitute(node.test as Node, names, args),
+        consequent: substitute(node.consequent as Node, names, args),
+        alternate: substitute(node.alternate as Node, names, args),
       };
     case "CallExpression":
       return { type: node.type, optional: false, callee: node.callee, arguments: (node.arguments as Node[]).map((a) => substitute(a, names, args)) };
@@ -102,9 +106,22 @@ function substitute(node: Node, names: readonly string[], args: readonly Express
 }
 
 const binaryOperators: Record<string, (a: number, b: number) => number | boolean> = {
-  "+": (a, b) => a + b, "-": (a, b) => a - b, "*": (a, b) => a * b, "/": (a, b) => a / b,
-  "&": (a, b) => a & b, "|": (a, b) => a | b, "^": (a, b) => a ^ b, "<<": (a, b) => a << b, ">>": (a, b) => a >> b, ">>>": (a, b) => a >>> b,
-  "===": (a, b) => a === b, "!==": (a, b) => a !== b, "<": (a, b) => a < b, "<=": (a, b) => a <= b, ">": (a, b) => a > b, ">=": (a, b) => a >= b,
+  "+": (a, b) => a + b,
+  "-": (a, b) => a - b,
+  "*": (a, b) => a * b,
+  "/": (a, b) => a / b,
+  "&": (a, b) => a & b,
+  "|": (a, b) => a | b,
+  "^": (a, b) => a ^ b,
+  "<<": (a, b) => a << b,
+  ">>": (a, b) => a >> b,
+  ">>>": (a, b) => a >>> b,
+  "===": (a, b) => a === b,
+  "!==": (a, b) => a !== b,
+  "<": (a, b) => a < b,
+  "<=": (a, b) => a <= b,
+  ">": (a, b) => a > b,
+  ">=": (a, b) => a >= b,
 };
 
 function evaluate(node: Node, names: readonly string[], args: readonly number[]): number | boolean | undefined {

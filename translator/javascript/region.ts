@@ -18,19 +18,24 @@
 import { generate } from "astring";
 import { type CalloutRow, callouts } from "../contract/callouts.ts";
 import { type ModeKey, mode } from "../contract/mode-key.ts";
-import { slot, type SlotName } from "../contract/slots.ts";
+import { type SlotName, slot } from "../contract/slots.ts";
 import type { RegionCode } from "../contract/translator.ts";
 import { type MicroBlock, slotNumber } from "../ir/block.ts";
 import type { SlotRef, Terminator, Value } from "../ir/micro.ts";
 import { analyse } from "../region/structure.ts";
-import * as js from "./estree.ts";
 import type { Expression, Statement } from "./estree.ts";
+import * as js from "./estree.ts";
 import type { PureTemplates } from "./pure-templates.ts";
 import { StatementEmitter, type Target } from "./statements.ts";
 import { tailValues } from "./tier0.ts";
 
 /** Exits other than to a link. */
-const leaving = { /** jump to EIP t */ computed: -1, /** R[eip] = t is set below; go on there through the dispatcher */ dispatchAt: -2, /** R[eip] is right */ dispatch: -3, fault: -4 } as const;
+const leaving = {
+  /** jump to EIP t */ computed: -1,
+  /** R[eip] = t is set below; go on there through the dispatcher */ dispatchAt: -2,
+  /** R[eip] is right */ dispatch: -3,
+  fault: -4,
+} as const;
 
 /** In R[faultOffset] beside the page offset: a callout that may change general registers is under way. */
 const inGeneralCall = 1 << 12;
@@ -83,7 +88,7 @@ class RegionPrinter implements Target {
     this.input = input;
     this.templates = templates;
     this.current = input.blocks[0];
-    input.blocks.forEach((block, k) => this.numbers.set(block.offset, k));
+    for (const [k, block] of input.blocks.entries()) this.numbers.set(block.offset, k);
     const graph = input.successors.map((list) => list.map((to) => this.numbers.get(to) ?? -1).filter((to) => to >= 0));
     this.analysis = analyse({ successors: graph });
     for (const block of input.blocks) {
@@ -108,15 +113,11 @@ class RegionPrinter implements Target {
       js.declare("let", "n0", js.identifier("n")),
       js.declare("let", "x", js.literal(0)),
       js.declare("let", "t", js.literal(0)),
-      js.tryCatch(
-        [js.labeled("X", js.block(body))],
-        "e",
-        [
-          js.expressionStatement(js.call("guestFault", [js.identifier("e")])),
-          js.expressionStatement(js.assign(js.identifier("x"), js.literal(fault))),
-          ...this.faultInGeneralCall(),
-        ],
-      ),
+      js.tryCatch([js.labeled("X", js.block(body))], "e", [
+        js.expressionStatement(js.call("guestFault", [js.identifier("e")])),
+        js.expressionStatement(js.assign(js.identifier("x"), js.literal(fault))),
+        ...this.faultInGeneralCall(),
+      ]),
       ...spill,
       this.spillBudget(),
       ...this.epilogue(),
@@ -201,7 +202,10 @@ class RegionPrinter implements Target {
     if (to === undefined || cut.has(from * this.input.blocks.length + to)) return this.exit(target);
     // Out of time: back to the dispatcher at the loop's header. Looked at here rather than there, so that only the way out needs the flags.
     if (order[to] <= order[from]) {
-      return [js.ifStatement(js.binary("<", js.identifier("n"), js.literal(0)), this.leaveAt(this.codeAddress(js.literal(target)), 0)), js.continueTo(`L${to}`)];
+      return [
+        js.ifStatement(js.binary("<", js.identifier("n"), js.literal(0)), this.leaveAt(this.codeAddress(js.literal(target)), 0)),
+        js.continueTo(`L${to}`),
+      ];
     }
     return isMerge[to] ? [js.breakTo(`B${to}`)] : this.tree(to);
   }
@@ -241,7 +245,10 @@ class RegionPrinter implements Target {
     this.current = block;
     this.calledOut = false;
     const last = block.instructions[block.instructions.length - 1];
-    emitter.emit(block.statements.map(({ s }) => s), tailValues(block.terminator));
+    emitter.emit(
+      block.statements.map(({ s }) => s),
+      tailValues(block.terminator),
+    );
     const tail = this.terminator(node, block, emitter, last.offset, last.next);
     for (const name of emitter.freeNames) this.freeNames.add(name);
     return [...out, ...emitter.out, ...tail];

@@ -8,10 +8,19 @@
 import { type CalloutName, type CalloutRow, callouts } from "../contract/callouts.ts";
 import { calloutExit, ringCount } from "../contract/exits.ts";
 import { slot } from "../contract/slots.ts";
-import type { GetStatement, LoadStatement, ResultStatement, SetStatement, SlotRef, Statement as MicroStatement, StoreStatement, Value } from "../ir/micro.ts";
+import type {
+  GetStatement,
+  LoadStatement,
+  Statement as MicroStatement,
+  ResultStatement,
+  SetStatement,
+  SlotRef,
+  StoreStatement,
+  Value,
+} from "../ir/micro.ts";
 import { sensitiveRowOf } from "../lift/sensitive.ts";
-import * as js from "./estree.ts";
 import type { Expression, Statement } from "./estree.ts";
+import * as js from "./estree.ts";
 import type { PureTemplates } from "./pure-templates.ts";
 
 export interface Target {

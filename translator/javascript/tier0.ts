@@ -11,8 +11,8 @@ import { slot } from "../contract/slots.ts";
 import type { ExitTarget, ShapeCode } from "../contract/translator.ts";
 import type { MicroTemplate, SlotRef, Terminator, Value } from "../ir/micro.ts";
 import type { Shape } from "../lift/shape.ts";
-import * as js from "./estree.ts";
 import type { Expression, Statement } from "./estree.ts";
+import * as js from "./estree.ts";
 import type { PureTemplates } from "./pure-templates.ts";
 import { StatementEmitter, type Target } from "./statements.ts";
 
@@ -98,7 +98,12 @@ export function tierZeroCode(shape: Shape, template: MicroTemplate, templates: P
   return {
     name,
     text: generate(handler),
-    freeNames: [...emitter.freeNames, ...target.freeNames, ...(terminator?.kind === "indirect" ? ["jump"] : []), ...(terminator?.kind === "dispatch" ? ["dispatch"] : [])],
+    freeNames: [
+      ...emitter.freeNames,
+      ...target.freeNames,
+      ...(terminator?.kind === "indirect" ? ["jump"] : []),
+      ...(terminator?.kind === "dispatch" ? ["dispatch"] : []),
+    ],
     layout: target.layout,
     exits,
     endsBlock: terminator !== undefined,

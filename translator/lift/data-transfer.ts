@@ -2,8 +2,8 @@
 import { segment, slot } from "../contract/slots.ts";
 import { operandKind } from "../decode/instruction.ts";
 import type { Value } from "../ir/micro.ts";
-import type { Builder, LiftFunction } from "./builder.ts";
 import { setSubtractFlags } from "./arithmetic.ts";
+import type { Builder, LiftFunction } from "./builder.ts";
 
 const liftMove: LiftFunction = (b, i) => {
   const [target, source] = i.operands;
@@ -153,7 +153,12 @@ const liftLoadFlags: LiftFunction = (b) => {
   const sign = b.get(slot.flagSign);
   const zero = b.pure("toInt", b.equal(b.get(slot.flagZero), 0));
   const image = [
-    b.shr(carry, 31), b.constant(2), b.shl(b.pure("evenParity", sign), 2), b.shl(b.and(carry, 8), 1), b.shl(zero, 6), b.shl(b.shr(sign, 31), 7),
+    b.shr(carry, 31),
+    b.constant(2),
+    b.shl(b.pure("evenParity", sign), 2),
+    b.shl(b.and(carry, 8), 1),
+    b.shl(zero, 6),
+    b.shl(b.shr(sign, 31), 7),
   ].reduce((sum, part) => b.or(sum, part));
   b.set(slot.eax, b.or(b.and(b.get(slot.eax), ~0xff00), b.shl(image, 8)));
 };
@@ -197,4 +202,3 @@ export const dataTransferLifts: Record<string, LiftFunction> = {
   nop: liftNothing,
   pause: liftNothing,
 };
-

@@ -123,4 +123,3 @@ export const logicLifts: Record<string, LiftFunction> = {
   ...Object.fromEntries(conditionNames.map((name) => [`set${name}`, liftSet(name)])),
   ...Object.fromEntries(conditionNames.map((name) => [`cmov${name}`, liftConditionalMove(name)])),
 };
-

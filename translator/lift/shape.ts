@@ -105,14 +105,29 @@ export function shapeOf(i: DecodedInstruction, key: ModeKey): Shape {
   for (let k = 0; k < i.operandCount; k++) {
     const o = i.operands[k];
     operands.push({
-      kind: o.kind, size: o.size, field, high: o.kind === operandKind.register && o.size === 1 && o.reg >= 4,
-      hasBase: o.base >= 0, hasIndex: o.index >= 0, segment: o.segment, reg: o.reg, isZeroCount: isZeroCount(o),
+      kind: o.kind,
+      size: o.size,
+      field,
+      high: o.kind === operandKind.register && o.size === 1 && o.reg >= 4,
+      hasBase: o.base >= 0,
+      hasIndex: o.index >= 0,
+      segment: o.segment,
+      reg: o.reg,
+      isZeroCount: isZeroCount(o),
     });
     field += fieldCountOf(o);
   }
   return {
-    row: i.row, operandSize: i.operandSize, addressSize: i.addressSize, repeat: i.repeat, lock: i.lock, mode: key & shapeModeMask,
-    segmentOverride: i.segmentOverride, operands, nextField: field, x87Field: i.escape === 0 ? -1 : field + 1,
+    row: i.row,
+    operandSize: i.operandSize,
+    addressSize: i.addressSize,
+    repeat: i.repeat,
+    lock: i.lock,
+    mode: key & shapeModeMask,
+    segmentOverride: i.segmentOverride,
+    operands,
+    nextField: field,
+    x87Field: i.escape === 0 ? -1 : field + 1,
   };
 }
 
@@ -177,8 +192,15 @@ export function writeFields(i: DecodedInstruction, offset: number, out: Int32Arr
 }
 
 const operandNames: Record<number, string> = {
-  [operandKind.immediate]: "imm", [operandKind.relative]: "rel", [operandKind.farPointer]: "far", [operandKind.segmentRegister]: "sreg",
-  [operandKind.controlRegister]: "cr", [operandKind.debugRegister]: "dr", [operandKind.st]: "st", [operandKind.mmx]: "mm", [operandKind.xmm]: "xmm",
+  [operandKind.immediate]: "imm",
+  [operandKind.relative]: "rel",
+  [operandKind.farPointer]: "far",
+  [operandKind.segmentRegister]: "sreg",
+  [operandKind.controlRegister]: "cr",
+  [operandKind.debugRegister]: "dr",
+  [operandKind.st]: "st",
+  [operandKind.mmx]: "mm",
+  [operandKind.xmm]: "xmm",
 };
 
 /** For people: "add r32, m32[base+disp]". */
@@ -193,7 +215,11 @@ export function describeShape(shape: Shape): string {
 }
 
 const fieldNames: Record<number, string> = {
-  [operandKind.register]: "reg", [operandKind.immediate]: "imm", [operandKind.relative]: "target", [operandKind.st]: "st", [operandKind.mmx]: "mm",
+  [operandKind.register]: "reg",
+  [operandKind.immediate]: "imm",
+  [operandKind.relative]: "target",
+  [operandKind.st]: "st",
+  [operandKind.mmx]: "mm",
   [operandKind.xmm]: "xmm",
 };
 

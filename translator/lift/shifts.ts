@@ -151,4 +151,3 @@ export const shiftLifts: Record<string, LiftFunction> = {
   shld: liftDoubleShift(true),
   shrd: liftDoubleShift(false),
 };
-

@@ -2,8 +2,9 @@
  * String instructions (SDM vol. 1, 5.1.8). Without a REP prefix they are in line; with one a callout moves whole runs, page by page, and may stop
  * early (interrupt due, code overwritten): it then returns 1, having set the registers, and the instruction is run again.
  */
-import { segment, slot } from "../contract/slots.ts";
+
 import type { CalloutName } from "../contract/callouts.ts";
+import { segment, slot } from "../contract/slots.ts";
 import { repeat } from "../decode/instruction.ts";
 import type { Value } from "../ir/micro.ts";
 import { setSubtractFlags } from "./arithmetic.ts";

@@ -2,9 +2,10 @@
  * System instructions (SDM vol. 1, 5.1.14 to 5.1.20 and 5.20): every one that is sensitive is patched into the callout of the VMM that sensitive.ts
  * names. What the mode alone decides (LLDT in real mode is #UD) is settled here; what CPL decides, in the callout.
  */
+
+import type { CalloutName } from "../contract/callouts.ts";
 import { segment, slot, vector } from "../contract/slots.ts";
 import { operandKind } from "../decode/instruction.ts";
-import type { CalloutName } from "../contract/callouts.ts";
 import type { Value } from "../ir/micro.ts";
 import type { Builder, LiftFunction } from "./builder.ts";
 import type { Shape, ShapeOperand } from "./shape.ts";
@@ -179,8 +180,7 @@ const liftLoadSystemSegment = (callout: "loadLdt" | "loadTask"): LiftFunction =>
   });
 
 /** SLDT, STR: a 32-bit register gets the selector zero-extended. */
-const liftStoreSystemSegment = (callout: "storeLdt" | "storeTask"): LiftFunction =>
-  protectedOnly((b, i) => b.write(i.operands[0], b.call(callout)));
+const liftStoreSystemSegment = (callout: "storeLdt" | "storeTask"): LiftFunction => protectedOnly((b, i) => b.write(i.operands[0], b.call(callout)));
 
 // ---- control and debug registers
 

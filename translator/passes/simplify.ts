@@ -13,7 +13,8 @@ export type Fold = (op: PureOp, args: readonly number[]) => number | undefined;
 const constant = (value: number): Value => ({ kind: "constant", value: value | 0 });
 type Constant = Extract<Value, { kind: "constant" }>;
 // Deliberately not type guards on the negative side: `v` may be a constant other than the one asked for.
-const isConstant = (v: Value, value?: number): v is Constant & { readonly checked?: never } => v.kind === "constant" && (value === undefined || v.value === value);
+const isConstant = (v: Value, value?: number): v is Constant & { readonly checked?: never } =>
+  v.kind === "constant" && (value === undefined || v.value === value);
 const isOp = (v: Value, op: PureOp): v is Pure & { readonly checked?: never } => v.kind === "pure" && v.op === op;
 function make(op: PureOp, ...args: Value[]): Value {
   const row: PureOpRow = pureOps[op];
@@ -89,7 +90,8 @@ function zeroTest(v: Value): Value {
     const bits = v.op === "signExtend8" ? 8 : 16;
     const inner = v.args[0];
     if (width(inner) <= bits) return zeroTest(inner);
-    if (isOp(inner, "sub") && width(inner.args[0]) <= bits && width(inner.args[1]) <= bits) return rewrite(make("equal", inner.args[0], inner.args[1]));
+    if (isOp(inner, "sub") && width(inner.args[0]) <= bits && width(inner.args[1]) <= bits)
+      return rewrite(make("equal", inner.args[0], inner.args[1]));
   }
   return make("equal", v, constant(0));
 }
@@ -174,7 +176,8 @@ const rules: Partial<Record<PureOp, (v: Pure, a: Value, b: Value, c: Value) => V
         (same(stripZero(unextended(a.args[0])), stripZero(b.args[0])) && same(stripZero(unextended(a.args[1])), stripZero(b.args[1])));
       if (isSamePair) return make(a.op === "below" ? "belowEqual" : "lessEqual", a.args[0], a.args[1]);
       // TEST x, x: SF or ZF
-      if (a.op === "less" && isConstant(a.args[1], 0) && isConstant(b.args[1], 0) && same(a.args[0], b.args[0])) return make("lessEqual", a.args[0], a.args[1]);
+      if (a.op === "less" && isConstant(a.args[1], 0) && isConstant(b.args[1], 0) && same(a.args[0], b.args[0]))
+        return make("lessEqual", a.args[0], a.args[1]);
     }
     if (isConstant(a, 0)) return b;
     if (isConstant(b, 0)) return a;
@@ -200,7 +203,9 @@ function narrowStore(s: Statement): Statement {
   if (s.kind !== "store" || s.size === 4 || s.value.kind !== "pure") return s;
   const { op, args } = s.value;
   const truncates =
-    op === "zeroExtend16" || op === "signExtend16" || (s.size === 1 && (op === "zeroExtend8" || op === "signExtend8" || (op === "and" && isConstant(args[1], 255))));
+    op === "zeroExtend16" ||
+    op === "signExtend16" ||
+    (s.size === 1 && (op === "zeroExtend8" || op === "signExtend8" || (op === "and" && isConstant(args[1], 255))));
   return truncates ? narrowStore({ ...s, value: args[0] }) : s;
 }
 
@@ -210,7 +215,10 @@ export function simplify(block: MicroBlock, fold: Fold): MicroBlock {
     (v) => {
       if (v.kind !== "pure") return v;
       if (v.type !== "f64" && v.args.every((a) => a.kind === "constant")) {
-        const value = fold(v.op, v.args.map((a) => (a as { value: number }).value));
+        const value = fold(
+          v.op,
+          v.args.map((a) => (a as { value: number }).value),
+        );
         if (value !== undefined) return constant(value);
       }
       return rewrite(v);

@@ -114,4 +114,3 @@ export function discover(decoder: Decoder, entry: number, isHot: (offset: number
   }
   return blocks;
 }
-

@@ -35,7 +35,10 @@ function attempt(graph: Graph, cut: Set<number>): Analysis | undefined {
   const size = graph.successors.length;
   const edges = graph.successors.map((list, from) => list.filter((to) => !cut.has(from * size + to)));
   const order = reversePostorder(edges);
-  const nodes = order.map((_, n) => n).filter((n) => order[n] >= 0).sort((a, b) => order[a] - order[b]);
+  const nodes = order
+    .map((_, n) => n)
+    .filter((n) => order[n] >= 0)
+    .sort((a, b) => order[a] - order[b]);
   const predecessors: number[][] = edges.map(() => []);
   for (const from of nodes) for (const to of edges[from]) predecessors[to].push(from);
   const dominator = dominators(nodes, order, predecessors);

@@ -7,7 +7,20 @@ import { multiply } from "../../float/multiply.ts";
 import { incomplete, remainder, undivided } from "../../float/remainder.ts";
 import { extract, roundToIntegral, scale } from "../../float/scale.ts";
 import type { FloatUnit } from "../../float/unit.ts";
-import { begin, isEmpty, isFull, physical, pop, recordInstruction, recordOperand, settle, stackFault, status as statusImported, writeRegister, type X87Host } from "./host.ts";
+import {
+  begin,
+  isEmpty,
+  isFull,
+  physical,
+  pop,
+  recordInstruction,
+  recordOperand,
+  settle,
+  stackFault,
+  status as statusImported,
+  writeRegister,
+  type X87Host,
+} from "./host.ts";
 
 // Bound here because V8 folds a module's own constants, but not those it imports.
 const slot = slotImported;
@@ -20,10 +33,7 @@ export type BinaryOperation = (f: FloatUnit, aLow: number, aHigh: number, aSign:
 const operation = { add: 0, subtract: 1, multiply: 2, divide: 3 } as const;
 
 /** f = a op b. */
-function operate(
-  which: number, f: FloatUnit,
-  aLow: number, aHigh: number, aSign: number, bLow: number, bHigh: number, bSign: number,
-): void {
+function operate(which: number, f: FloatUnit, aLow: number, aHigh: number, aSign: number, bLow: number, bHigh: number, bSign: number): void {
   if (which === operation.multiply) multiply(f, aLow, aHigh, aSign, bLow, bHigh, bSign);
   else if (which === operation.add) add(f, aLow, aHigh, aSign, bLow, bHigh, bSign);
   else if (which === operation.subtract) subtract(f, aLow, aHigh, aSign, bLow, bHigh, bSign);

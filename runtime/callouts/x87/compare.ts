@@ -2,7 +2,18 @@
 import { slot as slotImported } from "../../../translator/contract/slots.ts";
 import { compare, comparison, examine } from "../../float/compare.ts";
 import { loadOperand } from "./arithmetic.ts";
-import { begin, isEmpty, physical, pop, recordInstruction, recordOperand, settle, stackFault, status as statusImported, type X87Host } from "./host.ts";
+import {
+  begin,
+  isEmpty,
+  physical,
+  pop,
+  recordInstruction,
+  recordOperand,
+  settle,
+  stackFault,
+  status as statusImported,
+  type X87Host,
+} from "./host.ts";
 
 // Bound here because V8 folds a module's own constants, but not those it imports.
 const slot = slotImported;

@@ -1,6 +1,18 @@
 /** Control instructions: control and status words, environment, whole state (SDM vol. 1, 5.2.6 and 8.1.10). */
 import { cr0bit as cr0bitImported, eflag as eflagImported, slot as slotImported, vector } from "../../../translator/contract/slots.ts";
-import { begin, beginNoWait, clearSummary, deliverPending, isEmpty, physical, pop, recordInstruction, status as statusImported, updateSummary, type X87Host } from "./host.ts";
+import {
+  begin,
+  beginNoWait,
+  clearSummary,
+  deliverPending,
+  isEmpty,
+  physical,
+  pop,
+  recordInstruction,
+  status as statusImported,
+  updateSummary,
+  type X87Host,
+} from "./host.ts";
 
 // Bound here because V8 folds a module's own constants, but not those it imports.
 const cr0bit = cr0bitImported;

@@ -3,7 +3,19 @@ import { slot as slotImported } from "../../../translator/contract/slots.ts";
 import { exponentialMinusOne, logarithm, logarithmPlusOne } from "../../float/logarithm.ts";
 import { angle, outOfRange, sineCosine, tangent } from "../../float/trigonometry.ts";
 import { type BinaryOperation, pushSecond, unaryForm } from "./arithmetic.ts";
-import { begin, isEmpty, isFull, physical, pop, recordInstruction, settle, stackFault, status as statusImported, writeRegister, type X87Host } from "./host.ts";
+import {
+  begin,
+  isEmpty,
+  isFull,
+  physical,
+  pop,
+  recordInstruction,
+  settle,
+  stackFault,
+  status as statusImported,
+  writeRegister,
+  type X87Host,
+} from "./host.ts";
 
 // Bound here because V8 folds a module's own constants, but not those it imports.
 const slot = slotImported;

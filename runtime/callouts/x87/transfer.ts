@@ -2,8 +2,29 @@
 import { slot as slotImported } from "../../../translator/contract/slots.ts";
 import { fromBcd, toBcd } from "../../float/bcd.ts";
 import { extendDouble, extendSingle, fromInt32, fromInt64, quietLoaded, toDouble, toInteger, toSingle } from "../../float/convert.ts";
-import { exception as exceptionImported, type FloatUnit, roundingControl as roundingControlImported, setIndefinite, setResult } from "../../float/unit.ts";
-import { begin, isEmpty, isFull, physical, pop, push, readRegister, recordInstruction, recordOperand, settle, stackFault, status as statusImported, writeRegister, type X87Host } from "./host.ts";
+import {
+  exception as exceptionImported,
+  type FloatUnit,
+  roundingControl as roundingControlImported,
+  setIndefinite,
+  setResult,
+} from "../../float/unit.ts";
+import {
+  begin,
+  isEmpty,
+  isFull,
+  physical,
+  pop,
+  push,
+  readRegister,
+  recordInstruction,
+  recordOperand,
+  settle,
+  stackFault,
+  status as statusImported,
+  writeRegister,
+  type X87Host,
+} from "./host.ts";
 
 // Bound here because V8 folds a module's own constants, but not those it imports.
 const slot = slotImported;

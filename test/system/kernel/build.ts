@@ -17,9 +17,25 @@ export const kernelImage = join(directory, "kernel.elf");
 export const bochsReport = join(directory, "bochs.txt.gz");
 
 const flags = [
-  "-m32", "-Os", "-ffreestanding", "-fno-pic", "-fno-pie", "-fno-stack-protector", "-fno-asynchronous-unwind-tables", "-fcf-protection=none",
-  "-fno-delete-null-pointer-checks", "-Wno-array-bounds", "-mno-sse", "-nostdlib", "-static", "-s",
-  `-Wl,-T,${join(directory, "kernel.ld")}`, "-Wl,--build-id=none", "-Wl,-z,max-page-size=4096", "-Wl,-z,noexecstack", "-Wl,--no-warn-rwx-segments",
+  "-m32",
+  "-Os",
+  "-ffreestanding",
+  "-fno-pic",
+  "-fno-pie",
+  "-fno-stack-protector",
+  "-fno-asynchronous-unwind-tables",
+  "-fcf-protection=none",
+  "-fno-delete-null-pointer-checks",
+  "-Wno-array-bounds",
+  "-mno-sse",
+  "-nostdlib",
+  "-static",
+  "-s",
+  `-Wl,-T,${join(directory, "kernel.ld")}`,
+  "-Wl,--build-id=none",
+  "-Wl,-z,max-page-size=4096",
+  "-Wl,-z,noexecstack",
+  "-Wl,--no-warn-rwx-segments",
 ];
 const sources = ["start.S", "kernel.c", "segments.c", "transfers.c", "others.c"];
 
@@ -33,7 +49,16 @@ function floppy(image: string, work: string): string {
   execFileSync("objcopy", ["-O", "binary", image, flat]);
   const sectors = Math.ceil(readFileSync(flat).length / 512);
   const entry = readFileSync(image).readUInt32LE(24);
-  execFileSync("as", ["--32", "--defsym", `SECTORS=${sectors}`, "--defsym", `ENTRY=${entry}`, "-o", join(work, "boot.o"), join(directory, "floppy.S")]);
+  execFileSync("as", [
+    "--32",
+    "--defsym",
+    `SECTORS=${sectors}`,
+    "--defsym",
+    `ENTRY=${entry}`,
+    "-o",
+    join(work, "boot.o"),
+    join(directory, "floppy.S"),
+  ]);
   execFileSync("ld", ["-m", "elf_i386", "-Ttext", "0x7c00", "--oformat", "binary", "-o", join(work, "boot.bin"), join(work, "boot.o")]);
   const disk = Buffer.alloc(1474560);
   readFileSync(join(work, "boot.bin")).copy(disk);
