@@ -2,14 +2,13 @@
 import {
   cr0bit as cr0bitImported,
   cr4bit as cr4bitImported,
-  eflag,
   segment as segmentImported,
   slot as slotImported,
   vector,
 } from "../../translator/contract/slots.ts";
 import type { Cpu } from "../cpu/cpu.ts";
 import { updateWatching } from "../cpu/debug.ts";
-import { access, updateMode } from "../cpu/mode.ts";
+import { updateMode } from "../cpu/mode.ts";
 import { readPlace, requireSupervisor } from "./place.ts";
 
 // Bound here because V8 folds a module's own constants, but not those it imports.

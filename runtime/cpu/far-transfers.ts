@@ -47,7 +47,6 @@ export function farJump(cpu: Cpu, selector: number, offset: number): void {
 }
 
 export function farCall(cpu: Cpu, selector: number, offset: number, size: number): void {
-  const R = cpu.R;
   if (!cpu.isProtected) {
     requireRoom(cpu, 2 * size, size);
     checkRealTarget(cpu, offset);

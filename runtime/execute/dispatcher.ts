@@ -20,7 +20,7 @@ import { compile, type HostNames } from "../code/compile.ts";
 import { Regions } from "../code/regions.ts";
 import type { Cpu } from "../cpu/cpu.ts";
 import { instructionBreakpoints } from "../cpu/debug.ts";
-import { deliverException, deliverHardwareInterrupt } from "../cpu/interrupts.ts";
+import { deliverDebugException, deliverException, deliverHardwareInterrupt, noteDebugCauses } from "../cpu/interrupts.ts";
 import { mulhs, mulhu } from "../cpu/multiply.ts";
 import { checkSegment } from "../cpu/segments.ts";
 import { walkFlag } from "../memory/page-walk.ts";
@@ -276,6 +276,13 @@ export class Dispatcher {
         R[slot.halted] = 0;
       }
       if (this.stopping !== undefined) return this.stopAt(this.stopping);
+      if (cpu.pendingDebug !== 0 && R[slot.interruptShadow] === 0 && (R[modeSlot] & singleStep) === 0) {
+        // The T flag of a TSS just switched to: a trap before the task's first instruction.
+        const causes = cpu.pendingDebug;
+        cpu.pendingDebug = 0;
+        deliverDebugException(cpu, causes);
+        continue;
+      }
       if (R[slot.interruptShadow] === 0 && this.interruptReady()) {
         this.interruptsDelivered++;
         cpu.exitCounts[exitReason.externalInterrupt * ringCount + R[slot.cpl]]++;
@@ -319,7 +326,7 @@ export class Dispatcher {
     if ((R[slot.dr7] & 0xff) !== 0 && !resume && (shadow & 2) === 0) {
       const met = instructionBreakpoints(cpu, (R[eipSlot] + R[slot.segmentBase + segment.cs]) | 0);
       if (met !== 0) {
-        R[slot.dr6] |= met;
+        noteDebugCauses(R, met);
         cpu.raise(vector.db);
       }
     }
@@ -372,7 +379,7 @@ export class Dispatcher {
   private debugTraps(trap: boolean): void {
     const { cpu } = this;
     if (!trap && cpu.pendingDebug === 0) return;
-    cpu.R[slot.dr6] |= cpu.pendingDebug | (trap ? 1 << 14 : 0);
+    noteDebugCauses(cpu.R, cpu.pendingDebug | (trap ? 1 << 14 : 0));
     cpu.pendingDebug = 0;
     cpu.raise(vector.db);
   }
@@ -575,7 +582,12 @@ export class Dispatcher {
       this.storeRefused = false;
       this.step();
     }
-    if (R[budget] < 0 || (R[slot.interruptShadow] | R[slot.halted] | (R[modeSlot] & singleStep)) !== 0 || this.interruptReady()) {
+    if (
+      R[budget] < 0 ||
+      (R[slot.interruptShadow] | R[slot.halted] | (R[modeSlot] & singleStep)) !== 0 ||
+      this.interruptReady() ||
+      this.cpu.pendingDebug !== 0
+    ) {
       return this.look();
     }
     return this.enter();

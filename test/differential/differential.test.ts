@@ -2,7 +2,7 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { Differential } from "./differential.ts";
 
-const programs = 60;
+const programs = 200;
 const first = 1;
 
 describe("random programs: tier 0 and regions agree", () => {

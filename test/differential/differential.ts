@@ -19,7 +19,8 @@ export interface Failure {
 }
 
 export class Differential {
-  readonly cold = new Core();
+  /** The reference: tier 0 with every instruction's micro-ops as lifted. */
+  readonly cold = new Core({ translator: new JavaScriptTranslator({ disabledPasses: new Set(blockPasses.map((pass) => pass.name)) }) });
   readonly variants: readonly Variant[];
   programs = 0;
   inconclusive = 0;

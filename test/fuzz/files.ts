@@ -1,5 +1,7 @@
 /** Files as kernels: random bytes, valid images, and everything in between. */
 import { bzImage, elf32, multibootHeader } from "../boot/images.ts";
+import { Writer } from "./instructions.ts";
+import { place } from "./layout.ts";
 import type { Random } from "./random.ts";
 
 export interface ImageCase {
@@ -31,8 +33,44 @@ function linuxKernel(payload: Uint8Array): Uint8Array {
   return bzImage({ payload, prefAddress: loadAddress, initSize: 0x100000, relocatable: 0 });
 }
 
+const codeSelector = 0x10;
+/** Vectors that push an error code. */
+const pushesError = new Set([8, 10, 11, 12, 13, 14, 17]);
+
+/**
+ * A kernel's body that lives longer than its first fault: it loads an interrupt table whose handlers skip a byte and go on, then runs a soup of
+ * instructions round and round. `address` is where body[0] is loaded.
+ */
+function soupBody(random: Random, address: number): Uint8Array {
+  const layout = { code: 0, codeSize: random.pick([0x400, 0x1000, 0x2000]), table: 0x2000, handlers: 0x2800, size: 0x3800 };
+  const bytes = new Uint8Array(layout.size);
+  const view = new DataView(bytes.buffer);
+  for (let vector = 0; vector < 256; vector++) {
+    const handler = layout.handlers + 16 * vector;
+    const code = [...(pushesError.has(vector) ? [0x83, 0xc4, 0x04] : []), ...(vector < 32 && vector !== 1 ? [0xff, 0x04, 0x24] : [0x50, 0xb0, 0x20, 0xe6, 0x20, 0x58]), 0xcf];
+    bytes.set(code, handler);
+    view.setUint32(layout.table + 8 * vector, (codeSelector << 16) | ((address + handler) & 0xffff), true);
+    view.setUint32(layout.table + 8 * vector + 4, ((address + handler) & 0xffff0000) | 0x8e00, true);
+  }
+  view.setUint16(layout.size - 6, 0x7ff, true);
+  view.setUint32(layout.size - 4, address + layout.table, true);
+  const writer = new Writer(random, bytes.subarray(0, layout.codeSize), true, address);
+  writer.byte(0x0f, 0x01, 0x1d);
+  writer.dword(address + layout.size - 6);
+  writer.load(4, place.stack);
+  if (random.once(2)) writer.byte(0xfb);
+  const start = writer.at;
+  while (!writer.full) writer.step();
+  writer.byte(0xe9);
+  writer.dword(start - (writer.at + 4));
+  return bytes;
+}
+
 /** A kernel that the loaders take, random but for its header. */
 export function randomKernel(random: Random): Uint8Array {
+  if (random.once(2)) {
+    return random.once(2) ? multibootKernel(soupBody(random, loadAddress + 32)) : linuxKernel(soupBody(random, loadAddress));
+  }
   const body = random.bytes(random.pick([64, 512, 4096, 20000]));
   switch (random.below(3)) {
     case 0:

@@ -14,7 +14,7 @@ import type { Rig } from "./rig.ts";
 /** Vectors that push an error code. */
 const pushesError = new Set([8, 10, 11, 12, 13, 14, 17]);
 
-export const startModes = ["protected32", "protected16", "user32", "user16", "virtual8086", "real", "unreal"] as const;
+export const startModes = ["protected32", "protected32", "protected16", "user32", "user16", "virtual8086", "real", "unreal"] as const;
 export type StartMode = (typeof startModes)[number];
 
 /** Random bytes the memory outside the tables is filled with; made once. */
@@ -322,7 +322,12 @@ export function writeSoup(rig: Rig, random: Random, mode: StartMode): void {
   const bytes = new Uint8Array(random.pick([0x200, 0x800, 0x1800]));
   const start = wide ? place.code : 0;
   const writer = new Writer(random, bytes, wide, start);
-  while (!writer.full) writer.step();
+  // Some are loops above all: hot code in flat mode is what becomes regions.
+  const isHot = random.once(3);
+  while (!writer.full) {
+    if (isHot && !random.once(6)) writer.loop();
+    else writer.step();
+  }
   // Round and round.
   const distance = -(writer.at + (wide ? 5 : 3));
   writer.byte(0xe9);

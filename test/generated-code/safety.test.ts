@@ -19,10 +19,10 @@ const modes = {
 const prefixes = [[], [0x66], [0x67], [0xf3], [0xf2], [0xf0], [0x64], [0x36, 0x66], [0x66, 0xf3]];
 
 describe("tier 0: every shape that the opcode maps yield", () => {
-  it.each(Object.entries(modes))("%s", (_name, key) => {
+  it.each(Object.entries(modes))("%s", (name, key) => {
     const translator = new JavaScriptTranslator();
     const bytes = new Uint8Array(24);
-    for (const prefix of prefixes) {
+    for (const prefix of name === "32-bit flat" ? prefixes : prefixes.slice(0, 3)) {
       for (const map of [[], [0x0f]]) {
         for (let opcode = 0; opcode < 256; opcode++) {
           for (let modrm = 0; modrm < 256; modrm++) {
@@ -53,12 +53,12 @@ describe("regions of random programs", () => {
     for (const disabled of [[], ["forward", "simplify"]]) {
       const core = new Core({ translator: new JavaScriptTranslator({ disabledPasses: new Set(disabled) }) });
       core.dispatcher.regions.made = ({ code }) => void regions.push(code);
-      for (let seed = 1; seed <= 25; seed++) runHot(core, makeProgram(70_000 + seed));
+      for (let seed = 1; seed <= 12; seed++) runHot(core, makeProgram(70_000 + seed));
     }
   });
 
   it("keep to the contract", () => {
-    expect(regions.length).toBeGreaterThan(100);
+    expect(regions.length).toBeGreaterThan(50);
     const wrong = regions.flatMap((code) => violations(code.text, code.freeNames).map((problem) => `${problem} in\n${code.text}`));
     expect(wrong.slice(0, 3)).toEqual([]);
   });

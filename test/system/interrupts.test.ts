@@ -187,8 +187,24 @@ describe("protected mode, from ring 3", () => {
     ["stack beyond the GDT", (m: Machine) => m.write4(place.tss + 8, 0xf8), vector.ts, 0xf8],
     ["absent stack", (m: Machine) => m.write4(place.tss + 8, sel.absentData), vector.ss, sel.absentData],
     ["TSS too small", (m: Machine) => void (m.R[slot.segmentLimit + segment.tr] = 10), vector.ts, sel.tss],
-    ["no room", (m: Machine) => (m.write4(place.tss + 8, sel.data16), m.write4(place.tss + 4, 0x2)), vector.ss, sel.data16],
-    ["EIP beyond the limit", (m: Machine) => (m.descriptor(sel.free, 0, 0xff, 0x9a, 4), m.idtGate(0x30, sel.free, 0x100, 0xee)), vector.gp, 0],
+    [
+      "no room",
+      (m: Machine) => {
+        m.write4(place.tss + 8, sel.data16);
+        m.write4(place.tss + 4, 0x2);
+      },
+      vector.ss,
+      sel.data16,
+    ],
+    [
+      "EIP beyond the limit",
+      (m: Machine) => {
+        m.descriptor(sel.free, 0, 0xff, 0x9a, 4);
+        m.idtGate(0x30, sel.free, 0x100, 0xee);
+      },
+      vector.gp,
+      0,
+    ],
   ])("%s", (_what, setUp, exception, code) => {
     const soft = gate(setUp as (m: Machine) => void);
     soft.m.expectFault(soft.act, exception, code);
