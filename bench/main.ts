@@ -9,7 +9,7 @@ import { measure, type Pass, type Run } from "./measure.ts";
 import { type BenchOptions, BenchUsageError, parseOptions, USAGE } from "./options.ts";
 import type { GuestFiles, Peer, Task } from "./peers/peer.ts";
 import { allPeers, cpuModel } from "./peers/peers.ts";
-import { type Cell, costTable, disagreements, LINUX_TASK, type Row, table } from "./report.ts";
+import { type Cell, cacheLines, costTable, disagreements, LINUX_TASK, type Row, table } from "./report.ts";
 import { median } from "./statistics.ts";
 
 /** For peers that do not warm up: the second pass is there to show the first was no accident. */
@@ -69,6 +69,7 @@ function cellOf(runs: readonly Run[], peer: Peer): Cell {
     seconds: median(runs.map((run) => warmSeconds(run.passes, peer))),
     firstPassSeconds: median(runs.map((run) => run.passes[0].seconds)),
     instructions: perPass(runs[0]),
+    codeCache: runs[0].codeCache,
     checksum: [...checksums].join("/"),
   };
 }
@@ -114,6 +115,7 @@ async function main(): Promise<number> {
   console.log(
     `\nNanoseconds for one guest instruction (seconds a pass over the instructions that tier 0 counts in it):\n\n${costTable(rows, peerNames)}`,
   );
+  console.log(cacheLines(rows));
   console.log(problems.length === 0 ? "\nAll agree on every result." : `\nProblems:\n${problems.map((problem) => `- ${problem}`).join("\n")}`);
   if (options.json) {
     const environment = { cpu: cpuModel(), node: process.version, v8: process.versions.v8, versions };

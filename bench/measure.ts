@@ -14,6 +14,8 @@ export interface Pass {
 
 export interface Run {
   passes: Pass[];
+  /** Bytes of decoded code and characters of JavaScript at the end, for a peer that tells. */
+  codeCache: { bytes: number; text: number; blocks: number; regions: number } | null;
   /** Guest instructions retired in the whole run, for a peer that counts them. */
   instructions: number | null;
   /** Why there is no result, or null. */
@@ -26,6 +28,7 @@ const KEPT_OUTPUT = 2000;
 class MarkerReader {
   readonly passes: Pass[] = [];
   instructions: number | null = null;
+  codeCache: { bytes: number; text: number; blocks: number; regions: number } | null = null;
   isDone = false;
   private readonly task: Task;
   private readonly waitsForStats: boolean;
@@ -39,7 +42,9 @@ class MarkerReader {
 
   line(text: string, now: number): void {
     if (text.startsWith(STATS_MARKER)) {
-      this.instructions = (JSON.parse(text.slice(STATS_MARKER.length)) as MachineStats).instructions;
+      const stats = JSON.parse(text.slice(STATS_MARKER.length)) as MachineStats;
+      this.instructions = stats.instructions;
+      this.codeCache = { bytes: stats.codeCacheBytes, text: stats.regionTextLength, blocks: stats.blocks, regions: stats.regions };
       this.isDone = this.passes.length > 0;
       return;
     }
@@ -87,9 +92,14 @@ export function measure(task: Task, peer: Peer, command: Command, timeoutSeconds
     });
     child.on("close", (code, signal) => {
       clearTimeout(timer);
-      if (reader.isDone) return done({ passes: reader.passes, instructions: reader.instructions, failure: null });
+      if (reader.isDone) return done({ passes: reader.passes, instructions: reader.instructions, codeCache: reader.codeCache, failure: null });
       const how = timedOut ? `no end within ${timeoutSeconds} s` : `ended early (${signal ?? `exit ${code}`})`;
-      done({ passes: reader.passes, instructions: null, failure: `${how}${errors ? `: ${errors.trim().split("\n").slice(-3).join(" | ")}` : ""}` });
+      done({
+        passes: reader.passes,
+        instructions: null,
+        codeCache: null,
+        failure: `${how}${errors ? `: ${errors.trim().split("\n").slice(-3).join(" | ")}` : ""}`,
+      });
     });
   });
 }

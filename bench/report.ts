@@ -14,6 +14,8 @@ export interface Cell {
   /** Guest instructions of a pass, where the peer counts them. */
   instructions: number | null;
   checksum: string;
+  /** What the code cache held at the end, where the peer tells. */
+  codeCache: { bytes: number; text: number; blocks: number; regions: number } | null;
 }
 
 export interface Row {
@@ -68,6 +70,19 @@ export function table(rows: readonly Row[], peers: readonly string[], value: (ce
   });
   const mean = ["geometric mean", ...peers.map(() => ""), ...means];
   return layOut(head, body, mean);
+}
+
+/** Memory of the code cache after the Linux boot, for the peers that tell. */
+export function cacheLines(rows: readonly Row[]): string {
+  const cells = Object.entries(rows.find((row) => row.task === LINUX_TASK)?.cells ?? {});
+  const told = cells.flatMap(([peer, { codeCache }]) => (codeCache ? [{ peer, ...codeCache }] : []));
+  const mebibytes = (n: number): string => (n / 2 ** 20).toFixed(1);
+  return told
+    .map(
+      (c) =>
+        `\nCode cache of ${c.peer} after the Linux boot: ${c.blocks} blocks in ${mebibytes(c.bytes)} MiB, ${c.regions} regions as ${mebibytes(c.text)} MiB of text.`,
+    )
+    .join("");
 }
 
 /** Nanoseconds for a guest instruction, for every peer: all are divided by the same count. */

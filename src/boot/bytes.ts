@@ -29,7 +29,8 @@ export class Fields {
 }
 
 export function hex(value: number, digits = 0): string {
-  return `0x${(value >>> 0).toString(16).padStart(digits, "0")}`;
+  // Ends of ranges may lie beyond 4 GiB.
+  return `0x${(value < 0 ? value >>> 0 : value).toString(16).padStart(digits, "0")}`;
 }
 
 /** A NUL-terminated string; command lines are bytes to the guest, UTF-8 to us. */

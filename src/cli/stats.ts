@@ -27,6 +27,10 @@ const portsShown = 8;
 export function table(stats: MachineStats): string {
   const head = lines([
     ["engine, clock", `${stats.engine}, ${stats.clock}`],
+    [
+      "code cache",
+      `${count(Math.round(stats.codeCacheBytes / 1024))} KiB decoded, ${count(Math.round(stats.regionTextLength / 1024))} KiB of JavaScript`,
+    ],
     ["events", `${count(stats.interrupts)} interrupts, ${count(stats.faults)} exceptions`],
     ["TLB", `${count(stats.tlbMisses)} misses, ${count(stats.tlbFlushes)} flushes`],
   ]);

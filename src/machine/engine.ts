@@ -91,12 +91,17 @@ export class Engine {
     return blocks.sort((a, b) => b.executions - a.executions);
   }
 
-  stats(): Pick<MachineStats, "instructions" | "blocks" | "regions" | "invalidations" | "interrupts" | "faults" | "exits" | "ports"> {
+  stats(): Pick<
+    MachineStats,
+    "instructions" | "blocks" | "regions" | "codeCacheBytes" | "regionTextLength" | "invalidations" | "interrupts" | "faults" | "exits" | "ports"
+  > {
     const { cache, regions } = this.#dispatcher;
     return {
       instructions: this.instructions,
       blocks: cache.blocks,
       regions: regions.translated,
+      codeCacheBytes: cache.top * 4,
+      regionTextLength: [...regions.live.values()].reduce((sum, region) => sum + region.code.text.length, 0),
       invalidations: cache.invalidatedBlocks + regions.invalidated,
       interrupts: this.#dispatcher.interruptsDelivered,
       faults: this.#dispatcher.faults,

@@ -41,6 +41,10 @@ export interface MachineStats {
   readonly blocks: number;
   /** Regions translated to JavaScript. */
   readonly regions: number;
+  /** Decoded code of tier 0 in use, bytes of its array. */
+  readonly codeCacheBytes: number;
+  /** JavaScript text of the regions in place, characters. */
+  readonly regionTextLength: number;
   /** Blocks and regions dropped because their bytes were written. */
   readonly invalidations: number;
   /** Hardware interrupts delivered. */
