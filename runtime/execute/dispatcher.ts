@@ -13,17 +13,17 @@ import type { CalloutName } from "../../translator/contract/callouts.ts";
 import { exitReason, ringCount } from "../../translator/contract/exits.ts";
 import { type ModeKey, mode } from "../../translator/contract/mode-key.ts";
 import { eflag as eflagImported, segment as segmentImported, slot as slotImported, vector } from "../../translator/contract/slots.ts";
-import { decodeFailure, type Translator } from "../../translator/contract/translator.ts";
+import type { Translator } from "../../translator/contract/translator.ts";
 import { calloutImplementations } from "../callouts/index.ts";
+import { BlockBuilder } from "../code/block-builder.ts";
 import { CodeCache, shapeBits } from "../code/code-cache.ts";
-import { compile, type HostNames } from "../code/compile.ts";
+import { dispatchBlock, firstRegionShape, firstShape, fixedWords, type Handler, pseudo, stopBlock } from "../code/pseudo-shapes.ts";
 import { Regions } from "../code/regions.ts";
 import type { Cpu } from "../cpu/cpu.ts";
 import { instructionBreakpoints } from "../cpu/debug.ts";
 import { deliverDebugException, deliverException, deliverHardwareInterrupt, noteDebugCauses } from "../cpu/interrupts.ts";
-import { mulhs, mulhu } from "../cpu/multiply.ts";
-import { checkSegment } from "../cpu/segments.ts";
 import { walkFlag } from "../memory/page-walk.ts";
+import { type Callout, hostNames } from "./host-names.ts";
 
 // Bound here because V8 folds a module's own constants, but not those it imports.
 const eflag = eflagImported;
@@ -34,26 +34,7 @@ const slot = slotImported;
 const { budget, page: pageSlot, tlbHalf, mode: modeSlot, eip: eipSlot } = slot;
 const { flat, singleStep } = mode;
 
-/** Pseudo-shapes. */
-const pseudo = { stop: 0, dispatch: 1, poison: 2, stub: 3, crossPage: 4, fall: 5, straddle: 6, undefinedOpcode: 7, tooLong: 8 } as const;
-const firstShape = 9;
-/** From here on shape numbers are regions: a region is the one handler of its own shape, so that entering it is one indirect call. */
-const firstRegionShape = 1 << 14;
-/** Shapes of instructions to keep: some 20 KiB of host memory each. What a region or a block adds beyond has room below `firstRegionShape`. */
-const maximumShapes = 1 << 13;
-
-/** Fixed blocks at the start of the code array (header indices). */
-const stopBlock = 8;
-const dispatchBlock = 16;
-const fixedWords = 24;
-
-/** Words of a stub: header pair, shape word, page offset of the target, index of the link word to patch (in the cross-page
- * form: physical page and header of the target), own physical page. */
-const stubWords = 8;
-
 const jumpEntries = 1 << 12;
-
-const maximumBlockInstructions = 48;
 
 export type StopReason = "halted" | "shutdown" | "slice" | "requested";
 
@@ -74,29 +55,19 @@ export interface DispatcherOptions {
   readonly traceBlock?: (eip: number, mode: ModeKey) => void;
 }
 
-export type Callout = (cpu: Cpu, ...args: number[]) => number | void;
-
-type Handler = (p: number) => number;
-
-/** Stands for a shape whose code was not made yet; never run. */
-const missing: Handler = () => {
-  throw new Error("a shape without a handler");
-};
-
 export class Dispatcher {
   readonly cache: CodeCache;
   readonly regions: Regions;
   private readonly threshold: number;
   private readonly cpu: Cpu;
   private readonly translator: Translator;
-  private readonly host: HostNames;
   private readonly C: Int32Array;
   private readonly TX: Int32Array;
   /** Jump cache for computed targets: EIP and header, direct-mapped. A hit is checked against the block itself, so nothing need be flushed but with the code cache. */
   private readonly jumps = new Int32Array(2 * jumpEntries).fill(stopBlock);
-  /** Handlers by shape number. Filled at full length from the start: an array that grew by gaps would be a dictionary. */
-  private readonly H: Handler[] = new Array<Handler>(shapeBits + 1).fill(missing);
-  private readonly sizes: number[] = [];
+  private readonly builder: BlockBuilder;
+  /** The builder's handlers, by shape number. */
+  private readonly H: Handler[];
   private readonly poll: () => void;
   private readonly sliceInstructions: number;
   private readonly traceBlock: DispatcherOptions["traceBlock"];
@@ -111,7 +82,6 @@ export class Dispatcher {
   private deadline = 0;
   /** `retired` when an exception or interrupt was last delivered. */
   private lastEvent = -1;
-  private readonly straddleBytes = new Uint8Array(32);
   faults = 0;
   interruptsDelivered = 0;
 
@@ -124,19 +94,26 @@ export class Dispatcher {
     this.cache = new CodeCache(options.codeWords ?? 1 << 23, fixedWords);
     this.C = this.cache.C;
     this.TX = cpu.memory.TX;
-    this.host = this.makeHost(options.callouts ?? calloutImplementations);
+    const host = hostNames(cpu, this.C, options.callouts ?? calloutImplementations, {
+      jump: (eip) => this.jump(eip),
+      dispatch: () => ~this.dispatch(),
+      faulted: () => this.faulted(),
+      guardedStore: (A, size, value) => this.guardedStore(A, size, value),
+    });
+    this.builder = new BlockBuilder(this.cache, cpu.memory, translator, host, () => this.forget());
+    this.H = this.builder.handlers;
     this.threshold = options.regionThreshold ?? Infinity;
-    this.regions = new Regions(this.cache, translator, this.host, {
+    this.regions = new Regions(this.cache, translator, host, {
       firstShape: firstRegionShape,
       lastShape: shapeBits,
       handlers: this.H,
       smallestRegion: options.smallestRegion ?? 3,
-      addStub: (link, offset, at, page) => this.addStub(link, offset, at, page),
+      addStub: (link, offset, at, page) => this.builder.addStub(link, offset, at, page),
     });
     this.cache.regionsWritten = (page, from, to) => this.regions.invalidate(page, from, to);
     this.cache.regionRanges = (page) => this.regions.rangesOn(page);
     this.makePseudoShapes();
-    this.cache.sizeOf = (shape) => this.sizes[shape];
+    this.cache.sizeOf = (shape) => this.builder.sizes[shape];
     this.cache.poison = pseudo.poison;
     const { physical } = cpu.board;
     this.cache.pageHasCode = (page, has) => {
@@ -209,6 +186,17 @@ export class Dispatcher {
     this.passTime();
   }
 
+  /** A region caught a guest exception and committed its state; where it was is in R[faultOffset]. */
+  private faulted(): number {
+    const R = this.cpu.R;
+    const place = R[slot.faultOffset];
+    R[eipSlot] = (R[pageSlot] + (place & 0xfff)) | 0;
+    R[budget] += place >>> 13;
+    this.eipIsCurrent = true;
+    this.takeFault(-1);
+    return ~this.look();
+  }
+
   /**
    * An event was delivered. If no instruction ran since the one before it, it takes an instruction's time itself: a handler that cannot be fetched, or
    * an interrupt that comes again and again, would otherwise stop the clock and never let `run` return.
@@ -220,7 +208,8 @@ export class Dispatcher {
 
   /** Instructions of a block from the one at word `p` on: its header took them off the budget, but they did not run. */
   private unexecuted(p: number): number {
-    const { C, sizes } = this;
+    const { C } = this;
+    const { sizes } = this.builder;
     let count = 0;
     for (let at = p; (C[at] & shapeBits) !== pseudo.fall; at += sizes[C[at] & shapeBits]) {
       const shape = C[at] & shapeBits;
@@ -395,7 +384,7 @@ export class Dispatcher {
     const address = cpu.memory.translateFetch(linear);
     R[pageSlot] = (R[eipSlot] - (linear & 0xfff)) | 0;
     let header = this.cache.find(address, key);
-    if (header === 0) header = this.decodeBlock(linear, address, key);
+    if (header === 0) header = this.builder.decode(linear, address, key);
     if ((key & flat) === 0 && this.endsBeyondLimit(header)) {
       // The first instruction alone, which may end before the limit; if it does not, it faults.
       if ((key & singleStep) !== 0) cpu.raise(vector.gp, 0);
@@ -419,127 +408,13 @@ export class Dispatcher {
     this.jumps.fill(stopBlock);
   }
 
-  /** The same, and the shapes with it: a guest has a few thousand, one that means harm (or chance) can have every combination of prefixes there is. */
-  private forgetShapes(): void {
-    this.forget();
-    this.translator.forgetShapes();
-    this.H.fill(missing, firstShape, firstRegionShape);
-    this.sizes.length = firstShape;
-  }
-
-  // ---- decoding
-
-  private decodeBlock(linear: number, address: number, key: ModeKey): number {
-    const { C, cache, cpu, translator } = this;
-    const { physical } = cpu.board;
-    if (translator.shapeCount > maximumShapes) this.forgetShapes();
-    if (cache.isFull) this.forget();
-    const page = address & ~0xfff;
-    const isRam = physical.isRam(address);
-    const bytes = isRam ? physical.u8 : this.fetchOpenBus(address);
-    const base = isRam ? page >>> 0 : -(address & 0xfff);
-    const start = address & 0xfff;
-    const limit = key & singleStep ? 1 : maximumBlockInstructions;
-    const header = cache.begin();
-    let at = header + 2;
-    let offset = start;
-    let count = 0;
-    const exits: number[] = [];
-    let secondPage = -1;
-    let ended = false;
-    while (count < limit && offset < 0x1000) {
-      let shape = translator.decode(bytes, base + offset, base + 0x1000, key, offset);
-      if (shape === decodeFailure.truncated) {
-        if (count > 0) break;
-        // The instruction goes on in the next page: fetch it now (which may fault, as the processor's fetch would).
-        const next = cpu.memory.translateFetch(((linear & ~0xfff) + 0x1000) | 0);
-        const tail = 0x1000 - offset;
-        this.straddleBytes.set(physical.readBytes((page >>> 0) + offset, tail));
-        this.straddleBytes.set(physical.readBytes(next, 16), tail);
-        shape = translator.decode(this.straddleBytes, 0, tail + 16, key, offset);
-        secondPage = next;
-        C[at] = pseudo.straddle | (offset << 16);
-        C[at + 1] = next;
-        at += 2;
-      }
-      if (shape < 0) {
-        C[at++] = (shape === decodeFailure.tooLong ? pseudo.tooLong : pseudo.undefinedOpcode) | (offset << 16);
-        count++;
-        offset += translator.length;
-        ended = true;
-        break;
-      }
-      const number = shape + firstShape;
-      if (this.H[number] === missing) this.addShape(shape);
-      const code = translator.shape(shape);
-      C[at] = number | (offset << 16);
-      const next = offset + translator.length;
-      let q = at + 1;
-      for (const field of code.layout) C[q++] = translator.fields[field];
-      for (const exit of code.exits) {
-        exits.push(q, exit.kind === "next" ? next : exit.kind === "self" ? offset : translator.fields[exit.field]);
-        q++;
-      }
-      at = q;
-      count++;
-      offset = next;
-      if (code.endsBlock) {
-        ended = true;
-        break;
-      }
-      if (secondPage >= 0) break;
-    }
-    if (!ended) {
-      C[at] = pseudo.fall | ((offset & 0xffff) << 16);
-      exits.push(at + 1, offset);
-      at += 2;
-    }
-    const end = at;
-    for (let k = 0; k < exits.length; k += 2) at = this.addStub(exits[k], exits[k + 1], at, page);
-    cache.finish(header, end, address, key, offset - start, count);
-    cache.top = at;
-    if (secondPage >= 0 && physical.isRam(secondPage)) cache.coverSecondPage(secondPage >>> 12, header, offset - 0x1000);
-    return header;
-  }
-
-  /** Code outside RAM (a jump into the void): what the bus answers, read byte by byte. Never cached as a code page. */
-  private fetchOpenBus(address: number): Uint8Array {
-    const bytes = new Uint8Array(0x1000);
-    const { physical } = this.cpu.board;
-    for (let k = 0; k < 0x1000 - (address & 0xfff); k++) bytes[(address & 0xfff) + k] = physical.read1(address + k);
-    return bytes.subarray(address & 0xfff);
-  }
-
-  /** Writes a stub for page offset `offset` at word `at`, pointed to by the link word `link`; returns the word after it. */
-  private addStub(link: number, offset: number, at: number, page: number): number {
-    const { C } = this;
-    C[at] = 0;
-    C[at + 1] = 0;
-    C[at + 2] = pseudo.stub;
-    C[at + 3] = offset;
-    C[at + 4] = link;
-    C[at + 7] = page;
-    C[link] = ~at;
-    return at + stubWords;
-  }
-
-  private addShape(shape: number): void {
-    const code = this.translator.shape(shape);
-    const number = shape + firstShape;
-    this.H[number] = compile<Handler>(code.text, ["R", "C", ...code.freeNames.filter((n) => n !== "R" && n !== "C")], this.host);
-    this.sizes[number] = code.size;
-  }
-
   // ---- pseudo-instructions
 
   private makePseudoShapes(): void {
     const { C, cpu } = this;
     const R = cpu.R;
     const { TX } = cpu.memory;
-    const define = (number: number, size: number, handler: Handler): void => {
-      this.H[number] = handler;
-      this.sizes[number] = size;
-    };
+    const define = (number: number, size: number, handler: Handler): void => this.builder.define(number, size, handler);
     define(pseudo.stop, 1, () => ~stopBlock);
     define(pseudo.dispatch, 1, () => ~this.dispatch());
     define(pseudo.poison, 1, (p) => {
@@ -691,55 +566,5 @@ export class Dispatcher {
     else if (size === 2) memory.st2(A, value);
     else memory.st4(A, value);
     return false;
-  }
-
-  // ---- what generated code may name
-
-  private makeHost(implementations: Readonly<Record<CalloutName, Callout>>): HostNames {
-    const { cpu } = this;
-    const { memory } = cpu;
-    const { physical } = memory;
-    const callouts = Object.fromEntries(Object.entries(implementations).map(([name, f]) => [`v_${name}`, f]));
-    return {
-      ...callouts,
-      cpu,
-      mulhu,
-      mulhs,
-      R: cpu.R,
-      F: cpu.F,
-      X: cpu.exitCounts,
-      C: this.C,
-      M8: physical.i8,
-      M16: physical.i16,
-      M32: physical.i32,
-      TR: memory.TR,
-      TW: memory.TW,
-      ld1: memory.ld1,
-      ld2: memory.ld2,
-      ld4: memory.ld4,
-      ldw1: memory.ldw1,
-      ldw2: memory.ldw2,
-      ldw4: memory.ldw4,
-      st1: memory.st1,
-      st2: memory.st2,
-      st4: memory.st4,
-      checkSegment: (s: number, offset: number, size: number, isWrite: number) => checkSegment(cpu, s, offset, size, isWrite !== 0),
-      jump: (eip: number) => this.jump(eip),
-      dispatch: () => ~this.dispatch(),
-      sg1: (A: number, value: number) => this.guardedStore(A, 1, value),
-      sg2: (A: number, value: number) => this.guardedStore(A, 2, value),
-      sg4: (A: number, value: number) => this.guardedStore(A, 4, value),
-      guestFault: (e: unknown) => {
-        if (e !== cpu.fault) throw e;
-      },
-      faulted: () => {
-        const place = cpu.R[slot.faultOffset];
-        cpu.R[eipSlot] = (cpu.R[pageSlot] + (place & 0xfff)) | 0;
-        cpu.R[budget] += place >>> 13;
-        this.eipIsCurrent = true;
-        this.takeFault(-1);
-        return ~this.look();
-      },
-    };
   }
 }

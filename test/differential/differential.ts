@@ -70,7 +70,12 @@ export class Differential {
 
   private report(program: Program, variant: Variant): Failure {
     const reduced = this.reduce(program, variant);
-    return { seed: program.seed, variant: variant.name, difference: this.difference(reduced, variant) ?? "gone after reduction", listing: listing(reduced) };
+    return {
+      seed: program.seed,
+      variant: variant.name,
+      difference: this.difference(reduced, variant) ?? "gone after reduction",
+      listing: listing(reduced),
+    };
   }
 
   /** Drops items, in ever smaller groups, as long as the rest still fails. */

@@ -2,13 +2,14 @@
  * Random instructions, made from the decoder's own opcode tables: a row, random prefixes and ModRM, and memory operands that mostly point into the scratch area.
  * What the tables say about an encoding is not believed here but by test/decode; here it only matters that the bytes are varied and mostly valid.
  */
-import { type Encoding, parseEncoding, type TableRow } from "../../translator/decode/table-row.ts";
+
 import { operandCodes } from "../../translator/decode/operands.ts";
+import { type Encoding, parseEncoding, type TableRow } from "../../translator/decode/table-row.ts";
 import { groupRows } from "../../translator/decode/tables/groups.ts";
 import { mmxRows } from "../../translator/decode/tables/mmx.ts";
 import { oneByteRows } from "../../translator/decode/tables/one-byte.ts";
-import { sse2IntegerRows } from "../../translator/decode/tables/sse2-integer.ts";
 import { sseRows } from "../../translator/decode/tables/sse.ts";
+import { sse2IntegerRows } from "../../translator/decode/tables/sse2-integer.ts";
 import { twoByteRows } from "../../translator/decode/tables/two-byte.ts";
 import { x87Rows } from "../../translator/decode/tables/x87.ts";
 import { layout } from "./layout.ts";

@@ -47,7 +47,10 @@ export function makeProgram(seed: number): Program {
   const functionAt = (k: number): number => length + 1 + k * (functionLength + 1);
   const branchy = random.pick([5, 15, 30]);
   const fill = (from: number, to: number, isFunction: boolean): void => {
-    for (let k = from; k < to; k++) items.push(randomItem(random, ring, k, from, to, branchy, counters, isFunction ? [] : Array.from({ length: functions }, (_, f) => functionAt(f))));
+    for (let k = from; k < to; k++)
+      items.push(
+        randomItem(random, ring, k, from, to, branchy, counters, isFunction ? [] : Array.from({ length: functions }, (_, f) => functionAt(f))),
+      );
   };
   fill(0, length, false);
   items.push(int3);
@@ -62,7 +65,14 @@ export function makeProgram(seed: number): Program {
 }
 
 function randomItem(
-  random: Random, ring: 0 | 3, k: number, from: number, to: number, branchy: number, counters: number[], functions: readonly number[],
+  random: Random,
+  ring: 0 | 3,
+  k: number,
+  from: number,
+  to: number,
+  branchy: number,
+  counters: number[],
+  functions: readonly number[],
 ): Item {
   if (!random.chance(branchy)) return { bytes: randomInstruction(random, ring) };
   const forward = k + 1 + random.below(Math.max(1, Math.min(12, to - k)));
@@ -76,7 +86,9 @@ function randomItem(
       return { bytes: [0xe0 + random.below(4)], target: Math.min(forward, k + 4, to), form: "short" };
     }
     case 3:
-      return random.chance(50) ? { bytes: [0xe9], target: forward, form: "near" } : { bytes: [0xb8], target: forward, form: "absolute", tail: [0xff, 0xe0] };
+      return random.chance(50)
+        ? { bytes: [0xe9], target: forward, form: "near" }
+        : { bytes: [0xb8], target: forward, form: "absolute", tail: [0xff, 0xe0] };
     case 4:
     case 5:
     case 6: {
@@ -85,7 +97,11 @@ function randomItem(
       const cell = counters.push(1 + random.below(random.pick([3, 10, 40]))) - 1;
       const at = layout.counters + 4 * cell;
       const back = Math.max(from, k - 1 - random.below(12));
-      return { bytes: [0xff, 0x0d, at & 255, (at >> 8) & 255, (at >> 16) & 255, 0, 0x0f, random.chance(80) ? 0x89 : 0x8f], target: back, form: "near" };
+      return {
+        bytes: [0xff, 0x0d, at & 255, (at >> 8) & 255, (at >> 16) & 255, 0, 0x0f, random.chance(80) ? 0x89 : 0x8f],
+        target: back,
+        form: "near",
+      };
     }
     default:
       return random.chance(70)

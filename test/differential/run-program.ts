@@ -3,7 +3,7 @@
  * blocks are known and counted, then makes regions of them and runs from the same state again.
  */
 import { slot } from "../../translator/contract/slots.ts";
-import { Core, place, pte } from "../support/core.ts";
+import { type Core, place, pte } from "../support/core.ts";
 import { layout, scratchRights } from "./layout.ts";
 import { type Image, layOut, type Program } from "./program.ts";
 import { Random } from "./random.ts";
@@ -37,7 +37,8 @@ function prepare(core: Core, program: Program): void {
   physical.u8.fill(0, layout.scratch);
   core.protectedMode(program.ring);
   const random = new Random(program.seed ^ 0x5bd1e995);
-  for (let k = layout.scratch >>> 2; k < (layout.scratch >>> 2) + layout.scratchPages * 1024; k++) physical.i32[k] = random.chance(30) ? random.value() : random.next();
+  for (let k = layout.scratch >>> 2; k < (layout.scratch >>> 2) + layout.scratchPages * 1024; k++)
+    physical.i32[k] = random.chance(30) ? random.value() : random.next();
   program.counters.forEach((value, k) => {
     physical.i32[(layout.counters >>> 2) + k] = value;
   });
@@ -46,6 +47,7 @@ function prepare(core: Core, program: Program): void {
   core.map(layout.stackPage, 0, 0);
   for (let page = layout.code; page < layout.code + 0x3000; page += 0x1000) core.map(page, page, pte.present | pte.user);
   core.map(0x30000, 0, 0);
+  for (let page = layout.code + 0x3000; page < layout.scratch; page += 0x1000) core.map(page, 0, 0);
   // Ring 3 does not see the tables.
   for (let page = 0; page < layout.code; page += 0x1000) core.map(page, page, pte.present | pte.writable);
   for (let k = 0; k < 8; k++) {
@@ -57,7 +59,10 @@ function prepare(core: Core, program: Program): void {
   R[slot.fpuTop] = random.below(8);
   R[slot.fpuControl] = random.chance(80) ? 0x37f : 0x340 | random.below(64) | (random.below(16) << 8);
   R[slot.mxcsr] = random.chance(80) ? 0x1f80 : (random.below(0x200) << 7) & 0xff80;
-  for (let k = 0; k < 32; k++) R[slot.xmm + k] = random.chance(40) ? random.pick([0x3f800000, 0, -0x80000000, 0x7f800000, 0x40490fdb, 0x7fc00000, 1, 0x3ff00000]) : random.next();
+  for (let k = 0; k < 32; k++)
+    R[slot.xmm + k] = random.chance(40)
+      ? random.pick([0x3f800000, 0, -0x80000000, 0x7f800000, 0x40490fdb, 0x7fc00000, 1, 0x3ff00000])
+      : random.next();
   addressRegisters(core);
   for (const r of [slot.eax, slot.edx]) R[r] = random.value();
   core.eflags = 0x202 | (random.next() & 0x8d5) | (random.chance(10) ? 0x400 : 0);
@@ -92,6 +97,8 @@ function execute(core: Core, image: Image, chunk: number): Trace {
     }
     const stop = core.stopFor(reason);
     const { vector, errorCode, eip, eflags } = stop;
+    // Gone astray, into the tables perhaps, whose accessed bits nobody promises anything about.
+    if (eip < layout.code || eip >= layout.code + 0x3000) break;
     events.push({ vector, errorCode, eip, eflags, state: core.state() });
     // INT3 in the right place is the program's end; without a handler to return from there is nothing to go on with either.
     const at = image.addresses.findIndex((address) => address >= eip);
@@ -152,12 +159,18 @@ export function compare(cold: Trace, hot: Trace): string | undefined {
   const count = Math.min(cold.events.length, hot.events.length);
   for (let k = 0; k < count; k++) {
     const [a, b] = [cold.events[k], hot.events[k]];
-    const fields = (["vector", "errorCode", "eip", "eflags"] as const).filter((f) => a[f] !== b[f]).map((f) => `${f} ${a[f].toString(16)} != ${b[f].toString(16)}`);
-    const states = Object.keys(a.state).filter((n) => a.state[n] !== b.state[n]).map((n) => `${n} ${a.state[n].toString(16)} != ${b.state[n].toString(16)}`);
+    const fields = (["vector", "errorCode", "eip", "eflags"] as const)
+      .filter((f) => a[f] !== b[f])
+      .map((f) => `${f} ${a[f].toString(16)} != ${b[f].toString(16)}`);
+    const states = Object.keys(a.state)
+      .filter((n) => a.state[n] !== b.state[n])
+      .map((n) => `${n} ${a.state[n].toString(16)} != ${b.state[n].toString(16)}`);
     if (fields.length + states.length > 0) return `event ${k} (vector ${a.vector} at ${a.eip.toString(16)}): ${[...fields, ...states].join(", ")}`;
   }
   if (!cold.ended || !hot.ended) return undefined;
   if (cold.events.length !== hot.events.length) return `${cold.events.length} events != ${hot.events.length}`;
   const differing = Buffer.compare(cold.memory, hot.memory) === 0 ? -1 : cold.memory.findIndex((byte, k) => byte !== hot.memory[k]);
-  return differing < 0 ? undefined : `memory at ${differing.toString(16)}: ${cold.memory[differing].toString(16)} != ${hot.memory[differing].toString(16)}`;
+  return differing < 0
+    ? undefined
+    : `memory at ${differing.toString(16)}: ${cold.memory[differing].toString(16)} != ${hot.memory[differing].toString(16)}`;
 }

@@ -24,5 +24,7 @@ do {
   }
 } while (performance.now() < end);
 const { programs, events, regions, inconclusive } = differential;
-console.log(`${programs} programs (last seed ${seed - 1}), ${events} exceptions, ${regions} regions, ${inconclusive} without an end, ${failures} failures`);
+console.log(
+  `${programs} programs (last seed ${seed - 1}), ${events} exceptions, ${regions} regions, ${inconclusive} without an end, ${failures} failures`,
+);
 process.exit(failures === 0 ? 0 : 1);

@@ -30,11 +30,16 @@ export interface InstructionForm {
 }
 
 /** Privileged instructions fault before they touch memory in ring 3; far transfers and returns from interrupts need more of a world: test/system has them. */
-const elsewhere = /^(lgdt|lidt|lldt|ltr|lmsw|invlpg|ins|outs|in|out|hlt|jmp\.far|call\.far|ret\.far|iret|sysenter|sysexit|int|into|icebp|rsm|bound|clflush|prefetch\w+|nop|lea)$/;
+const elsewhere =
+  /^(lgdt|lidt|lldt|ltr|lmsw|invlpg|ins|outs|in|out|hlt|jmp\.far|call\.far|ret\.far|iret|sysenter|sysexit|int|into|icebp|rsm|bound|clflush|prefetch\w+|nop|lea)$/;
 
 const written = new Set([OpAccess.Write, OpAccess.CondWrite, OpAccess.ReadWrite, OpAccess.ReadCondWrite]);
 const registers: Readonly<Record<number, PageName>> = {
-  [Register.EBX]: "ebx", [Register.ESI]: "esi", [Register.EDI]: "edi", [Register.EBP]: "ebp", [Register.ESP]: "esp",
+  [Register.EBX]: "ebx",
+  [Register.ESI]: "esi",
+  [Register.EDI]: "edi",
+  [Register.EBP]: "ebp",
+  [Register.ESP]: "esp",
 };
 
 export function instructionForms(table: readonly TableRow[]): InstructionForm[] {
@@ -84,7 +89,14 @@ function describe(name: string, bytes: Uint8Array): InstructionForm | undefined 
       const page = memory.base === Register.None ? "ebx" : registers[memory.base];
       const displacement = memory.base === Register.None ? 0 : Number(BigInt.asIntN(32, memory.displacement));
       const index = memory.index === Register.AL ? alValue : 0;
-      if (page !== undefined) uses.push({ page, displacement: displacement + index, size: MemorySizeExt.size(memory.memorySize), writes: written.has(access), isAbsolute: memory.base === Register.None });
+      if (page !== undefined)
+        uses.push({
+          page,
+          displacement: displacement + index,
+          size: MemorySizeExt.size(memory.memorySize),
+          writes: written.has(access),
+          isAbsolute: memory.base === Register.None,
+        });
     }
     memory.free();
   }

@@ -22,7 +22,13 @@ interface Case {
 }
 
 const cases: readonly Case[] = [
-  ...([["b", 1], ["w", 2], ["d", 4]] as const).flatMap(([letter, size]) => [
+  ...(
+    [
+      ["b", 1],
+      ["w", 2],
+      ["d", 4],
+    ] as const
+  ).flatMap(([letter, size]) => [
     { text: `rep movs${letter}`, size, reads: true, writes: true },
     { text: `rep stos${letter}`, size, reads: false, writes: true },
     { text: `rep lods${letter}`, size, reads: true, writes: false },
@@ -71,7 +77,11 @@ describe.each(tiers)("$name", (tier) => {
             // Elements that lie wholly on the good page.
             const done = backward ? Math.ceil((start + c.size - (bad + 0x1000)) / c.size - (misaligned ? 1 : 0)) : Math.trunc((bad - start) / c.size);
             const step = (backward ? -1 : 1) * c.size * done;
-            expect({ vector: stop.vector, eip: stop.eip, errorCode: stop.errorCode }).toEqual({ vector: 14, eip: at, errorCode: 4 | (side === "target" && c.writes ? 2 : 0) });
+            expect({ vector: stop.vector, eip: stop.eip, errorCode: stop.errorCode }).toEqual({
+              vector: 14,
+              eip: at,
+              errorCode: 4 | (side === "target" && c.writes ? 2 : 0),
+            });
             expect({ ecx: core.reg("ecx"), esi: core.reg("esi"), edi: core.reg("edi") }).toEqual({
               ecx: ecx - done,
               esi: c.reads ? esi + step : esi,

@@ -1,6 +1,6 @@
 /** The surroundings that each form runs in, and the one experiment: run, fault, look, repair, restart, compare. */
 import { slot } from "../../translator/contract/slots.ts";
-import { type Core, differences, place, pte, selector, type Stop } from "../support/core.ts";
+import { type Core, differences, place, pte, type Stop, selector } from "../support/core.ts";
 import { alValue, type InstructionForm, type MemoryUse, type PageName, pages, plainOffset } from "./forms.ts";
 
 const whole = pte.present | pte.writable | pte.user;
@@ -79,7 +79,14 @@ function firstChange(a: Uint8Array, b: Uint8Array, framePage: number): number {
 
 export interface Experiment {
   readonly use: MemoryUse;
-  readonly what: "absent" | "read-only" | "supervisor" | "second page absent" | "second page read-only" | "second page supervisor" | "first page absent, straddling";
+  readonly what:
+    | "absent"
+    | "read-only"
+    | "supervisor"
+    | "second page absent"
+    | "second page read-only"
+    | "second page supervisor"
+    | "first page absent, straddling";
 }
 
 export function experimentsOf(form: InstructionForm, ring: 0 | 3): Experiment[] {
@@ -151,7 +158,7 @@ export function perform(core: Core, form: InstructionForm, ring: 0 | 3, { use, w
   const seen = { ...faulted.state, eflags: stop.eflags & ~0x10000 };
   const difference = differences(before, seen, ["esp", "eip", "cr2", "cpl", "cs", "ss"]);
   if (difference !== "") problems.push(`state at the fault: ${difference}`);
-  const frame = ring === 0 ? (core.reg("esp") & ~0xfff) : -1;
+  const frame = ring === 0 ? core.reg("esp") & ~0xfff : -1;
   const changed = firstChange(memory, faulted.memory, frame);
   if (changed >= 0) problems.push(`memory at ${(changed + place.data).toString(16)} changed before the fault`);
 

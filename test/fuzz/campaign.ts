@@ -13,6 +13,8 @@ export interface CampaignOptions {
   readonly instructions?: number;
   /** Host seconds in one case after which it counts as hung. */
   readonly hangSeconds?: number;
+  /** A case that is made to hang, to test the watchdog. */
+  readonly hangAt?: number;
   /** Told of everything as it happens. */
   readonly line?: (line: WorkerLine) => void;
 }
@@ -51,7 +53,15 @@ export async function runCampaign(options: CampaignOptions): Promise<CampaignRes
   };
   try {
     for (let from = options.from; from < options.to; ) {
-      const request: WorkerRequest = { seed: options.seed, from, to: options.to, instructions: options.instructions ?? 20_000, processorLimit, progressFile };
+      const request: WorkerRequest = {
+        seed: options.seed,
+        from,
+        to: options.to,
+        instructions: options.instructions ?? 20_000,
+        processorLimit,
+        progressFile,
+        hangAt: options.hangAt ?? -1,
+      };
       const stopped = await runChild(request, options.hangSeconds ?? defaultHangSeconds, take);
       if (stopped === undefined) break;
       take({ kind: "failure", number: stopped.number, message: stopped.message });
@@ -63,8 +73,14 @@ export async function runCampaign(options: CampaignOptions): Promise<CampaignRes
   return { failures, digests, memory, ends, totals };
 }
 
-function runChild(request: WorkerRequest, hangSeconds: number, take: (line: WorkerLine) => void): Promise<{ number: number; message: string } | undefined> {
-  const child = spawn(process.execPath, ["--expose-gc", "--max-old-space-size=1500", workerPath, JSON.stringify(request)], { stdio: ["ignore", "pipe", "pipe"] });
+function runChild(
+  request: WorkerRequest,
+  hangSeconds: number,
+  take: (line: WorkerLine) => void,
+): Promise<{ number: number; message: string } | undefined> {
+  const child = spawn(process.execPath, ["--expose-gc", "--max-old-space-size=1500", workerPath, JSON.stringify(request)], {
+    stdio: ["ignore", "pipe", "pipe"],
+  });
   let text = "";
   let errors = "";
   let done = false;

@@ -7,14 +7,16 @@ import { applyCpuState } from "../../src/machine/initial-state.ts";
 import { mutatedImage, randomKernel } from "./files.ts";
 import { memorySize, place } from "./layout.ts";
 import { Random } from "./random.ts";
-import { type Limits, type Outcome, type EngineName, Rig } from "./rig.ts";
+import { type EngineName, type Limits, type Outcome, Rig } from "./rig.ts";
 import { background, buildWorld, startModes, writeSoup } from "./world.ts";
 
 export const caseKinds = ["file", "kernel", "bytes", "soup"] as const;
 export type CaseKind = (typeof caseKinds)[number];
 
 /** In a hundred cases: files are cheap, soup goes deepest. */
-const schedule: readonly CaseKind[] = Array.from({ length: 100 }, (_, i) => (i % 4 === 0 ? "file" : i % 4 === 1 ? "kernel" : i % 4 === 2 ? "bytes" : "soup"));
+const schedule: readonly CaseKind[] = Array.from({ length: 100 }, (_, i) =>
+  i % 4 === 0 ? "file" : i % 4 === 1 ? "kernel" : i % 4 === 2 ? "bytes" : "soup",
+);
 
 export interface CaseResult {
   readonly kind: CaseKind;
@@ -97,7 +99,12 @@ export class Fuzzer {
   private kernel(rig: Rig, random: Random): void {
     const bytes = randomKernel(random);
     const plan = planBoot({
-      kernel: { name: "fuzz", bytes }, append: "fuzz", modules: [], memorySize, memoryMap: this.firmware.memoryMap, rsdp: this.firmware.rsdp,
+      kernel: { name: "fuzz", bytes },
+      append: "fuzz",
+      modules: [],
+      memorySize,
+      memoryMap: this.firmware.memoryMap,
+      rsdp: this.firmware.rsdp,
     });
     checkPlan(plan);
     rig.reset(random.once(2) ? this.filler : undefined);
@@ -119,7 +126,8 @@ export class Fuzzer {
 function checkPlan(plan: BootPlan): void {
   const spans = plan.writes.map(({ address, bytes, what }) => ({ address, end: address + bytes.length, what }));
   for (const [i, a] of spans.entries()) {
-    if (!Number.isInteger(a.address) || a.address < 0 || a.end > memorySize) throw new FuzzFailure(`${a.what} at ${a.address}-${a.end} is outside memory`);
+    if (!Number.isInteger(a.address) || a.address < 0 || a.end > memorySize)
+      throw new FuzzFailure(`${a.what} at ${a.address}-${a.end} is outside memory`);
     for (const b of spans.slice(0, i)) if (a.address < b.end && b.address < a.end) throw new FuzzFailure(`${a.what} lies over ${b.what}`);
   }
 }

@@ -47,7 +47,11 @@ function soupBody(random: Random, address: number): Uint8Array {
   const view = new DataView(bytes.buffer);
   for (let vector = 0; vector < 256; vector++) {
     const handler = layout.handlers + 16 * vector;
-    const code = [...(pushesError.has(vector) ? [0x83, 0xc4, 0x04] : []), ...(vector < 32 && vector !== 1 ? [0xff, 0x04, 0x24] : [0x50, 0xb0, 0x20, 0xe6, 0x20, 0x58]), 0xcf];
+    const code = [
+      ...(pushesError.has(vector) ? [0x83, 0xc4, 0x04] : []),
+      ...(vector < 32 && vector !== 1 ? [0xff, 0x04, 0x24] : [0x50, 0xb0, 0x20, 0xe6, 0x20, 0x58]),
+      0xcf,
+    ];
     bytes.set(code, handler);
     view.setUint32(layout.table + 8 * vector, (codeSelector << 16) | ((address + handler) & 0xffff), true);
     view.setUint32(layout.table + 8 * vector + 4, ((address + handler) & 0xffff0000) | 0x8e00, true);
@@ -90,7 +94,8 @@ function mutate(random: Random, original: Uint8Array, within: number): Uint8Arra
   for (let n = random.below(6); n > 0; n--) {
     const at = random.below(Math.min(within, bytes.length) || 1);
     if (random.once(3)) bytes[at] = random.below(256);
-    else if (at + 4 <= bytes.length) new DataView(bytes.buffer).setUint32(at & ~(random.once(4) ? 0 : 3), random.once(3) ? random.next() : random.pick(fieldValues), true);
+    else if (at + 4 <= bytes.length)
+      new DataView(bytes.buffer).setUint32(at & ~(random.once(4) ? 0 : 3), random.once(3) ? random.next() : random.pick(fieldValues), true);
   }
   if (random.once(5)) bytes = bytes.slice(0, random.below(bytes.length + 1));
   return bytes;
@@ -135,17 +140,42 @@ export function mutatedImage(random: Random): ImageCase {
       const segments = Array.from({ length: random.below(5) }, () => {
         const address = random.once(3) ? random.next() : loadAddress + 0x1000 * random.below(0x400);
         const content = random.bytes(random.below(600));
-        return { virtual: address, physical: address, bytes: content, memorySize: random.once(3) ? random.next() : content.length + random.below(0x10000) };
+        return {
+          virtual: address,
+          physical: address,
+          bytes: content,
+          memorySize: random.once(3) ? random.next() : content.length + random.below(0x10000),
+        };
       });
       const first = { virtual: loadAddress, physical: loadAddress, bytes: join(multibootHeader(random.below(8)), body) };
       bytes = mutate(random, elf32(loadAddress + random.below(64), [first, ...segments]), 52 + 32 * 5);
       break;
     }
     case 6:
-      bytes = join(random.bytes(4 * random.below(2100)), multibootHeader(random.once(2) ? 0x10000 | random.below(8) : random.next(), [random.next(), random.next(), random.next(), random.next(), random.next()]), body);
+      bytes = join(
+        random.bytes(4 * random.below(2100)),
+        multibootHeader(random.once(2) ? 0x10000 | random.below(8) : random.next(), [
+          random.next(),
+          random.next(),
+          random.next(),
+          random.next(),
+          random.next(),
+        ]),
+        body,
+      );
       break;
     default:
-      bytes = join(new Uint8Array(random.pick([[0x7f, 0x45, 0x4c, 0x46], [0x1f, 0x8b], [0x30, 0x37, 0x30, 0x37, 0x30], [0x23, 0x21]])), body);
+      bytes = join(
+        new Uint8Array(
+          random.pick([
+            [0x7f, 0x45, 0x4c, 0x46],
+            [0x1f, 0x8b],
+            [0x30, 0x37, 0x30, 0x37, 0x30],
+            [0x23, 0x21],
+          ]),
+        ),
+        body,
+      );
   }
   return {
     bytes,

@@ -3,15 +3,15 @@
  * to chance; that most of them are valid, and point at memory, ports, selectors and registers that mean something, is not.
  */
 import { isaPorts } from "../../runtime/devices/isa-ports.ts";
-import { oneByteRows } from "../../translator/decode/tables/one-byte.ts";
+import { operandCodes } from "../../translator/decode/operands.ts";
+import { parseEncoding, type TableRow } from "../../translator/decode/table-row.ts";
 import { groupRows } from "../../translator/decode/tables/groups.ts";
 import { mmxRows } from "../../translator/decode/tables/mmx.ts";
+import { oneByteRows } from "../../translator/decode/tables/one-byte.ts";
 import { sseRows } from "../../translator/decode/tables/sse.ts";
 import { sse2IntegerRows } from "../../translator/decode/tables/sse2-integer.ts";
 import { twoByteRows } from "../../translator/decode/tables/two-byte.ts";
 import { x87Rows } from "../../translator/decode/tables/x87.ts";
-import { operandCodes } from "../../translator/decode/operands.ts";
-import { parseEncoding, type TableRow } from "../../translator/decode/table-row.ts";
 import { place, sel } from "./layout.ts";
 import type { Random } from "./random.ts";
 
@@ -22,20 +22,40 @@ const prefixes = [0x66, 0x67, 0xf0, 0xf2, 0xf3, 0x26, 0x2e, 0x36, 0x3e, 0x64, 0x
 /** Every port something answers at, and some where nothing does. */
 export const devicePorts: readonly number[] = [
   ...Object.values(isaPorts).flatMap(({ base, count }) => Array.from({ length: count }, (_, i) => base + i)),
-  0xf0, 0xcf9, 0x80, 0x1ce, 0xffff, 0,
+  0xf0,
+  0xcf9,
+  0x80,
+  0x1ce,
+  0xffff,
+  0,
 ];
 /** Ports that end a run: fine once in a while. */
 const endingPorts = new Set([0x92, 0x64, 0xf4, 0xf5, 0xf6, 0xf7, 0xcf9, 0x604, 0x605, 0x606, 0x607]);
 /** Commands that set devices going, by port. */
 const deviceValues: Readonly<Record<number, readonly number[]>> = {
-  0x20: [0x11, 0x20, 0x0a, 0x0b, 0x68, 0x48, 0x1b, 0x13, 0x60, 0x61, 0x0c], 0xa0: [0x11, 0x20, 0x0b, 0x68, 0x19],
-  0x21: [0x08, 0x20, 0x04, 0x01, 0x03, 0, 0xff, 0xfe], 0xa1: [0x70, 0x28, 0x02, 0x01, 0x03, 0, 0xff],
-  0x43: [0x34, 0x36, 0x30, 0x32, 0x38, 0x3a, 0xb6, 0x70, 0xe2, 0xc2, 0x00, 0x40], 0x40: [0, 1, 2, 0xff, 0x10], 0x42: [0, 1, 0xff],
-  0x61: [0, 1, 2, 3], 0x70: [0, 2, 4, 6, 0x0a, 0x0b, 0x0c, 0x0d, 0x0f, 0x32, 0x8b], 0x71: [0x26, 0x2f, 0x72, 0x42, 0x12, 0x82, 0, 0x59],
-  0x64: [0x20, 0x60, 0xaa, 0xab, 0xad, 0xae, 0xa7, 0xa8, 0xd0, 0xd1, 0xd2, 0xd3, 0xd4], 0x60: [0xdf, 0xdd, 0x47, 0xff, 0xf4, 0xed, 0xf0, 0xf3, 0xf2],
-  0x3f9: [0, 1, 2, 3, 15], 0x3fa: [1, 7, 0xc7, 0], 0x3fb: [3, 0x83, 0x80], 0x3fc: [0x0b, 0x1b, 0x10, 0], 0x3f8: [0, 1, 0x41, 0xff],
+  0x20: [0x11, 0x20, 0x0a, 0x0b, 0x68, 0x48, 0x1b, 0x13, 0x60, 0x61, 0x0c],
+  0xa0: [0x11, 0x20, 0x0b, 0x68, 0x19],
+  0x21: [0x08, 0x20, 0x04, 0x01, 0x03, 0, 0xff, 0xfe],
+  0xa1: [0x70, 0x28, 0x02, 0x01, 0x03, 0, 0xff],
+  0x43: [0x34, 0x36, 0x30, 0x32, 0x38, 0x3a, 0xb6, 0x70, 0xe2, 0xc2, 0x00, 0x40],
+  0x40: [0, 1, 2, 0xff, 0x10],
+  0x42: [0, 1, 0xff],
+  0x61: [0, 1, 2, 3],
+  0x70: [0, 2, 4, 6, 0x0a, 0x0b, 0x0c, 0x0d, 0x0f, 0x32, 0x8b],
+  0x71: [0x26, 0x2f, 0x72, 0x42, 0x12, 0x82, 0, 0x59],
+  0x64: [0x20, 0x60, 0xaa, 0xab, 0xad, 0xae, 0xa7, 0xa8, 0xd0, 0xd1, 0xd2, 0xd3, 0xd4],
+  0x60: [0xdf, 0xdd, 0x47, 0xff, 0xf4, 0xed, 0xf0, 0xf3, 0xf2],
+  0x3f9: [0, 1, 2, 3, 15],
+  0x3fa: [1, 7, 0xc7, 0],
+  0x3fb: [3, 0x83, 0x80],
+  0x3fc: [0x0b, 0x1b, 0x10, 0],
+  0x3f8: [0, 1, 0x41, 0xff],
   0xcf8: [0x80000000, 0x80000800, 0x80000b00, 0x80000b04, 0x80000b40, 0x80000b80, 0x80000860].map((v) => v | 0),
-  0x600: [0xffff, 0x20, 0x100], 0x602: [0x20, 0x100, 0x300], 0x608: [0], 0x4d0: [0, 0x20, 0xff], 0x4d1: [0, 0x0e],
+  0x600: [0xffff, 0x20, 0x100],
+  0x602: [0x20, 0x100, 0x300],
+  0x608: [0],
+  0x4d0: [0, 0x20, 0xff],
+  0x4d1: [0, 0x0e],
 };
 
 const msrs = [0x10, 0x1b, 0x174, 0x175, 0x176, 0x1a0, 0x1d9, 0xc0000080 | 0, 0x8b, 0x2a, 0x79, 0x3a];
@@ -233,7 +253,12 @@ export class Writer {
   debugRegister(): void {
     const { random } = this;
     const number = random.below(8);
-    const value = number < 4 ? this.address() : number === 7 || number === 5 ? random.pick([0x400, 0x401, 0x403, 0xd0401, 0x99990455, 0x2000, random.next()]) : random.next();
+    const value =
+      number < 4
+        ? this.address()
+        : number === 7 || number === 5
+          ? random.pick([0x400, 0x401, 0x403, 0xd0401, 0x99990455, 0x2000, random.next()])
+          : random.next();
     this.load(3, value);
     this.byte(0x0f, random.once(4) ? 0x21 : 0x23, 0xc3 | (number << 3));
   }
@@ -276,7 +301,7 @@ export class Writer {
         this.wideOperand();
         this.byte(random.once(2) ? 0xea : 0x9a);
         this.dword(0);
-        return this.word(selector | random.below(2) * 3);
+        return this.word(selector | (random.below(2) * 3));
       }
       default:
         return this.byte(0x0f, random.once(2) ? 0x34 : 0x35);
@@ -312,7 +337,21 @@ export class Writer {
         return this.byte(0x0f, 0x30);
       }
       case 6:
-        return this.byte(...random.pick([[0xfb], [0xfa], [0xf4], [0xfb, 0xf4], [0x0f, 0x06], [0x0f, 0x08], [0x0f, 0x09], [0x0f, 0xa2], [0x0f, 0x31], [0x9b], [0xf3, 0x90]]));
+        return this.byte(
+          ...random.pick([
+            [0xfb],
+            [0xfa],
+            [0xf4],
+            [0xfb, 0xf4],
+            [0x0f, 0x06],
+            [0x0f, 0x08],
+            [0x0f, 0x09],
+            [0x0f, 0xa2],
+            [0x0f, 0x31],
+            [0x9b],
+            [0xf3, 0x90],
+          ]),
+        );
       case 7:
         this.wideAddress();
         this.byte(0x0f, 0x01, 0x3d);
@@ -330,13 +369,31 @@ export class Writer {
       case 10: {
         // x87, MMX and SSE state
         this.wideAddress();
-        const [opcode, reg] = random.pick([[0xae, 0], [0xae, 1], [0xae, 2], [0xae, 3], [0xae, 7]]);
+        const [opcode, reg] = random.pick([
+          [0xae, 0],
+          [0xae, 1],
+          [0xae, 2],
+          [0xae, 3],
+          [0xae, 7],
+        ]);
         this.byte(0x0f, opcode, 0x05 | (reg << 3));
         return this.dword((place.data + random.below(0x1000)) & ~(random.once(4) ? 0 : 15));
       }
       case 11: {
         this.wideAddress();
-        const [opcode, reg] = random.pick([[0xd9, 4], [0xd9, 5], [0xd9, 6], [0xd9, 7], [0xdd, 4], [0xdd, 6], [0xdd, 7], [0xdb, 5], [0xdb, 7], [0xdf, 4], [0xdf, 6]]);
+        const [opcode, reg] = random.pick([
+          [0xd9, 4],
+          [0xd9, 5],
+          [0xd9, 6],
+          [0xd9, 7],
+          [0xdd, 4],
+          [0xdd, 6],
+          [0xdd, 7],
+          [0xdb, 5],
+          [0xdb, 7],
+          [0xdf, 4],
+          [0xdf, 6],
+        ]);
         this.byte(opcode, 0x05 | (reg << 3));
         return this.dword(this.address());
       }
@@ -346,7 +403,18 @@ export class Writer {
         return this.debugRegister();
       case 14:
         // ENTER, LEAVE, PUSHA, POPA, BOUND, ARPL
-        return this.byte(...random.pick([[0xc8, random.below(256), random.below(4), random.below(64)], [0xc9], [0x60], [0x61], [0x62, 0x00], [0x63, 0xc8], [0x17], [0x1f, 0x07]]));
+        return this.byte(
+          ...random.pick([
+            [0xc8, random.below(256), random.below(4), random.below(64)],
+            [0xc9],
+            [0x60],
+            [0x61],
+            [0x62, 0x00],
+            [0x63, 0xc8],
+            [0x17],
+            [0x1f, 0x07],
+          ]),
+        );
       default:
         this.load(0, random.next());
         return this.byte(0x0f, 0x01, random.pick([0xf0, 0xe0]));
@@ -398,6 +466,16 @@ export class Writer {
     else this.byte(0x49, 0x75, (distance - 1) & 0xff);
   }
 
+  /** One step of a soup that stays in the mode it began in. */
+  calmStep(): void {
+    const kind = this.random.below(16);
+    if (kind < 8) this.loop();
+    else if (kind < 9) this.modify();
+    else if (kind < 10) this.strings();
+    else if (kind < 11) this.port();
+    else this.row(this.random.pick(loopRows));
+  }
+
   /** One step of a soup. */
   step(): void {
     const kind = this.random.below(40);
@@ -414,5 +492,6 @@ export class Writer {
 }
 
 /** What loops are made of: no transfers, nothing that needs privilege. */
-const notInLoops = /^(j|call|ret|iret|int|loop|hlt|in$|out$|ins|outs|sti|cli|popf|mov\.|pop\.sreg|l[defgs]s|enter|leave|lgdt|lidt|lmsw|lldt|ltr|invd|wbinvd|sys|ud|bound|clts|push|pop)/;
+const notInLoops =
+  /^(j|call|ret|iret|int|loop|hlt|in$|out$|ins|outs|sti|cli|popf|mov\.|pop\.sreg|l[defgs]s|enter|leave|lgdt|lidt|lmsw|lldt|ltr|invd|wbinvd|sys|ud|bound|clts|push|pop)/;
 const loopRows = [...integerRows, ...floatRows].filter(([, name, , note]) => note !== "end" && !notInLoops.test(name));

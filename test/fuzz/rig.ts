@@ -5,6 +5,7 @@
  */
 import { Cpu } from "../../runtime/cpu/cpu.ts";
 import { VirtualClock } from "../../runtime/devices/clock.ts";
+import type { SavedState } from "../../runtime/devices/device.ts";
 import { Dispatcher } from "../../runtime/execute/dispatcher.ts";
 import { PhysicalMemory } from "../../runtime/memory/physical.ts";
 import { Board } from "../../src/machine/board.ts";
@@ -45,6 +46,7 @@ export class Rig {
   readonly engine: EngineName;
   private exit: ExitInfo | undefined;
   private output = 0;
+  private readonly poweredOn: readonly SavedState[];
   /** Counters of the dispatcher when the case began. */
   private base = { instructions: 0, faults: 0, interrupts: 0, regions: 0 };
 
@@ -63,11 +65,13 @@ export class Rig {
         for (const byte of bytes) this.output = (Math.imul(this.output, 31) + byte) | 0;
       },
     });
+    this.poweredOn = this.board.devices.map((device) => structuredClone(device.save()));
     this.cpu = new Cpu(this.board.cpuBoard);
     this.dispatcher = new Dispatcher(this.cpu, this.translator, {
       codeWords,
-      sliceInstructions: 300,
-      regionThreshold: engine === "translate" ? 3 : Number.POSITIVE_INFINITY,
+      sliceInstructions: engine === "translate" ? 50 : 300,
+      smallestRegion: 1,
+      regionThreshold: engine === "translate" ? 2 : Number.POSITIVE_INFINITY,
       poll: () => this.clock.runDue(),
     });
   }
@@ -86,10 +90,17 @@ export class Rig {
     if (memory) for (let at = 0; at < physical.size; at += memory.length) physical.u8.set(memory, at);
     else physical.u8.fill(0);
     this.base = {
-      instructions: dispatcher.retired, faults: dispatcher.faults, interrupts: dispatcher.interruptsDelivered, regions: dispatcher.regions.translated,
+      instructions: dispatcher.retired,
+      faults: dispatcher.faults,
+      interrupts: dispatcher.interruptsDelivered,
+      regions: dispatcher.regions.translated,
     };
     this.clock.restore({ skipped: 0, nanosecondsPerInstruction: 1 });
     this.board.reset();
+    // What a reset leaves alone: CMOS memory and time, the UARTs' divisors.
+    this.board.devices.forEach((device, i) => {
+      device.restore(structuredClone(this.poweredOn[i]));
+    });
     this.cpu.reset();
     this.board.handOver();
     this.exit = undefined;
@@ -162,4 +173,8 @@ export class Rig {
 
 /** Words that are not state between instructions. */
 const scratchSlots = new Set<number>([slot.page, slot.budget, slot.leave, slot.faultOffset]);
-for (let i = 0; i < 4; i++) scratchSlots.add(slot.scratch + i).add(slot.scratch2 + i).add(slot.scratch2 + 4 + i);
+for (let i = 0; i < 4; i++)
+  scratchSlots
+    .add(slot.scratch + i)
+    .add(slot.scratch2 + i)
+    .add(slot.scratch2 + 4 + i);

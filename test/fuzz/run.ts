@@ -7,12 +7,18 @@
  * Exit code 0 when nothing failed.
  */
 import { parseArgs } from "node:util";
-import { Fuzzer } from "./cases.ts";
 import { runCampaign } from "./campaign.ts";
+import { Fuzzer } from "./cases.ts";
 import { runMachineCase } from "./machine-case.ts";
 
 const { values } = parseArgs({
-  options: { cases: { type: "string" }, seed: { type: "string" }, from: { type: "string" }, case: { type: "string" }, instructions: { type: "string" } },
+  options: {
+    cases: { type: "string" },
+    seed: { type: "string" },
+    from: { type: "string" },
+    case: { type: "string" },
+    instructions: { type: "string" },
+  },
 });
 const integer = (name: keyof typeof values, fallback: number): number => {
   const value = values[name] === undefined ? fallback : Number(values[name]);
@@ -41,16 +47,23 @@ async function one(number: number): Promise<void> {
 async function campaign(cases: number): Promise<void> {
   const started = performance.now();
   const result = await runCampaign({
-    seed, from, to: from + cases, instructions,
+    seed,
+    from,
+    to: from + cases,
+    instructions,
     line: (line) => {
-      if (line.kind === "failure") console.log(`FAILED seed ${seed} case ${line.number}: ${line.message}\n  again: node test/fuzz/run.ts --seed ${seed} --case ${line.number}`);
-      else if (line.kind === "digest") console.log(`${line.number + 1 - from} cases, digest ${line.digest}, ${Math.round((performance.now() - started) / 1000)} s`);
+      if (line.kind === "failure")
+        console.log(`FAILED seed ${seed} case ${line.number}: ${line.message}\n  again: node test/fuzz/run.ts --seed ${seed} --case ${line.number}`);
+      else if (line.kind === "digest")
+        console.log(`${line.number + 1 - from} cases, digest ${line.digest}, ${Math.round((performance.now() - started) / 1000)} s`);
       else if (line.kind === "memory") console.log(`memory in use: ${mebibytes(line.live)}, without machines ${mebibytes(line.released)}`);
     },
   });
   const { failures, ends, totals, memory } = result;
   for (const [end, count] of Object.entries(ends).sort(([, a], [, b]) => b - a)) console.log(`${String(count).padStart(8)}  ${end}`);
-  console.log(`${cases} cases, seed ${seed}: ${totals.instructions} guest instructions, ${totals.faults} exceptions, ${totals.interrupts} interrupts, ${totals.regions} regions, ${Math.round((performance.now() - started) / 1000)} s`);
+  console.log(
+    `${cases} cases, seed ${seed}: ${totals.instructions} guest instructions, ${totals.faults} exceptions, ${totals.interrupts} interrupts, ${totals.regions} regions, ${Math.round((performance.now() - started) / 1000)} s`,
+  );
   const grown = memory.length > 2 ? memory[memory.length - 1].released - memory[1].released : 0;
   if (grown > allowedGrowth) console.log(`FAILED: memory in use grew by ${mebibytes(grown)}`);
   console.log(failures.length === 0 ? "no failures" : `${failures.length} failures`);

@@ -3,7 +3,7 @@
  * the case begins, so that the parent knows where a hang or a crash happened.
  */
 import { openSync, writeSync } from "node:fs";
-import { FuzzFailure, Fuzzer } from "./cases.ts";
+import { Fuzzer, FuzzFailure } from "./cases.ts";
 import { runMachineCase } from "./machine-case.ts";
 
 export interface WorkerRequest {
@@ -14,6 +14,8 @@ export interface WorkerRequest {
   /** Microseconds of processor time a case may take. */
   readonly processorLimit: number;
   readonly progressFile: string;
+  /** A case that is made to hang, to see what the parent does. */
+  readonly hangAt: number;
 }
 
 export type WorkerLine =
@@ -68,6 +70,7 @@ async function usedBytes(): Promise<number> {
 for (let number = request.from; number < request.to; number++) {
   number32[0] = number;
   writeSync(progress, new Uint8Array(number32.buffer), 0, 4, 0);
+  while (number === request.hangAt);
   const started = process.cpuUsage();
   try {
     const result = fuzzer.run(number);
@@ -87,7 +90,8 @@ for (let number = request.from; number < request.to; number++) {
     fuzzer.release();
   }
   const { user, system } = process.cpuUsage(started);
-  if (user + system > request.processorLimit) say({ kind: "failure", number, message: `took ${Math.round((user + system) / 1000)} ms of processor time` });
+  if (user + system > request.processorLimit)
+    say({ kind: "failure", number, message: `took ${Math.round((user + system) / 1000)} ms of processor time` });
   if ((number + 1) % digestInterval === 0) {
     say({ kind: "digest", number, digest: (digest >>> 0).toString(16) });
     sayTotals();

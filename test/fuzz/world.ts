@@ -2,9 +2,10 @@
  * The surroundings of a structured case: descriptor tables, task state segments, page tables, exception handlers that skip the offending byte and
  * go on, device programming, and the mode and registers to start with. All of it is mostly right and randomly wrong.
  */
+
+import { updateWatching } from "../../runtime/cpu/debug.ts";
 import { setEflags } from "../../runtime/cpu/flags.ts";
 import { updateMode } from "../../runtime/cpu/mode.ts";
-import { updateWatching } from "../../runtime/cpu/debug.ts";
 import { eflag, segment, slot } from "../../translator/contract/slots.ts";
 import { Writer } from "./instructions.ts";
 import { memorySize, place, sel } from "./layout.ts";
@@ -53,7 +54,13 @@ function buildDescriptors(rig: Rig, random: Random): void {
   gdt(sel.bigTss, place.bigTss, place.bigTssLimit, random.once(2) ? 0x89 : 0xe9, 0);
   for (let n = 0; n < 8; n++) {
     const is16 = n >= 5;
-    gdt(sel.moreTss + 8 * n, place.tss + place.tssStride * n, random.once(20) ? random.below(0x70) : is16 ? 0x2b : 0x67, (random.once(3) ? 0xe0 : 0x80) | (is16 ? 1 : 9), 0);
+    gdt(
+      sel.moreTss + 8 * n,
+      place.tss + place.tssStride * n,
+      random.once(20) ? random.below(0x70) : is16 ? 0x2b : 0x67,
+      (random.once(3) ? 0xe0 : 0x80) | (is16 ? 1 : 9),
+      0,
+    );
   }
   for (let n = 0; n < 16; n++) gate(rig, random, place.gdt + sel.gates + 8 * n, random.pick([4, 12, 12, 5]), random.once(2) ? 3 : 0);
   for (let at = sel.random; at < place.gdtEntries * 8; at += 8) randomDescriptor(rig, random, place.gdt + at);
@@ -72,7 +79,9 @@ function randomDescriptor(rig: Rig, random: Random, address: number): void {
 }
 
 function codeSelector(random: Random): number {
-  return random.once(12) ? random.below(place.gdtEntries * 8) : random.pick([sel.code0, sel.code0, sel.code0, sel.conforming, sel.code1, sel.code16, sel.code3 | 3]);
+  return random.once(12)
+    ? random.below(place.gdtEntries * 8)
+    : random.pick([sel.code0, sel.code0, sel.code0, sel.conforming, sel.code1, sel.code16, sel.code3 | 3]);
 }
 
 function gate(rig: Rig, random: Random, address: number, type: number, dpl: number): void {
@@ -114,7 +123,17 @@ function buildTasks(rig: Rig, random: Random, wide: boolean): void {
   const { physical } = rig;
   const fill = (base: number, is16: boolean): void => {
     if (is16) {
-      const words = [0, 0x8000, sel.data16, 0x7000, sel.data1 | 1, 0x6000, sel.data3 | 3, random.below(place.codeSize), random.pick([2, 0x202, 0x3202])];
+      const words = [
+        0,
+        0x8000,
+        sel.data16,
+        0x7000,
+        sel.data1 | 1,
+        0x6000,
+        sel.data3 | 3,
+        random.below(place.codeSize),
+        random.pick([2, 0x202, 0x3202]),
+      ];
       for (const [i, word] of words.entries()) physical.write2(base + 2 * i, word);
       for (let i = 0; i < 8; i++) physical.write2(base + 18 + 2 * i, random.below(0x10000));
       const selectors = [sel.data16, sel.code16, sel.data16, sel.data16, random.once(6) ? random.below(0x400) : sel.ldt];
@@ -252,11 +271,17 @@ function setCpu(rig: Rig, random: Random, mode: StartMode): void {
       // The vector table of real mode, each handler an IRET somewhere near.
       R[slot.idtBase] = 0;
       R[slot.idtLimit] = 0x3ff;
-      for (let vector = 0; vector < 256; vector++) rig.physical.write4(4 * vector, random.once(6) ? random.next() : (0x1000 << 16) | random.below(place.codeSize));
+      for (let vector = 0; vector < 256; vector++)
+        rig.physical.write4(4 * vector, random.once(6) ? random.next() : (0x1000 << 16) | random.below(place.codeSize));
     } else flags |= eflag.vm | (random.once(2) ? eflag.iopl : 0);
     const segments = [0x2000, 0x1000, 0x2000, 0x2000, 0x2800, 0x1000];
     for (let s = 0; s < 6; s++) {
-      setSegment(rig, s, { selector: segments[s], base: segments[s] << 4, limit: mode === "unreal" && s !== segment.cs ? -1 : 0xffff, access: v86 ? 0xf300 : 0x9300 });
+      setSegment(rig, s, {
+        selector: segments[s],
+        base: segments[s] << 4,
+        limit: mode === "unreal" && s !== segment.cs ? -1 : 0xffff,
+        access: v86 ? 0xf300 : 0x9300,
+      });
     }
     R[slot.cpl] = v86 ? 3 : 0;
     R[slot.eip] = 0;
@@ -325,7 +350,7 @@ export function writeSoup(rig: Rig, random: Random, mode: StartMode): void {
   // Some are loops above all: hot code in flat mode is what becomes regions.
   const isHot = random.once(3);
   while (!writer.full) {
-    if (isHot && !random.once(6)) writer.loop();
+    if (isHot) writer.calmStep();
     else writer.step();
   }
   // Round and round.

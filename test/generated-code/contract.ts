@@ -7,9 +7,29 @@ import { callouts } from "../../translator/contract/callouts.ts";
 import { pureHelpers } from "../../translator/ir/pure-ops.ts";
 
 export const nodeTypes: ReadonlySet<string> = new Set([
-  "FunctionExpression", "BlockStatement", "VariableDeclaration", "VariableDeclarator", "ExpressionStatement", "IfStatement", "ForStatement",
-  "LabeledStatement", "BreakStatement", "ContinueStatement", "ReturnStatement", "TryStatement", "CatchClause", "AssignmentExpression", "SequenceExpression",
-  "ConditionalExpression", "LogicalExpression", "BinaryExpression", "UnaryExpression", "CallExpression", "MemberExpression", "Identifier", "Literal",
+  "FunctionExpression",
+  "BlockStatement",
+  "VariableDeclaration",
+  "VariableDeclarator",
+  "ExpressionStatement",
+  "IfStatement",
+  "ForStatement",
+  "LabeledStatement",
+  "BreakStatement",
+  "ContinueStatement",
+  "ReturnStatement",
+  "TryStatement",
+  "CatchClause",
+  "AssignmentExpression",
+  "SequenceExpression",
+  "ConditionalExpression",
+  "LogicalExpression",
+  "BinaryExpression",
+  "UnaryExpression",
+  "CallExpression",
+  "MemberExpression",
+  "Identifier",
+  "Literal",
   "UpdateExpression",
 ]);
 
@@ -19,7 +39,11 @@ const functions: ReadonlySet<string> = new Set([
   ...pureHelpers,
   ...Object.keys(callouts).map((name) => `v_${name}`),
   ...[1, 2, 4].flatMap((size) => [`ld${size}`, `ldw${size}`, `st${size}`, `sg${size}`]),
-  "checkSegment", "jump", "dispatch", "faulted", "guestFault",
+  "checkSegment",
+  "jump",
+  "dispatch",
+  "faulted",
+  "guestFault",
 ]);
 const mathFunctions: ReadonlySet<string> = new Set(["imul", "clz32", "min", "max"]);
 /** Values: the CPU, only ever handed on to callouts; the region's first link word. */
@@ -71,7 +95,9 @@ export function violations(text: string, declared: readonly string[]): string[] 
         scopes.pop();
         return;
       case "BlockStatement":
-        scopes.push(new Set(node.body.flatMap((s: AnyNode) => (s.type === "VariableDeclaration" ? s.declarations.map((d: AnyNode) => d.id.name) : []))));
+        scopes.push(
+          new Set(node.body.flatMap((s: AnyNode) => (s.type === "VariableDeclaration" ? s.declarations.map((d: AnyNode) => d.id.name) : []))),
+        );
         node.body.forEach((s: AnyNode, k: number) => {
           if (s.type === "ContinueStatement" && !looksAtBudget(node.body[k - 1])) wrong.push("a loop that does not look at the budget");
           visit(s);
@@ -82,7 +108,8 @@ export function violations(text: string, declared: readonly string[]): string[] 
         if (node.kind === "var") wrong.push("var");
         for (const d of node.declarations) {
           if (d.id.type !== "Identifier" || d.init === null) wrong.push("declaration without a value");
-          if (d.id.name in arrays || functions.has(d.id.name) || d.id.name === "Math" || values.has(d.id.name)) wrong.push(`${d.id.name} hidden by a local`);
+          if (d.id.name in arrays || functions.has(d.id.name) || d.id.name === "Math" || values.has(d.id.name))
+            wrong.push(`${d.id.name} hidden by a local`);
           visit(d.init);
         }
         return;
@@ -142,7 +169,8 @@ export function violations(text: string, declared: readonly string[]): string[] 
         if (node.label === null) wrong.push("jump without a label");
         return;
       default:
-        for (const key of ["test", "consequent", "alternate", "block", "handler", "finalizer", "expression", "argument", "left", "right"]) visit(node[key]);
+        for (const key of ["test", "consequent", "alternate", "block", "handler", "finalizer", "expression", "argument", "left", "right"])
+          visit(node[key]);
         for (const e of node.expressions ?? []) visit(e);
     }
   };
@@ -170,7 +198,8 @@ export function violations(text: string, declared: readonly string[]): string[] 
   visit(root);
   const listed = new Set(["R", "C", ...declared]);
   for (const name of used) if (name !== "Math" && !listed.has(name)) wrong.push(`${name} is used but not declared free`);
-  for (const name of declared) if (!(name in arrays) && !functions.has(name) && !values.has(name) && name !== "Math") wrong.push(`${name} declared free`);
+  for (const name of declared)
+    if (!(name in arrays) && !functions.has(name) && !values.has(name) && name !== "Math") wrong.push(`${name} declared free`);
   return [...new Set(wrong)];
 }
 

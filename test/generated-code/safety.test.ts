@@ -88,6 +88,12 @@ describe("the check itself", () => {
   });
 
   it("accepts a handler", () => {
-    expect(violations("function (p) { const T0 = TR[R[1] >>> 12]; R[C[p + 1]] = (T0 & 1) === 0 ? M8[T0 ^ R[1]] & 255 : ld1(R[1]); return p + 2; }", ["TR", "M8", "ld1"])).toEqual([]);
+    expect(
+      violations("function (p) { const T0 = TR[R[1] >>> 12]; R[C[p + 1]] = (T0 & 1) === 0 ? M8[T0 ^ R[1]] & 255 : ld1(R[1]); return p + 2; }", [
+        "TR",
+        "M8",
+        "ld1",
+      ]),
+    ).toEqual([]);
   });
 });

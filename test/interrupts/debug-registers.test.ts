@@ -53,7 +53,10 @@ function hits(core: Core, program: Program, ring: 0 | 3, dr7: number, registers:
       expect(stop.vector).toBe(3);
       break;
     }
-    out.push({ at: Object.entries(program.labels).find(([, address]) => address === stop.eip)?.[0] ?? stop.eip.toString(16), met: core.R[slot.dr6] & 15 });
+    out.push({
+      at: Object.entries(program.labels).find(([, address]) => address === stop.eip)?.[0] ?? stop.eip.toString(16),
+      met: core.R[slot.dr6] & 15,
+    });
     core.R[slot.dr6] = 0xffff0ff0 | 0;
     core.resume();
     core.eflags |= 0x10000;

@@ -165,7 +165,8 @@ describe.each(tiers)("$name", (tier) => {
       // Through the handler: until the program is back where it was.
       core.dispatcher.run(1);
       for (let n = 0; core.eip >= handler.origin && core.eip < handler.origin + 0x100 && n < 100; n++) core.dispatcher.step();
-      if (savedByHandler(core, tier.ring) !== before || core.physical.read4(0x28100) !== 1) wrong.push(`${k}: the handler saw ${savedByHandler(core, tier.ring)}`);
+      if (savedByHandler(core, tier.ring) !== before || core.physical.read4(0x28100) !== 1)
+        wrong.push(`${k}: the handler saw ${savedByHandler(core, tier.ring)}`);
       if (seen(core) !== before) break;
       core.R[slot.halted] = 0;
       core.dispatcher.step();

@@ -39,7 +39,10 @@ const loops: readonly { name: string; source: string; registers?: Partial<Record
   { name: "REPE SCASB", source: "repe scasb\nhlt", registers: { eax: 0, ecx: 0x80000000, edi: 0x01000000 } },
   { name: "REPNE SCASD", source: "repne scasd\nhlt", registers: { eax: 1, ecx: 0x30000000, edi: 0x01000000 } },
   { name: "REPE CMPSB", source: "repe cmpsb\nhlt", registers: { ecx: 0x80000000, edi: 0x01000000, esi: 0x41000000 } },
-  { name: "REP INSB and OUTSB in a loop", source: "here: mov ecx, 100000\nmov edi, 0x20000\nmov esi, 0x20000\nmov dx, 0x300\nrep insb\nmov ecx, 100000\nrep outsb\njmp here" },
+  {
+    name: "REP INSB and OUTSB in a loop",
+    source: "here: mov ecx, 100000\nmov edi, 0x20000\nmov esi, 0x20000\nmov dx, 0x300\nrep insb\nmov ecx, 100000\nrep outsb\njmp here",
+  },
 ];
 
 /** All of linear memory from 4 MiB up is one and the same page of zeros. */

@@ -10,11 +10,19 @@ const cases: readonly { name: string; source: string; interruptsOn?: true; arriv
   { name: "STI; JMP", source: "sti\njmp here\nnop\nhere: inc eax\nint3", arrivesAt: "here" },
   { name: "STI; CALL", source: "sti\ncall here\nint3\nhere: inc eax\nret", arrivesAt: "here" },
   { name: "STI; RET", source: "push offset here\nsti\nret\nint3\nhere: inc eax\nint3", arrivesAt: "here" },
-  { name: "STI; IRET", source: `pushfd\npush ${selector.code0}\npush offset here\nor dword ptr [esp + 8], 0x200\nsti\niret\nint3\nhere: inc eax\nint3`, arrivesAt: "here" },
+  {
+    name: "STI; IRET",
+    source: `pushfd\npush ${selector.code0}\npush offset here\nor dword ptr [esp + 8], 0x200\nsti\niret\nint3\nhere: inc eax\nint3`,
+    arrivesAt: "here",
+  },
   { name: "STI while IF was set: no shadow", source: "pushfd\nor dword ptr [esp], 0x200\npopfd\nhere: sti\nnop\nint3", arrivesAt: "here" },
   { name: "STI; STI", source: "sti\nsti\nhere:\ninc eax\nint3", arrivesAt: "here" },
   { name: "POPF sets IF: at once", source: "pushfd\nor dword ptr [esp], 0x200\npopfd\nhere: inc eax\nint3", arrivesAt: "here" },
-  { name: "IRET sets IF: at once", source: `pushfd\nor dword ptr [esp], 0x200\npush ${selector.code0}\npush offset here\niret\nint3\nhere: inc eax\nint3`, arrivesAt: "here" },
+  {
+    name: "IRET sets IF: at once",
+    source: `pushfd\nor dword ptr [esp], 0x200\npush ${selector.code0}\npush offset here\niret\nint3\nhere: inc eax\nint3`,
+    arrivesAt: "here",
+  },
   {
     name: "MOV SS; MOV ESP",
     source: `mov eax, ${selector.data0}\nmov ebx, 0x2e000\nsti\nmov ss, eax\nmov esp, ebx\nhere: inc eax\nint3`,

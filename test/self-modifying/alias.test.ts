@@ -73,5 +73,5 @@ scenario("the code runs at the alias, the store goes to the original, two aliase
   // f runs at 81000h and at 11000h, 60 times each; the EIP that CALL pushes shows where.
   prepare: (core) => core.map(0x81000, place.code + 0x1000, userData),
   registers: { edi: 0 },
-  expected: { edx: sumTo(120), edi: (60 * 0x90000) },
+  expected: { edx: sumTo(120), edi: 60 * 0x90000 },
 });

@@ -17,7 +17,6 @@ scenario("the loop's first instruction changes the loop's second", {
   expected: { edx: sumTo(120) },
 });
 
-
 scenario("an instruction overwrites its own immediate with itself plus one", {
   source: `
     xor edx, edx

@@ -54,7 +54,9 @@ scenario("BTC, SHL, NOT, NEG", {
     "btc dword ptr [target + 1], 0\nshl byte ptr [target + 1], 1\nnot word ptr [target + 3]\nnot word ptr [target + 3]\nneg byte ptr [target + 1]\nneg byte ptr [target + 1]\nand byte ptr [target + 1], 0x7f",
   ),
   // x -> ((x ^ 1) << 1) & 127
-  expected: { edx: Array.from({ length: 100 }).reduce<[number, number]>(([x, sum]) => [((x ^ 1) << 1) & 127, sum + (((x ^ 1) << 1) & 127)], [0, 0])[1] },
+  expected: {
+    edx: Array.from({ length: 100 }).reduce<[number, number]>(([x, sum]) => [((x ^ 1) << 1) & 127, sum + (((x ^ 1) << 1) & 127)], [0, 0])[1],
+  },
 });
 scenario("SETcc and MOV moffs", {
   source: modifying("test cl, 1\nsetnz byte ptr [target + 1]\nmov al, cl\nand al, 3\nmov byte ptr [target + 2], al"),

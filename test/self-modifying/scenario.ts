@@ -31,7 +31,10 @@ export function scenario(title: string, s: Scenario): void {
     for (const tier of tiers) {
       it(tier.name, () => {
         const program = assemble(s.source, s.origin);
-        const core = tier.core().protectedMode(s.ring ?? tier.ring).load(program);
+        const core = tier
+          .core()
+          .protectedMode(s.ring ?? tier.ring)
+          .load(program);
         core.R[slot.eip] = program.origin;
         for (const [name, value] of Object.entries(s.registers ?? {})) core.R[slot[name as Register]] = value;
         s.prepare?.(core, program);

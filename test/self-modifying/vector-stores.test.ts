@@ -26,7 +26,10 @@ scenario("FIST m16", {
   expected: { edx: sumTo(120) },
 });
 scenario("FISTP m64 copies the instruction", {
-  source: storing("mov byte ptr [0x20010], 0xb8\nmov [0x20011], ecx\nmov dword ptr [0x20015], 0x00909090\nfild qword ptr [0x20010]\nfistp qword ptr [target]", `${move}\nnop\nnop\nnop`),
+  source: storing(
+    "mov byte ptr [0x20010], 0xb8\nmov [0x20011], ecx\nmov dword ptr [0x20015], 0x00909090\nfild qword ptr [0x20010]\nfistp qword ptr [target]",
+    `${move}\nnop\nnop\nnop`,
+  ),
   expected: { edx: sumTo(120) },
 });
 scenario("MOVD m32, MMX", { source: storing("movd mm1, ecx\nmovd dword ptr [target + 1], mm1\nemms", move), expected: { edx: sumTo(120) } });

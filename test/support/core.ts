@@ -17,7 +17,16 @@ import type { Program } from "./assembler.ts";
 
 /** Physical addresses; linear ones are the same unless a test maps otherwise. */
 export const place = {
-  pageDirectory: 0x1000, pageTable: 0x2000, gdt: 0x4000, idt: 0x5000, tss: 0x6000, handlers: 0x7000, stack0: 0xa000, code: 0x10000, data: 0x20000, stack: 0x30000,
+  pageDirectory: 0x1000,
+  pageTable: 0x2000,
+  gdt: 0x4000,
+  idt: 0x5000,
+  tss: 0x6000,
+  handlers: 0x7000,
+  stack0: 0xa000,
+  code: 0x10000,
+  data: 0x20000,
+  stack: 0x30000,
 } as const;
 export const selector = { code0: 0x08, data0: 0x10, code3: 0x1b, data3: 0x23, tss: 0x28 } as const;
 /** Page table entry bits. */
@@ -305,12 +314,17 @@ export class Core {
 }
 
 const stateSlots: readonly { name: string; at: number }[] = [
-  ...(["eax", "ecx", "edx", "ebx", "esp", "ebp", "esi", "edi", "eip", "cr0", "cr2", "cr3", "cr4", "dr6", "dr7", "cpl", "mxcsr"] as const).map((name) => ({
+  ...(["eax", "ecx", "edx", "ebx", "esp", "ebp", "esi", "edi", "eip", "cr0", "cr2", "cr3", "cr4", "dr6", "dr7", "cpl", "mxcsr"] as const).map(
+    (name) => ({
+      name,
+      at: slot[name],
+    }),
+  ),
+  ...["es", "cs", "ss", "ds", "fs", "gs"].map((name, s) => ({ name, at: slot.selector + s })),
+  ...(["fpuControl", "fpuStatus", "fpuTop", "fpuEmpty", "fpuOpcode", "fpuIp", "fpuCs", "fpuDp", "fpuDs"] as const).map((name) => ({
     name,
     at: slot[name],
   })),
-  ...["es", "cs", "ss", "ds", "fs", "gs"].map((name, s) => ({ name, at: slot.selector + s })),
-  ...(["fpuControl", "fpuStatus", "fpuTop", "fpuEmpty", "fpuOpcode", "fpuIp", "fpuCs", "fpuDp", "fpuDs"] as const).map((name) => ({ name, at: slot[name] })),
   ...Array.from({ length: 8 }, (_, i) => [
     { name: `x87[${i}].low`, at: slot.fpuMantissaLow + i },
     { name: `x87[${i}].high`, at: slot.fpuMantissaHigh + i },

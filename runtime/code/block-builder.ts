@@ -1,0 +1,160 @@
+/**
+ * Decodes guest code into blocks of the code cache, and keeps the handlers of the shapes met on the way. The layout of a block is described in code-cache.ts.
+ */
+import { type ModeKey, mode } from "../../translator/contract/mode-key.ts";
+import { decodeFailure, type Translator } from "../../translator/contract/translator.ts";
+import type { LinearMemory } from "../memory/linear.ts";
+import { type CodeCache, shapeBits } from "./code-cache.ts";
+import { compile, type HostNames } from "./compile.ts";
+import { firstRegionShape, firstShape, type Handler, maximumShapes, pseudo, stubWords } from "./pseudo-shapes.ts";
+
+// Bound here because V8 folds a module's own constants, but not those it imports.
+const { singleStep } = mode;
+
+const maximumBlockInstructions = 48;
+
+/** Stands for a shape whose code was not made yet; never run. */
+const missing: Handler = () => {
+  throw new Error("a shape without a handler");
+};
+
+export class BlockBuilder {
+  /** Handlers by shape number. Filled at full length from the start: an array that grew by gaps would be a dictionary. */
+  readonly handlers: Handler[] = new Array<Handler>(shapeBits + 1).fill(missing);
+  /** Words of an instruction by shape number: shape word, fields, links. */
+  readonly sizes: number[] = [];
+
+  private readonly cache: CodeCache;
+  private readonly C: Int32Array;
+  private readonly memory: LinearMemory;
+  private readonly translator: Translator;
+  private readonly host: HostNames;
+  private readonly makeRoom: () => void;
+  private readonly straddleBytes = new Uint8Array(32);
+
+  /** @param makeRoom drops all translated code: the cache is full */
+  constructor(cache: CodeCache, memory: LinearMemory, translator: Translator, host: HostNames, makeRoom: () => void) {
+    this.cache = cache;
+    this.C = cache.C;
+    this.memory = memory;
+    this.translator = translator;
+    this.host = host;
+    this.makeRoom = makeRoom;
+  }
+
+  /** Gives a pseudo-instruction its handler. */
+  define(number: number, size: number, handler: Handler): void {
+    this.handlers[number] = handler;
+    this.sizes[number] = size;
+  }
+
+  /** Decodes the block at `linear` = physical `address`. Raises #PF where an instruction goes on in a page that cannot be fetched. */
+  decode(linear: number, address: number, key: ModeKey): number {
+    const { C, cache, memory, translator } = this;
+    const { physical } = memory;
+    if (translator.shapeCount > maximumShapes) this.forgetShapes();
+    if (cache.isFull) this.makeRoom();
+    const page = address & ~0xfff;
+    const isRam = physical.isRam(address);
+    const bytes = isRam ? physical.u8 : this.fetchOpenBus(address);
+    const base = isRam ? page >>> 0 : -(address & 0xfff);
+    const start = address & 0xfff;
+    const limit = key & singleStep ? 1 : maximumBlockInstructions;
+    const header = cache.begin();
+    let at = header + 2;
+    let offset = start;
+    let count = 0;
+    const exits: number[] = [];
+    let secondPage = -1;
+    let ended = false;
+    while (count < limit && offset < 0x1000) {
+      let shape = translator.decode(bytes, base + offset, base + 0x1000, key, offset);
+      if (shape === decodeFailure.truncated) {
+        if (count > 0) break;
+        // The instruction goes on in the next page: fetch it now (which may fault, as the processor's fetch would).
+        const next = memory.translateFetch(((linear & ~0xfff) + 0x1000) | 0);
+        const tail = 0x1000 - offset;
+        this.straddleBytes.set(physical.readBytes((page >>> 0) + offset, tail));
+        this.straddleBytes.set(physical.readBytes(next, 16), tail);
+        shape = translator.decode(this.straddleBytes, 0, tail + 16, key, offset);
+        secondPage = next;
+        C[at] = pseudo.straddle | (offset << 16);
+        C[at + 1] = next;
+        at += 2;
+      }
+      if (shape < 0) {
+        C[at++] = (shape === decodeFailure.tooLong ? pseudo.tooLong : pseudo.undefinedOpcode) | (offset << 16);
+        count++;
+        offset += translator.length;
+        ended = true;
+        break;
+      }
+      const number = shape + firstShape;
+      if (this.handlers[number] === missing) this.addShape(shape);
+      const code = translator.shape(shape);
+      C[at] = number | (offset << 16);
+      const next = offset + translator.length;
+      let q = at + 1;
+      for (const field of code.layout) C[q++] = translator.fields[field];
+      for (const exit of code.exits) {
+        exits.push(q, exit.kind === "next" ? next : exit.kind === "self" ? offset : translator.fields[exit.field]);
+        q++;
+      }
+      at = q;
+      count++;
+      offset = next;
+      if (code.endsBlock) {
+        ended = true;
+        break;
+      }
+      if (secondPage >= 0) break;
+    }
+    if (!ended) {
+      C[at] = pseudo.fall | ((offset & 0xffff) << 16);
+      exits.push(at + 1, offset);
+      at += 2;
+    }
+    const end = at;
+    for (let k = 0; k < exits.length; k += 2) at = this.addStub(exits[k], exits[k + 1], at, page);
+    cache.finish(header, end, address, key, offset - start, count);
+    cache.top = at;
+    if (secondPage >= 0 && physical.isRam(secondPage)) cache.coverSecondPage(secondPage >>> 12, header, offset - 0x1000);
+    return header;
+  }
+
+  /** Code outside RAM (a jump into the void): what the bus answers, read byte by byte. Never cached as a code page. */
+  private fetchOpenBus(address: number): Uint8Array {
+    const bytes = new Uint8Array(0x1000);
+    const { physical } = this.memory;
+    for (let k = 0; k < 0x1000 - (address & 0xfff); k++) bytes[(address & 0xfff) + k] = physical.read1(address + k);
+    return bytes.subarray(address & 0xfff);
+  }
+
+  /** Writes a stub for page offset `offset` at word `at`, pointed to by the link word `link`; returns the word after it. */
+  addStub(link: number, offset: number, at: number, page: number): number {
+    const { C } = this;
+    C[at] = 0;
+    C[at + 1] = 0;
+    C[at + 2] = pseudo.stub;
+    C[at + 3] = offset;
+    C[at + 4] = link;
+    C[at + 7] = page;
+    C[link] = ~at;
+    return at + stubWords;
+  }
+
+  private addShape(shape: number): void {
+    const code = this.translator.shape(shape);
+    const number = shape + firstShape;
+    this.handlers[number] = compile<Handler>(code.text, ["R", "C", ...code.freeNames.filter((n) => n !== "R" && n !== "C")], this.host);
+    this.sizes[number] = code.size;
+  }
+
+  /** Drops the shapes with all code: a guest has a few thousand, one that means harm (or chance) can have every combination of prefixes there is. */
+  private forgetShapes(): void {
+    this.makeRoom();
+    this.translator.forgetShapes();
+    this.handlers.fill(missing, firstShape, firstRegionShape);
+    this.sizes.length = firstShape;
+  }
+}

@@ -1,0 +1,59 @@
+/** What generated code may name: the contract's callouts as v_<name>, state, memory and its slow paths, and the ways back into the dispatcher. */
+import type { CalloutName } from "../../translator/contract/callouts.ts";
+import type { HostNames } from "../code/compile.ts";
+import type { Cpu } from "../cpu/cpu.ts";
+import { mulhs, mulhu } from "../cpu/multiply.ts";
+import { checkSegment } from "../cpu/segments.ts";
+
+export type Callout = (cpu: Cpu, ...args: number[]) => number | void;
+
+/** The dispatcher's entries for generated code. */
+export interface Returns {
+  /** A computed jump: the link to follow. */
+  jump(eip: number): number;
+  /** R[eip] is current: the link to follow. */
+  dispatch(): number;
+  /** A guest exception was caught in a region, which has committed its state. */
+  faulted(): number;
+  /** A region's store off the fast path; true if it was refused. */
+  guardedStore(A: number, size: 1 | 2 | 4, value: number): boolean;
+}
+
+export function hostNames(cpu: Cpu, C: Int32Array, callouts: Readonly<Record<CalloutName, Callout>>, returns: Returns): HostNames {
+  const { memory } = cpu;
+  const { physical } = memory;
+  return {
+    ...Object.fromEntries(Object.entries(callouts).map(([name, f]) => [`v_${name}`, f])),
+    cpu,
+    mulhu,
+    mulhs,
+    R: cpu.R,
+    F: cpu.F,
+    X: cpu.exitCounts,
+    C,
+    M8: physical.i8,
+    M16: physical.i16,
+    M32: physical.i32,
+    TR: memory.TR,
+    TW: memory.TW,
+    ld1: memory.ld1,
+    ld2: memory.ld2,
+    ld4: memory.ld4,
+    ldw1: memory.ldw1,
+    ldw2: memory.ldw2,
+    ldw4: memory.ldw4,
+    st1: memory.st1,
+    st2: memory.st2,
+    st4: memory.st4,
+    checkSegment: (s: number, offset: number, size: number, isWrite: number) => checkSegment(cpu, s, offset, size, isWrite !== 0),
+    jump: (eip: number) => returns.jump(eip),
+    dispatch: () => returns.dispatch(),
+    sg1: (A: number, value: number) => returns.guardedStore(A, 1, value),
+    sg2: (A: number, value: number) => returns.guardedStore(A, 2, value),
+    sg4: (A: number, value: number) => returns.guardedStore(A, 4, value),
+    guestFault: (e: unknown) => {
+      if (e !== cpu.fault) throw e;
+    },
+    faulted: () => returns.faulted(),
+  };
+}
