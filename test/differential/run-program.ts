@@ -3,7 +3,7 @@
  * blocks are known and counted, then makes regions of them and runs from the same state again.
  */
 import { slot } from "../../translator/contract/slots.ts";
-import { type Core, place, pte } from "../support/core.ts";
+import { type Core, pte } from "../support/core.ts";
 import { layout, scratchRights } from "./layout.ts";
 import { type Image, layOut, type Program } from "./program.ts";
 import { Random } from "./random.ts";
@@ -42,7 +42,7 @@ function prepare(core: Core, program: Program): void {
   program.counters.forEach((value, k) => {
     physical.i32[(layout.counters >>> 2) + k] = value;
   });
-  scratchRights.forEach((bits, k) => core.map(layout.scratch + k * 0x1000, layout.scratch + k * 0x1000, bits));
+  for (const [k, bits] of scratchRights.entries()) core.map(layout.scratch + k * 0x1000, layout.scratch + k * 0x1000, bits);
   core.map(layout.scratch + layout.scratchPages * 0x1000, 0, 0);
   core.map(layout.stackPage, 0, 0);
   for (let page = layout.code; page < layout.code + 0x3000; page += 0x1000) core.map(page, page, pte.present | pte.user);

@@ -13,7 +13,7 @@ import { twoByteRows } from "../../translator/decode/tables/two-byte.ts";
 import { x87Rows } from "../../translator/decode/tables/x87.ts";
 import { Core } from "../support/core.ts";
 import { instructionForms } from "./forms.ts";
-import { experimentsOf, install, perform } from "./world.ts";
+import { experimentsOf, install, perform, type References } from "./world.ts";
 
 const tables = { oneByteRows, groupRows, twoByteRows, x87Rows, mmxRows, sseRows, sse2IntegerRows };
 
@@ -30,9 +30,10 @@ describe.each([
         const wrong: string[] = [];
         for (const form of instructionForms(table)) {
           install(core, form, ring);
+          const references: References = new Map();
           for (const experiment of experimentsOf(form, ring)) {
             experiments++;
-            const problem = perform(core, form, ring, experiment);
+            const problem = perform(core, form, ring, experiment, references);
             if (problem !== undefined) wrong.push(`${form.text} (${experiment.use.page}, ${experiment.what}): ${problem}`);
           }
         }
