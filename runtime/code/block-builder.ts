@@ -31,6 +31,7 @@ export class BlockBuilder {
   private readonly host: HostNames;
   private readonly makeRoom: () => void;
   private readonly straddleBytes = new Uint8Array(32);
+  private readonly openBus = new Uint8Array(0x1000).fill(0xff);
 
   /** @param makeRoom drops all translated code: the cache is full */
   constructor(cache: CodeCache, memory: LinearMemory, translator: Translator, host: HostNames, makeRoom: () => void) {
@@ -56,8 +57,8 @@ export class BlockBuilder {
     if (cache.isFull) this.makeRoom();
     const page = address & ~0xfff;
     const isRam = physical.isRam(address);
-    const bytes = isRam ? physical.u8 : this.fetchOpenBus(address);
-    const base = isRam ? page >>> 0 : -(address & 0xfff);
+    const bytes = isRam ? physical.u8 : this.fetchOutsideRam(address - (address % 0x1000));
+    const base = isRam ? page >>> 0 : 0;
     const start = address & 0xfff;
     const limit = key & singleStep ? 1 : maximumBlockInstructions;
     const header = cache.begin();
@@ -116,18 +117,18 @@ export class BlockBuilder {
     }
     const end = at;
     for (let k = 0; k < exits.length; k += 2) at = this.addStub(exits[k], exits[k + 1], at, page);
-    cache.finish(header, end, address, key, offset - start, count);
+    if (isRam) cache.finish(header, end, address, key, offset - start, count);
+    else cache.finishOnce(header, end, key, offset - start, count);
     cache.top = at;
-    if (secondPage >= 0 && physical.isRam(secondPage)) cache.coverSecondPage(secondPage >>> 12, header, offset - 0x1000);
+    if (isRam && secondPage >= 0 && physical.isRam(secondPage)) cache.coverSecondPage(secondPage >>> 12, header, offset - 0x1000);
     return header;
   }
 
-  /** Code outside RAM (a jump into the void): what the bus answers, read byte by byte. Never cached as a code page. */
-  private fetchOpenBus(address: number): Uint8Array {
-    const bytes = new Uint8Array(0x1000);
+  /** The page at `page` outside RAM (a jump into the void): what the bus answers. */
+  private fetchOutsideRam(page: number): Uint8Array {
     const { physical } = this.memory;
-    for (let k = 0; k < 0x1000 - (address & 0xfff); k++) bytes[(address & 0xfff) + k] = physical.read1(address + k);
-    return bytes.subarray(address & 0xfff);
+    if (!physical.hasWindow(page)) return this.openBus;
+    return Uint8Array.from(this.openBus, (_, offset) => physical.read1(page + offset));
   }
 
   /** Writes a stub for page offset `offset` at word `at`, pointed to by the link word `link`; returns the word after it. */

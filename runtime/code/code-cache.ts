@@ -73,16 +73,22 @@ export class CodeCache {
 
   /** Makes the block at `header`, whose words end before `end`, findable. `length` bytes of guest code on the page(s) from `address`. */
   finish(header: number, end: number, address: number, mode: ModeKey, length: number, instructions: number): void {
+    this.finishOnce(header, end, mode, length, instructions);
+    this.C[header - 3] = address | 0;
+    this.insert(address | 0, mode, header);
+    this.cover(address >>> 12, header, address & 0xfff, Math.min((address & 0xfff) + length, 0x1000));
+  }
+
+  /** Makes the block at `header` runnable, but not findable: code outside RAM, which nobody reports writes to, is decoded each time. */
+  finishOnce(header: number, end: number, mode: ModeKey, length: number, instructions: number): void {
     const { C } = this;
-    C[header - 3] = address | 0;
+    C[header - 3] = -1;
     C[header - 2] = mode | (length << 8);
     C[header - 1] = end;
     C[header] = instructions;
     C[header + 1] = 0;
     this.top = end;
     this.blocks++;
-    this.insert(address | 0, mode, header);
-    this.cover(address >>> 12, header, address & 0xfff, Math.min((address & 0xfff) + length, 0x1000));
   }
 
   /** The block also was made from bytes [0, to) of another page (its last instruction straddles). */

@@ -383,7 +383,8 @@ export class Dispatcher {
     if ((key & flat) === 0 && R[eipSlot] >>> 0 > R[slot.segmentLimit + segment.cs] >>> 0) cpu.raise(vector.gp, 0);
     const address = cpu.memory.translateFetch(linear);
     R[pageSlot] = (R[eipSlot] - (linear & 0xfff)) | 0;
-    let header = this.cache.find(address, key);
+    // The cache knows addresses by 32 bits; above that there is only open bus.
+    let header = address < 2 ** 32 ? this.cache.find(address, key) : 0;
     if (header === 0) header = this.builder.decode(linear, address, key);
     if ((key & flat) === 0 && this.endsBeyondLimit(header)) {
       // The first instruction alone, which may end before the limit; if it does not, it faults.
@@ -436,7 +437,7 @@ export class Dispatcher {
       R[eipSlot] = (R[pageSlot] + (C[p] >>> 16)) | 0;
       const next = cpu.memory.translateFetch((eip + R[slot.segmentBase + segment.cs]) | 0);
       this.eipIsCurrent = false;
-      if (next === C[p + 1] >>> 0) return p + 2;
+      if ((next | 0) === C[p + 1]) return p + 2;
       // Another page follows now: decode again.
       this.cache.invalidate(C[p - 2 - 3] >>> 12, C[p] >>> 16, (C[p] >>> 16) + 1);
       return ~this.dispatch();

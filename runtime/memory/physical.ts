@@ -50,6 +50,11 @@ export class PhysicalMemory {
     return address < this.size && this.windowPages[address >>> 12] === 0;
   }
 
+  /** Whether any register window lies on the page at `page`. */
+  hasWindow(page: number): boolean {
+    return this.windows.some(({ base, end }) => base < page + 0x1000 && end > page);
+  }
+
   read1(address: number): number {
     return this.isRam(address) ? this.u8[address] : this.readWindow(address, 1);
   }

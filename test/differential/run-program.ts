@@ -27,7 +27,7 @@ const instructionLimit = 20_000;
 const exceptionLimit = 40;
 
 /** Everything but the code: in the same state for each run, from the program's seed. Code pages must not be touched. */
-function prepare(core: Core, program: Program): void {
+function prepare(core: Core, program: Program, image: Image): void {
   const { physical, R } = core;
   // A program that has jumped into its data: what was made of that is forgotten with it.
   for (const [page, hasCode] of physical.codePages.entries()) {
@@ -81,8 +81,8 @@ function addressRegisters(core: Core): void {
   R[slot.esp] = layout.stack;
 }
 
-/** @param chunk instructions a slice is long at most */
-function execute(core: Core, image: Image, chunk: number): Trace {
+/** @param chunk instructions to run at a time, at most */
+function execute(core: Core, program: Program, image: Image, chunk: number): Trace {
   const events: Event[] = [];
   const { dispatcher, R } = core;
   let left = instructionLimit;
@@ -97,8 +97,8 @@ function execute(core: Core, image: Image, chunk: number): Trace {
     }
     const stop = core.stopFor(reason);
     const { vector, errorCode, eip, eflags } = stop;
-    // Gone astray, into the tables perhaps, whose accessed bits nobody promises anything about.
-    if (eip < layout.code || eip >= layout.code + 0x3000) break;
+    // Gone astray into the tables, whose accessed bits nobody promises anything about.
+    if (program.ring === 0 && eip < layout.code) break;
     events.push({ vector, errorCode, eip, eflags, state: core.state() });
     // INT3 in the right place is the program's end; without a handler to return from there is nothing to go on with either.
     const at = image.addresses.findIndex((address) => address >= eip);
@@ -136,8 +136,8 @@ function loadCode(core: Core, image: Image, origin: number): void {
 export function runCold(core: Core, program: Program): Trace {
   const image = layOut(program);
   loadCode(core, image, program.origin);
-  prepare(core, program);
-  return execute(core, image, instructionLimit);
+  prepare(core, program, image);
+  return execute(core, program, image, instructionLimit);
 }
 
 /** Two runs on regions: made of what a cold run met, then also of what those runs met. */
@@ -145,12 +145,12 @@ export function runHot(core: Core, program: Program): Trace[] {
   const image = layOut(program);
   const random = new Random(program.seed ^ 0x2545f491);
   loadCode(core, image, program.origin);
-  prepare(core, program);
-  execute(core, image, instructionLimit);
+  prepare(core, program, image);
+  execute(core, program, image, instructionLimit);
   return [random.pick([100, 40, 15]), 30].map((share) => {
-    prepare(core, program);
+    prepare(core, program, image);
     core.promote(() => random.chance(share));
-    return execute(core, image, random.chance(50) ? instructionLimit : 1 + random.below(60));
+    return execute(core, program, image, random.chance(50) ? instructionLimit : 1 + random.below(60));
   });
 }
 

@@ -41,5 +41,9 @@ describe.each([
       });
     }
   }
-  afterAll(() => expect(experiments).toBeGreaterThan(3000));
+  afterAll(() => {
+    expect(experiments).toBeGreaterThan(3000);
+    // Each form in each ring has its region.
+    if (hot) expect(core.dispatcher.regions.translated).toBeGreaterThan(1000);
+  });
 });

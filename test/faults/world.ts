@@ -76,8 +76,12 @@ function run(core: Core): { stop: Stop; state: Record<string, number>; memory: U
 
 /** Index of the first byte that differs, leaving out the page that exception frames are on; -1 for none. */
 function firstChange(a: Uint8Array, b: Uint8Array, framePage: number): number {
-  if (Buffer.compare(a, b) === 0) return -1;
-  return a.findIndex((byte, k) => byte !== b[k] && ((k + place.data) & ~0xfff) !== framePage);
+  for (let k = 0; k < a.length; k += 0x1000) {
+    if (k + place.data === framePage) continue;
+    const page = a.subarray(k, k + 0x1000);
+    if (Buffer.compare(page, b.subarray(k, k + 0x1000)) !== 0) return k + page.findIndex((byte, n) => byte !== b[k + n]);
+  }
+  return -1;
 }
 
 export interface Experiment {

@@ -3,6 +3,7 @@
  * region threshold small enough that a few thousand instructions meet everything. One rig runs many cases: `reset` brings it back to power-on, so
  * that a case gives the same result whatever ran before it.
  */
+import { crc32 } from "node:zlib";
 import { Cpu } from "../../runtime/cpu/cpu.ts";
 import { VirtualClock } from "../../runtime/devices/clock.ts";
 import type { SavedState } from "../../runtime/devices/device.ts";
@@ -155,19 +156,11 @@ export class Rig {
     };
   }
 
-  /** FNV-like over RAM words, CPU slots and the devices' saved states. */
+  /** Over RAM, CPU slots and the devices' saved states. */
   hash(): string {
-    let a = 0x811c9dc5 | 0;
-    let b = 0;
-    const { i32 } = this.physical;
-    for (let i = 0; i < i32.length; i++) {
-      a = Math.imul(a ^ i32[i], 0x01000193);
-      b = (b + a) | 0;
-    }
     const { slots, text } = this.state();
-    for (const word of slots) a = Math.imul(a ^ word, 0x01000193);
-    for (let i = 0; i < text.length; i++) a = Math.imul(a ^ text.charCodeAt(i), 0x01000193);
-    return (a >>> 0).toString(16).padStart(8, "0") + (b >>> 0).toString(16).padStart(8, "0");
+    const rest = crc32(text, crc32(new Uint8Array(Int32Array.from(slots).buffer)));
+    return rest.toString(16).padStart(8, "0") + crc32(this.physical.u8).toString(16).padStart(8, "0");
   }
 }
 

@@ -39,7 +39,7 @@ if (values.case !== undefined) await one(integer("case", 0));
 else await campaign(integer("cases", 10_000));
 
 async function one(number: number): Promise<void> {
-  const fuzzer = new Fuzzer(seed, { instructions, faults: 1500, halts: 20 });
+  const fuzzer = new Fuzzer(seed, { instructions, faults: 800, halts: 20 });
   for (let i = 0; i < 2; i++) console.log(fuzzer.run(number).summary);
   if (number % 250 === 249) console.log("machine", await runMachineCase(seed, number));
 }
