@@ -1,7 +1,9 @@
 // `npm run bench`: the guest kernels and the Linux boot on this project and its peers, side by side on this machine. Every measurement is a process of its
 // own; the peers take turns within a run, so that a busy moment of the host does not fall on one of them alone.
 
+import { spawnSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 import { fetchLinuxGuest, LINUX_COMMAND_LINE } from "../src/guest/debian.ts";
 import { progressBar } from "../src/guest/progress.ts";
 import { KERNELS_CHECKSUMS, KERNELS_IMAGE } from "./kernels/build.ts";
@@ -116,6 +118,11 @@ async function main(): Promise<number> {
     `\nNanoseconds for one guest instruction (seconds a pass over the instructions that tier 0 counts in it):\n\n${costTable(rows, peerNames)}`,
   );
   console.log(cacheLines(rows));
+  if (options.only === null && peerNames.includes("xlat86")) {
+    console.log("\nWhat translating a region costs, microseconds for one guest instruction:\n");
+    const { error } = spawnSync(process.execPath, [fileURLToPath(new URL("translate.ts", import.meta.url))], { stdio: "inherit" });
+    if (error) problems.push(`translate.ts: ${error.message}`);
+  }
   console.log(problems.length === 0 ? "\nAll agree on every result." : `\nProblems:\n${problems.map((problem) => `- ${problem}`).join("\n")}`);
   if (options.json) {
     const environment = { cpu: cpuModel(), node: process.version, v8: process.versions.v8, versions };

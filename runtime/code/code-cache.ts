@@ -38,6 +38,7 @@ export class CodeCache {
   private table = new Int32Array(3 << 14);
   private mask = (1 << 14) - 1;
   private used = 0;
+  private closed = false;
   /** Live blocks by physical page. */
   private readonly pages = new Map<number, number[]>();
   /** Bytes of each code page that live blocks were made from: one bit a byte. */
@@ -51,7 +52,12 @@ export class CodeCache {
   }
 
   get isFull(): boolean {
-    return this.top + reserve > this.C.length;
+    return this.closed || this.top + reserve > this.C.length;
+  }
+
+  /** Calls itself full until the next flush: what hangs on the code takes too much host memory. */
+  close(): void {
+    this.closed = true;
   }
 
   /** Header of the live block at `address` under `mode`, or 0. */
@@ -216,6 +222,7 @@ export class CodeCache {
     this.table.fill(0);
     this.used = 0;
     this.top = this.firstFree;
+    this.closed = false;
     this.flushes++;
     this.epoch++;
   }

@@ -33,6 +33,9 @@ export interface RegionHost {
   readonly addStub: (link: number, offset: number, at: number, page: number) => number;
 }
 
+/** Characters of text: V8 holds about three bytes for each, in the text itself, its copy of it, and what it made of it. */
+const maximumText = 1 << 27;
+
 /** In place of a region that is no more; nothing leads there. */
 const gone: RegionFunction = () => {
   throw new Error("a region that is gone was entered");
@@ -53,6 +56,8 @@ export class Regions {
   private readonly host: HostNames;
   private readonly lent: RegionHost;
   private nextShape: number;
+  /** Characters of the live regions' text. */
+  private textLength = 0;
   /** Shape numbers below `nextShape` whose region is gone. */
   private readonly freeShapes: number[] = [];
   private readonly byPage = new Map<number, Region[]>();
@@ -104,6 +109,8 @@ export class Regions {
     });
     this.cache.top = at;
     const run = compile<RegionFunction>(code.text, code.freeNames, Object.create(this.host, { L: { value: links } }));
+    this.textLength += code.text.length;
+    if (this.textLength > maximumText) this.cache.close();
     const shape = this.freeShapes.pop() ?? this.nextShape++;
     const region: Region = { code, run, header, instructions: C[header], firstShape: C[header + 2] & shapeBits, shape, page, mode };
     this.live.set(shape, region);
@@ -146,6 +153,7 @@ export class Regions {
     const { header } = region;
     this.invalidated++;
     this.live.delete(region.shape);
+    this.textLength -= region.code.text.length;
     // Guest code that keeps changing must not keep what was made of it alive. The region itself may be running: that is the host's stack's matter.
     this.lent.handlers[region.shape] = gone;
     this.freeShapes.push(region.shape);
@@ -158,6 +166,7 @@ export class Regions {
   clear(): void {
     for (const shape of this.live.keys()) this.lent.handlers[shape] = gone;
     this.live.clear();
+    this.textLength = 0;
     this.freeShapes.length = 0;
     this.nextShape = this.lent.firstShape;
     this.byPage.clear();

@@ -1,4 +1,6 @@
 /** What fuzzing found, reduced. Each once threw in the host, hung it, grew without bound, or made a run depend on the one before it. */
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { describe, expect, test } from "vitest";
 import { planBoot } from "../../src/boot/detect.ts";
 import { pcMemoryMap } from "../../src/boot/memory-map.ts";
@@ -152,6 +154,27 @@ test("shapes are forgotten before there are too many to number", () => {
   expect(most).toBeGreaterThan(8000);
   expect(most).toBeLessThan(8400);
   expect(core.translator.shapeCount).toBeLessThan(most);
+});
+
+test("what is kept of a region is in proportion to its text", () => {
+  setFlagsFromString("--expose-gc");
+  const gc = runInNewContext("gc") as () => void;
+  const used = (): number => {
+    gc();
+    return process.memoryUsage().heapUsed;
+  };
+  const core = new Core({ hot: true }).protectedMode(0);
+  // Loops of two dozen instructions, one behind the other: mov ecx, 4; 8 x { mov eax, [ebx]; add eax, edx; mov [ebx+4], eax }; dec ecx; jnz
+  const body = Array.from({ length: 8 }, () => [0x8b, 0x03, 0x01, 0xd0, 0x89, 0x43, 0x04]).flat();
+  const loop = [0xb9, 4, 0, 0, 0, ...body, 0x49, 0x75, -(body.length + 3) & 0xff];
+  load(core, ...Array.from({ length: 150 }, () => loop).flat(), 0xf4);
+  core.R[slot.ebx] = place.data;
+  const before = used();
+  expect(core.run()).toMatchObject({ kind: "halted" });
+  const live = [...core.dispatcher.regions.live.values()];
+  const characters = live.reduce((sum, { code }) => sum + code.text.length, 0);
+  expect(live.length).toBeGreaterThan(100);
+  expect((used() - before) / characters).toBeLessThan(6);
 });
 
 describe("power-on is the same each time", () => {

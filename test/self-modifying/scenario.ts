@@ -22,13 +22,15 @@ export interface Scenario {
   readonly expected: Partial<Record<Register, number>>;
   readonly after?: (core: Core, program: Program, stop: Stop) => void;
   readonly limit?: number;
+  /** Which tiers, by name; all unless told. */
+  readonly only?: RegExp;
   /** Both rings, unless the program needs one. */
   readonly ring?: 0;
 }
 
 export function scenario(title: string, s: Scenario): void {
   describe(title, () => {
-    for (const tier of tiers) {
+    for (const tier of tiers.filter(({ name }) => s.only?.test(name) ?? true)) {
       it(tier.name, () => {
         const program = assemble(s.source, s.origin);
         const core = tier

@@ -15,7 +15,6 @@
  * Exit numbers: k >= 0, the static exit whose link word is C[L + k]; below, see `leaving`. Budget: each block takes its instructions off `n`, a back edge looks at it;
  * leaving in the middle gives back what was not executed.
  */
-import { generate } from "astring";
 import { type CalloutRow, callouts } from "../contract/callouts.ts";
 import { type ModeKey, mode } from "../contract/mode-key.ts";
 import { type SlotName, slot } from "../contract/slots.ts";
@@ -25,6 +24,7 @@ import type { SlotRef, Terminator, Value } from "../ir/micro.ts";
 import { analyse } from "../region/structure.ts";
 import type { Expression, Statement } from "./estree.ts";
 import * as js from "./estree.ts";
+import { print } from "./print.ts";
 import type { PureTemplates } from "./pure-templates.ts";
 import { StatementEmitter, type Target } from "./statements.ts";
 import { tailValues } from "./tier0.ts";
@@ -122,7 +122,7 @@ class RegionPrinter implements Target {
       this.spillBudget(),
       ...this.epilogue(),
     ];
-    const text = generate(js.functionExpression(this.input.name, [], statements));
+    const text = print(js.functionExpression(this.input.name, [], statements));
     const ranges = this.input.blocks.map((block) => {
       const last = block.instructions[block.instructions.length - 1];
       return [block.offset, last.next - block.offset] as const;

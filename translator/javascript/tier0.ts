@@ -5,7 +5,6 @@
  *
  * A handler returns the index of the next instruction of its block, or (negative) a link: ~index of the next block's header.
  */
-import { generate } from "astring";
 import type { CalloutRow } from "../contract/callouts.ts";
 import { slot } from "../contract/slots.ts";
 import type { ExitTarget, ShapeCode } from "../contract/translator.ts";
@@ -13,6 +12,7 @@ import type { MicroTemplate, SlotRef, Terminator, Value } from "../ir/micro.ts";
 import type { Shape } from "../lift/shape.ts";
 import type { Expression, Statement } from "./estree.ts";
 import * as js from "./estree.ts";
+import { print } from "./print.ts";
 import type { PureTemplates } from "./pure-templates.ts";
 import { StatementEmitter, type Target } from "./statements.ts";
 
@@ -97,7 +97,7 @@ export function tierZeroCode(shape: Shape, template: MicroTemplate, templates: P
   const handler = js.functionExpression(null, ["p"], body);
   return {
     name,
-    text: generate(handler),
+    text: print(handler),
     freeNames: [
       ...emitter.freeNames,
       ...target.freeNames,
