@@ -1,4 +1,4 @@
-/** Where a random program's pieces lie (linear = physical). */
+/** Where a random program's pieces lie (linear; physical too, but for the scratch pages). */
 export const layout = {
   code: 0x10000,
   /** Eight pages of data: see `scratchRights`. */

@@ -42,7 +42,11 @@ function prepare(core: Core, program: Program, image: Image): void {
   program.counters.forEach((value, k) => {
     physical.i32[(layout.counters >>> 2) + k] = value;
   });
-  for (const [k, bits] of scratchRights.entries()) core.map(layout.scratch + k * 0x1000, layout.scratch + k * 0x1000, bits);
+  // A RET without its CALL (an exception in a function resets the stack) finds the end of the program.
+  const end = image.addresses[program.items.findIndex((item) => item?.bytes[0] === 0xcc)] ?? 0;
+  physical.i32.fill(end, (layout.stackPage + 0x1000) >>> 2, (layout.stackPage + 0x2000) >>> 2);
+  // Not where they are in physical memory, each by another distance: one page's translation used for another must show.
+  for (const [k, bits] of scratchRights.entries()) core.map(layout.scratch + k * 0x1000, layout.scratch + ((5 * k + 3) & 7) * 0x1000, bits);
   core.map(layout.scratch + layout.scratchPages * 0x1000, 0, 0);
   core.map(layout.stackPage, 0, 0);
   for (let page = layout.code; page < layout.code + 0x3000; page += 0x1000) core.map(page, page, pte.present | pte.user);

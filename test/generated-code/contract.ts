@@ -34,23 +34,33 @@ export const nodeTypes: ReadonlySet<string> = new Set([
 ]);
 
 /** Arrays of the host, and whether generated code may store into them. */
-const arrays: Readonly<Record<string, boolean>> = { R: true, F: true, M8: true, M16: true, M32: true, X: true, C: false, G: false, TR: false, TW: false, TX: false };
+const arrays: Readonly<Record<string, boolean>> = {
+  R: true,
+  F: true,
+  M8: true,
+  M16: true,
+  M32: true,
+  X: true,
+  C: false,
+  TR: false,
+  TW: false,
+};
 const functions: ReadonlySet<string> = new Set([
   ...pureHelpers,
   ...Object.keys(callouts).map((name) => `v_${name}`),
   ...[1, 2, 4].flatMap((size) => [`ld${size}`, `ldw${size}`, `st${size}`, `sg${size}`]),
   "checkSegment",
   "jump",
-  "comeBack",
-  "callLink",
-  "callAddress",
   "dispatch",
   "faulted",
   "guestFault",
 ]);
 const mathFunctions: ReadonlySet<string> = new Set(["imul", "clz32", "min", "max"]);
-/** Values: the CPU, only ever handed on to callouts; a region's numbers: first link word, place and value of its page's generation, physical page. */
-const values: ReadonlySet<string> = new Set(["cpu", "L", "K", "Q", "P"]);
+/** Values: the CPU, only ever handed on to callouts; a region's first link word. */
+const values: ReadonlySet<string> = new Set(["cpu", "L"]);
+
+/** All of them, `Math` aside. */
+export const freeNames: readonly string[] = [...Object.keys(arrays), ...functions, ...values];
 
 // biome-ignore lint/suspicious/noExplicitAny: acorn's nodes are walked generically
 type AnyNode = any;
