@@ -149,7 +149,10 @@ export class Cpu {
   }
 
   restore(state: SavedState): void {
+    // The budget belongs to the slice under way here, not to the state that comes in.
+    const left = this.R[slot.budget];
     this.R.set(state.slots as Int32Array);
+    this.R[slot.budget] = left;
     this.walker.pdptr.set(state.pdptr as Int32Array);
     this.walker.a20Mask = state.a20Mask as number;
     this.tscOffset = state.tscOffset as number;
