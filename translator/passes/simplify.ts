@@ -142,8 +142,12 @@ const rules: Partial<Record<PureOp, (v: Pure, a: Value, b: Value, c: Value) => V
     if (isOp(b, "xor") && same(a, b.args[1])) return b.args[0];
     return v;
   },
-  // x - x - borrow, and 0 - b.
-  borrows: (v, a, b, r) => (same(a, b) ? r : isConstant(a, 0) ? rewrite(make("or", b, r)) : v),
+  // x - x - borrow, 0 - b, and a - 0 (CMP with zero).
+  borrows: (v, a, b, r) => {
+    if (same(a, b)) return r;
+    if (isConstant(a, 0)) return rewrite(make("or", b, r));
+    return isConstant(b, 0) && same(a, r) ? constant(0) : v;
+  },
   shl: (v, a, b) => (isConstant(b) && (b.value & 31) === 0 ? a : v),
   shr: (v, a, b) => (isConstant(b) && (b.value & 31) === 0 ? a : v),
   sar: (v, a, b) => (isConstant(b) && (b.value & 31) === 0 ? a : v),
