@@ -1,4 +1,5 @@
 /** An instruction that straddles two pages; either half is changed. */
+import { slot } from "../../translator/contract/slots.ts";
 import { scenario, sumTo } from "./scenario.ts";
 
 /** MOV EAX, imm32 with `before` of its five bytes on the first page. */
@@ -69,4 +70,56 @@ scenario("the opcode, the page's last byte", {
 scenario("a store that itself straddles the edge changes both halves", {
   source: straddling(3, "byte ptr [0x20004]").replace("mov dword ptr [0x20000], ecx", "mov dword ptr [target + 1], ecx"),
   expected: { edx: sumTo(120) },
+});
+
+scenario("a hot store begins on a page of data and ends on a page of code", {
+  // Two bytes of the store lie before the edge; the other two are MOV EAX's opcode and the low byte of its immediate.
+  source: `
+    xor edx, edx
+    mov ecx, 200
+  again:
+    mov edi, [0x22000 + ecx * 4]
+    mov eax, ecx
+    shl eax, 24
+    or eax, 0xb80000
+    mov [edi], eax
+    call target
+    add edx, eax
+    dec ecx
+    jnz again
+    int3
+    .org 0x2000
+  target:
+    mov eax, 250
+    ret`,
+  prepare: (core, { labels }) => {
+    for (let k = 1; k <= 200; k++) core.physical.i32[(0x22000 >>> 2) + k] = k <= 20 ? labels["target"] - 2 : 0x217fe;
+  },
+  expected: { edx: 180 * 250 + sumTo(20) },
+});
+
+scenario("a hot store begins on a page of data and ends on the first bytes of its own loop", {
+  origin: 0x11000,
+  source: `
+  target:
+    mov eax, 250
+    add edx, eax
+    mov edi, [0x22000 + ecx * 4]
+    mov eax, ecx
+    shl eax, 24
+    or eax, 0xb80000
+    mov [edi], eax
+    dec ecx
+    jnz target
+    int3
+  start:
+    xor edx, edx
+    mov ecx, 200
+    jmp target`,
+  prepare: (core, { labels }) => {
+    for (let k = 1; k <= 200; k++) core.physical.i32[(0x22000 >>> 2) + k] = k <= 20 ? labels["target"] - 2 : 0x217fe;
+    core.R[slot.eip] = labels["start"];
+  },
+  // What round 20 stores, round 19 executes; what round 1 stores, nobody.
+  expected: { edx: 181 * 250 + sumTo(20) - 1 },
 });
