@@ -60,7 +60,7 @@ const cases: readonly { name: string; source: string; eax: number; limit?: numbe
   {
     name: "recursion 20,000 deep over two pages",
     source:
-      "mov ecx, 20000\nxor eax, eax\nmov esp, 0x80000\ncall f\nint3\nf: inc eax\ndec ecx\njz out\ncall g\ninc eax\nout: ret\n.balign 4096\ng: add eax, 2\ndec ecx\njz back\ncall f\nadd eax, 2\nback: ret",
+      "mov ecx, 20000\nxor eax, eax\nmov esp, 0x80000\ncall f\nint3\nf: inc eax\ndec ecx\njz out\ncall g\ninc eax\nout: ret\n.balign 4096, 0xcc\ng: add eax, 2\ndec ecx\njz back\ncall f\nadd eax, 2\nback: ret",
     eax: 2 * 10_000 + 4 * 10_000 - 2,
     limit: 400_000,
   },

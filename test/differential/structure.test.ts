@@ -91,7 +91,7 @@ const cases: readonly { name: string; source: string; origin?: number; eax?: num
   },
   {
     name: "two pages calling each other",
-    source: "xor eax, eax\nmov ecx, 150\na: call f\ndec ecx\njnz a\nint3\ng: add eax, 2\nret\n.balign 4096\nf: inc eax\ncall g\nret",
+    source: "xor eax, eax\nmov ecx, 150\na: call f\ndec ecx\njnz a\nint3\ng: add eax, 2\nret\n.balign 4096, 0xcc\nf: inc eax\ncall g\nret",
     eax: 450,
   },
   {

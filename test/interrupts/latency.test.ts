@@ -24,7 +24,7 @@ const loops: readonly { name: string; source: string; registers?: Partial<Record
   { name: "indirect jumps back and forth", source: "mov eax, offset a\nmov edx, offset b\na: jmp edx\nb: jmp eax" },
   { name: "calls and returns", source: "here: call f\njmp here\nf: ret" },
   { name: "a return to itself", source: "here: push offset here\nret" },
-  { name: "jumps across pages", source: "a: inc eax\njmp b\n.balign 4096\nb: inc edx\njmp a" },
+  { name: "jumps across pages", source: "a: inc eax\njmp b\n.balign 4096, 0xcc\nb: inc edx\njmp a" },
   { name: "a loop over a page edge", source: "jmp a\n.org 0xff8\na: inc eax\nadd edx, 0x1234567\nnop\nnop\njmp a" },
   { name: "a long run without branches", source: "here:\n.rept 600\ninc eax\n.endr\njmp here" },
   { name: "memory traffic", source: "here: add [0x20000], eax\nadc eax, [0x20004]\nxchg eax, [0x20008]\njmp here" },

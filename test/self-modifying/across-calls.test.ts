@@ -37,7 +37,7 @@ scenario("from another page, once all is hot, through a pointer", {
     dec ecx
     jnz again
     int3
-    .balign 4096
+    .balign 4096, 0xcc
   f:
     cmp ecx, 50
     jne g
@@ -140,7 +140,7 @@ scenario("the function remaps the page it returns to", {
     dec ecx
     jnz again
     int3
-    .balign 4096
+    .balign 4096, 0xcc
   f:
     xor dword ptr [${place.pageTable + 0x10 * 4}], ${0x10000 ^ 0x43000}
     invlpg [0x10000]
@@ -168,7 +168,7 @@ scenario("the function switches address spaces: the same address, other code", {
     dec ecx
     jnz again
     int3
-    .balign 4096
+    .balign 4096, 0xcc
   f:
     xchg esi, edi
     mov cr3, edi

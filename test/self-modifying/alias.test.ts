@@ -38,7 +38,7 @@ scenario("an alias written before, while there was no code yet", {
     dec ecx
     jnz again
     int3
-    .balign 4096
+    .balign 4096, 0xcc
   f:
     .fill 16, 1, 0`,
   prepare: (core) => {
@@ -61,7 +61,7 @@ scenario("the code runs at the alias, the store goes to the original, two aliase
     dec ecx
     jnz again
     int3
-    .balign 4096
+    .balign 4096, 0xcc
   f:
     mov eax, 0
     call g

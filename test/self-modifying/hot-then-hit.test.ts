@@ -100,7 +100,7 @@ const positions: readonly { name: string; late?: true; source: (store: string) =
   {
     name: "a function on another page",
     source: (store) =>
-      `${prologue}\nagain:\n${pointer}\n${store}\ncall f\nadd edx, eax\ndec ecx\njnz again\nint3\n.balign 4096\nf: nop\ntarget: mov eax, 999\nret\n.fill 32, 1, 0x90`,
+      `${prologue}\nagain:\n${pointer}\n${store}\ncall f\nadd edx, eax\ndec ecx\njnz again\nint3\n.balign 4096, 0xcc\nf: nop\ntarget: mov eax, 999\nret\n.fill 32, 1, 0x90`,
   },
 ];
 

@@ -12,7 +12,7 @@ scenario("a function on the next page", {
     dec ecx
     jnz again
     int3
-    .balign 4096
+    .balign 4096, 0xcc
   f:
     mov eax, 0x7f7f7f7f
     ret`,
@@ -35,7 +35,7 @@ scenario("a hot function's page is patched by a hot loop on another page", {
     dec ecx
     jnz again
     int3
-    .balign 4096
+    .balign 4096, 0xcc
   f:
     mov eax, 3
     mov ebx, 4
@@ -43,7 +43,7 @@ scenario("a hot function's page is patched by a hot loop on another page", {
     dec ebx
     jnz inner
     ret
-    .balign 4096
+    .balign 4096, 0xcc
   patch:
     mov ebx, 4
   shift:

@@ -87,7 +87,7 @@ scenario("CR3 is switched between two address spaces with other code at the same
     dec ecx
     jnz again
     int3
-    .balign 4096
+    .balign 4096, 0xcc
   f:
     mov eax, 1
     ret`,

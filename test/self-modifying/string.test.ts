@@ -17,7 +17,7 @@ scenario("REP MOVSB copies new code over what follows it", {
     dec ebp
     jnz again
     int3
-    .balign 4096
+    .balign 4096, 0xcc
   source:
     mov eax, 0x7f7f7f7f`,
   expected: { edx: sumTo(80) },
@@ -85,7 +85,7 @@ scenario("REP STOSD over the whole of a page of functions", {
     dec ebp
     jnz again
     int3
-    .balign 4096
+    .balign 4096, 0xcc
   functions:
     .fill 4096, 1, 0xcc`,
   // 6A n 58 C3: PUSH n; POP EAX; RET.

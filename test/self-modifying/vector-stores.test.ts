@@ -15,7 +15,7 @@ function storing(store: string, target: string): string {
     dec ecx
     jnz again
     int3
-    .balign 4096
+    .balign 4096, 0xcc
   .balign 16`;
 }
 const move = "mov eax, 0x7f7f7f7f";
@@ -69,7 +69,7 @@ scenario("MOVDQU m128 straddling nothing, MOVDQA aligned", {
     dec ecx
     jnz again
     int3
-    .balign 4096
+    .balign 4096, 0xcc
   code:
     mov eax, 0
     mov ebx, 0
