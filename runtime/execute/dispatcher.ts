@@ -29,8 +29,6 @@ import { type Callout, hostNames } from "./host-names.ts";
 const eflag = eflagImported;
 const segment = segmentImported;
 const slot = slotImported;
-
-// Bound in this module: V8 folds a module's own constants, not those it imports.
 const { budget, page: pageSlot, tlbHalf, mode: modeSlot, eip: eipSlot } = slot;
 const { flat, singleStep } = mode;
 

@@ -89,3 +89,21 @@ export interface MicroTemplate {
   /** Number of fields, including those the builder added (next offset, branch targets). */
   readonly fieldCount: number;
 }
+
+/** The values a statement uses. */
+export function operandsOf(s: Statement): readonly Value[] {
+  switch (s.kind) {
+    case "get":
+      return [s.slot.base];
+    case "set":
+      return [s.slot.base, s.value];
+    case "load":
+      return [s.address];
+    case "store":
+      return [s.address, s.value];
+    case "segment":
+      return [s.offset];
+    case "call":
+      return s.args;
+  }
+}

@@ -12,6 +12,7 @@ import { type CalloutRow, callouts } from "../contract/callouts.ts";
 import { segment, slot } from "../contract/slots.ts";
 import type { MicroBlock } from "./block.ts";
 import type { GetStatement, MicroTemplate, ResultStatement, SetStatement, SlotRef, Statement, Terminator, Value } from "./micro.ts";
+import { operandsOf } from "./micro.ts";
 
 export interface PrintedStatement {
   /** Index of the instruction it belongs to; 0 in a template. */
@@ -96,7 +97,7 @@ class Printer {
   print(): PrintedStatement[] {
     const seen = new Set<Value>();
     this.statements.forEach(({ s }, k) => {
-      for (const v of operands(s)) this.count(v, k, seen);
+      for (const v of operandsOf(s)) this.count(v, k, seen);
     });
     if (this.tail !== undefined) for (const v of terminatorOperands(this.tail)) this.count(v, this.statements.length, seen);
     this.statements.forEach(({ s, instruction }, k) => {
@@ -242,23 +243,6 @@ function mayOverlap(a: Access, b: Access): boolean {
   const from = (access: Access): number => (access.slot.base as { value: number }).value + access.slot.offset;
   const words = (access: Access): number => (access.type === "f64" ? 2 : 1);
   return from(a) < from(b) + words(b) && from(b) < from(a) + words(a);
-}
-
-function operands(s: Statement): readonly Value[] {
-  switch (s.kind) {
-    case "get":
-      return [s.slot.base];
-    case "set":
-      return [s.slot.base, s.value];
-    case "load":
-      return [s.address];
-    case "store":
-      return [s.address, s.value];
-    case "segment":
-      return [s.offset];
-    case "call":
-      return s.args;
-  }
 }
 
 function terminatorOperands(t: Terminator): readonly Value[] {

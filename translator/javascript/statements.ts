@@ -18,6 +18,7 @@ import type {
   StoreStatement,
   Value,
 } from "../ir/micro.ts";
+import { operandsOf } from "../ir/micro.ts";
 import { sensitiveRowOf } from "../lift/sensitive.ts";
 import type { Expression, Statement } from "./estree.ts";
 import * as js from "./estree.ts";
@@ -341,21 +342,4 @@ function isSimple(v: Value): boolean {
 /** General registers and flag words: what callouts with `general: false` leave alone. */
 function isGeneral(ref: SlotRef): boolean {
   return ref.base.kind === "constant" ? ref.base.value + ref.offset <= slot.flagCarry : ref.offset < 8;
-}
-
-export function operandsOf(s: MicroStatement): readonly Value[] {
-  switch (s.kind) {
-    case "get":
-      return [s.slot.base];
-    case "set":
-      return [s.slot.base, s.value];
-    case "load":
-      return [s.address];
-    case "store":
-      return [s.address, s.value];
-    case "segment":
-      return [s.offset];
-    case "call":
-      return s.args;
-  }
 }
