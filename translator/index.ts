@@ -3,7 +3,8 @@
  * memory, no devices.
  */
 import { type ModeKey, mode } from "./contract/mode-key.ts";
-import { decodeFailure, type RegionCode, type RegionRequest, type ShapeCode, type Translator } from "./contract/translator.ts";
+import type { OptimisationName } from "./contract/optimisations.ts";
+import { decodeFailure, type RegionCode, type RegionPage, type RegionRequest, type ShapeCode, type Translator } from "./contract/translator.ts";
 import { decode, decodeStatus } from "./decode/decode.ts";
 import { newInstruction } from "./decode/instruction.ts";
 import { invalidRow } from "./decode/opcode-map.ts";
@@ -16,16 +17,26 @@ import { tierZeroCode } from "./javascript/tier0.ts";
 import { lift } from "./lift/index.ts";
 import { describeShape, type Shape, shapeKey, shapeOf, writeFields } from "./lift/shape.ts";
 import { allLive, dropDeadWrites, liveIn } from "./passes/dead.ts";
-import { type PassObserver, runPasses } from "./passes/pipeline.ts";
-import { type Fold, simplify } from "./passes/simplify.ts";
-import { discover, type RegionBlock, type RegionInstruction } from "./region/discover.ts";
-import { analyse } from "./region/structure.ts";
+import { bodyOf, canFuse, fuse, type HandlerBody } from "./passes/fuse.ts";
+import { blockPasses, type Pass, type PassObserver, runPasses } from "./passes/pipeline.ts";
+import type { Fold } from "./passes/simplify.ts";
+import { RegionDecoder } from "./region/decoder.ts";
+import { discover, type RegionBlock } from "./region/discover.ts";
+import { plan, type RegionPlan } from "./region/plan.ts";
 
+/** A superinstruction's handler costs about 20 KiB of host memory, and time until V8 has optimised it. */
+const maximumSuperinstructions = 4096;
+
+/** V8 never optimises a function of more than 61,440 bytes of bytecode; a character of text comes to 0.3 to 0.6 bytes. */
+const maximumText = 90_000;
+/** A region of so few is let be. */
+const fewInstructions = 30;
 /** More than any instruction has. */
 const maximumFields = 24;
 
 export class JavaScriptTranslator implements Translator {
   length = 0;
+  fieldCount = 0;
   readonly fields = new Int32Array(maximumFields);
   /** The instruction last decoded; overwritten by the next. */
   readonly instruction = newInstruction(invalidRow);
@@ -33,16 +44,35 @@ export class JavaScriptTranslator implements Translator {
   /** Sees each block of a region as it is lifted and after each pass: for the inspector and debug output. */
   observe: PassObserver | undefined;
   private readonly disabledPasses: ReadonlySet<string>;
+  private readonly passes: readonly Pass[];
+  /** Of these, what can do something for an instruction alone. */
+  private readonly tierZeroPasses: readonly Pass[];
   private readonly regionLimit: number;
   private readonly numbers = new Map<number, number>();
   private readonly shapes: Shape[] = [];
   private readonly templates: (MicroTemplate | undefined)[] = [];
   private readonly codes: (ShapeCode | undefined)[] = [];
+  private readonly bodies: (HandlerBody | undefined)[] = [];
+  /** Shape number of a superinstruction, or -1, by first * 65536 + second. */
+  private readonly fused = new Map<number, number>();
+  private superinstructions = 0;
+  /** Of superinstructions, for people. */
+  private readonly names: (string | undefined)[] = [];
 
-  /** @param options.disabledPasses names of passes to leave out; @param options.regionLimit guest instructions a region may hold */
-  constructor(options: { disabledPasses?: ReadonlySet<string>; regionLimit?: number } = {}) {
+  /**
+   * @param options.disabledPasses names of optimisations to leave out (contract/optimisations.ts); @param options.regionLimit guest instructions a region may hold;
+   * @param options.passes others than the usual ones, for tests
+   */
+  constructor(options: { disabledPasses?: ReadonlySet<string>; regionLimit?: number; passes?: readonly Pass[] } = {}) {
     this.disabledPasses = options.disabledPasses ?? new Set();
-    this.regionLimit = options.regionLimit ?? 250;
+    this.passes = options.passes ?? blockPasses;
+    this.tierZeroPasses = this.passes.filter((pass) => pass.name === "simplify");
+    this.regionLimit = options.regionLimit ?? 400;
+  }
+
+  /** Whether an optimisation is on. */
+  does(name: OptimisationName): boolean {
+    return !this.disabledPasses.has(name);
   }
 
   get shapeCount(): number {
@@ -54,6 +84,10 @@ export class JavaScriptTranslator implements Translator {
     this.shapes.length = 0;
     this.templates.length = 0;
     this.codes.length = 0;
+    this.bodies.length = 0;
+    this.fused.clear();
+    this.superinstructions = 0;
+    this.names.length = 0;
   }
 
   decode(bytes: Uint8Array, offset: number, end: number, key: ModeKey, pageOffset: number): number {
@@ -64,7 +98,7 @@ export class JavaScriptTranslator implements Translator {
       if (status === decodeStatus.invalid) return decodeFailure.undefinedOpcode;
       return status === decodeStatus.truncated ? decodeFailure.truncated : decodeFailure.tooLong;
     }
-    writeFields(i, pageOffset, this.fields, 0);
+    this.fieldCount = writeFields(i, pageOffset, this.fields, 0);
     const shape = shapeKey(i, key);
     let number = this.numbers.get(shape);
     if (number === undefined) {
@@ -89,45 +123,96 @@ export class JavaScriptTranslator implements Translator {
     return template;
   }
 
-  /** The algebra of the region tier, as far as it goes with fields unknown. */
-  private simplified(template: MicroTemplate): MicroTemplate {
-    if (this.disabledPasses.has("simplify")) return template;
-    const statements = template.statements.map((s) => ({ s, instruction: 0 }));
-    const block = simplify({ offset: 0, instructions: [], statements, terminator: template.terminator }, this.fold);
-    return { ...template, statements: block.statements.map(({ s }) => s), terminator: block.terminator };
+  private body(number: number): HandlerBody {
+    let body = this.bodies[number];
+    if (body === undefined) {
+      body = bodyOf(this.template(number), this.shapes[number].nextField);
+      this.bodies[number] = body;
+    }
+    return body;
+  }
+
+  /** The passes of the region tier, as far as they go with fields unknown. */
+  private simplified(body: HandlerBody): HandlerBody {
+    const { statements, terminator } = body;
+    const block: MicroBlock = { offset: 0, instructions: [], statements, terminator };
+    if (body.nextFields.length > 1) {
+      const passed = this.passOver(block, this.passes);
+      return { ...body, ...(this.disabledPasses.has("dead") ? passed : dropDeadWrites(passed, allLive)) };
+    }
+    return { ...body, ...this.passOver(block, this.tierZeroPasses) };
+  }
+
+  private nameOf(number: number): string {
+    return this.names[number] ?? describeShape(this.shapes[number]);
+  }
+
+  fuse(first: number, second: number): number {
+    if (this.disabledPasses.has("fuse")) return -1;
+    const key = first * 65536 + second;
+    let number = this.fused.get(key);
+    if (number === undefined) {
+      const bodies = [this.body(first), this.body(second)] as const;
+      number = -1;
+      if (this.superinstructions < maximumSuperinstructions && canFuse(...bodies)) {
+        this.superinstructions++;
+        number = this.shapes.push(this.shapes[second]) - 1;
+        this.bodies[number] = fuse(...bodies);
+        this.names[number] = `${this.nameOf(first)}; ${this.nameOf(second)}`;
+      }
+      this.fused.set(key, number);
+    }
+    return number;
   }
 
   shape(number: number): ShapeCode {
     let code = this.codes[number];
     if (code === undefined) {
-      const shape = this.shapes[number];
-      code = tierZeroCode(shape, this.simplified(this.template(number)), this.pureTemplates, describeShape(shape));
+      code = tierZeroCode(this.simplified(this.body(number)), this.pureTemplates, this.nameOf(number));
       this.codes[number] = code;
     }
     return code;
   }
 
   region(request: RegionRequest): RegionCode | undefined {
-    const { mode: key } = request;
     // Segment limits to check and 16-bit wrap-around at every jump leave nothing to gain.
-    if ((key & mode.flat) === 0) return undefined;
-    const decoder = {
-      instruction: (offset: number): RegionInstruction | undefined => {
-        const shape = this.decode(request.page, offset, 0x1000, key, offset);
-        return shape < 0 ? undefined : { offset, next: offset + this.length, shape, fields: this.fields.slice() };
-      },
-      template: (shape: number) => this.template(shape),
-    };
-    const found = discover(decoder, request.entry, (offset) => request.heat(offset) > 0, this.regionLimit);
+    if ((request.mode & mode.flat) === 0) return undefined;
+    let code = this.regionWithin(request, this.regionLimit);
+    // Floating point takes several times the text of anything else.
+    while (code !== undefined && code.text.length > maximumText && code.instructions > fewInstructions) {
+      code = this.regionWithin(request, Math.floor((0.9 * code.instructions * maximumText) / code.text.length));
+    }
+    return code;
+  }
+
+  private regionWithin(request: RegionRequest, limit: number): RegionCode | undefined {
+    const { mode: key } = request;
+    const found = discover(new RegionDecoder(this, request), request.entry, limit);
     const entry = found.get(request.entry);
     if (entry === undefined) return undefined;
     const ordered = [entry, ...[...found.values()].filter((block) => block !== entry)];
-    const blocks = dropDead(
-      ordered.map((block) => this.microBlock(block)),
-      ordered.map((block) => block.successors),
+    const successors = ordered.map((block) => block.successors);
+    const numbers = new Map(ordered.map((block, k) => [block.offset, k]));
+    const inside = successors.map((list) => list.map((to) => numbers.get(to) ?? -1).filter((to) => to >= 0));
+    const passed = ordered.map((block) => this.microBlock(block));
+    const nesting = plan(inside, (k) => {
+      const { terminator } = passed[k];
+      return terminator?.kind === "indirect" && terminator.flavour === "jump";
+    });
+    const blocks = this.disabledPasses.has("dead") ? passed : dropDead(passed, successors, numbers, nesting);
+    if (this.observe !== undefined && blocks !== passed) for (const block of blocks) this.observe("dead", block);
+    return regionCode(
+      {
+        name: request.name,
+        mode: key,
+        blocks,
+        successors,
+        plan: nesting,
+        pageAddress: (k) => (request.page(k) as RegionPage).address,
+        inLineVectors: this.does("vectors"),
+      },
+      this.pureTemplates,
     );
-    if (this.observe !== undefined) for (const block of blocks) this.observe("dead", block);
-    return regionCode({ name: request.name, mode: key, blocks, successors: ordered.map((block) => block.successors) }, this.pureTemplates);
   }
 
   private readonly fold: Fold = (op, args) => this.pureTemplates.evaluate(op, args);
@@ -136,7 +221,11 @@ export class JavaScriptTranslator implements Translator {
   microBlock(block: RegionBlock): MicroBlock {
     const raw = this.rawBlock(block);
     this.observe?.("lifted", raw);
-    return runPasses(raw, this.fold, this.disabledPasses, this.observe);
+    return this.passOver(raw, this.passes, this.observe);
+  }
+
+  private passOver(block: MicroBlock, passes: readonly Pass[], observe?: PassObserver): MicroBlock {
+    return runPasses(block, this.fold, this.disabledPasses, observe, passes);
   }
 
   rawBlock(block: RegionBlock): MicroBlock {
@@ -152,18 +241,23 @@ export class JavaScriptTranslator implements Translator {
 }
 
 /** Liveness of registers and flag words over the region, then dead writes dropped block by block. At an exit everything lives. */
-function dropDead(blocks: readonly MicroBlock[], successors: readonly (readonly number[])[]): MicroBlock[] {
-  const numbers = new Map(blocks.map((block, k) => [block.offset, k]));
+function dropDead(
+  blocks: readonly MicroBlock[],
+  successors: readonly (readonly number[])[],
+  numbers: ReadonlyMap<number, number>,
+  { analysis, first, isRedirected }: RegionPlan,
+): MicroBlock[] {
   const live = blocks.map(() => 0);
-  const { order } = analyse({ successors: successors.map((list) => list.map((to) => numbers.get(to) ?? -1).filter((to) => to >= 0)) });
+  const { order } = analysis;
+  // A back edge may leave to the dispatcher, as may an edge through the selector.
+  const mayLeave = (from: number, to: number): boolean => order[to + first] <= order[from + first] || isRedirected(from, to);
   const out = (k: number): number => {
     const { terminator } = blocks[k];
-    const isStatic = terminator === undefined || terminator.kind === "jump" || terminator.kind === "branch";
+    const isStatic = terminator === undefined || terminator.kind === "jump" || terminator.kind === "branch" || terminator.kind === "call";
     if (!isStatic) return allLive;
     return successors[k].reduce((bits, offset) => {
       const to = numbers.get(offset);
-      // A back edge may leave to the dispatcher, as may an edge that is cut.
-      return bits | (to === undefined || order[to] <= order[k] ? allLive : live[to]);
+      return bits | (to === undefined || mayLeave(k, to) ? allLive : live[to]);
     }, 0);
   };
   for (let changed = true; changed; ) {

@@ -6,12 +6,10 @@ import { decodeFailure, type Translator } from "../../translator/contract/transl
 import type { LinearMemory } from "../memory/linear.ts";
 import { type CodeCache, shapeBits } from "./code-cache.ts";
 import { compile, type HostNames } from "./compile.ts";
-import { firstRegionShape, firstShape, type Handler, maximumShapes, pseudo, stubWords } from "./pseudo-shapes.ts";
+import { firstRegionShape, firstShape, type Handler, maximumBlockInstructions, maximumShapes, pseudo, stubWords } from "./pseudo-shapes.ts";
 
 // Bound here because V8 folds a module's own constants, but not those it imports.
 const { singleStep } = mode;
-
-const maximumBlockInstructions = 48;
 
 /** Stands for a shape whose code was not made yet; never run. */
 const missing: Handler = () => {
@@ -23,6 +21,8 @@ export class BlockBuilder {
   readonly handlers: Handler[] = new Array<Handler>(shapeBits + 1).fill(missing);
   /** Words of an instruction by shape number: shape word, fields, links. */
   readonly sizes: number[] = [];
+  /** Guest instructions by shape number. */
+  readonly instructions: number[] = [];
 
   private readonly cache: CodeCache;
   private readonly C: Int32Array;
@@ -31,6 +31,10 @@ export class BlockBuilder {
   private readonly host: HostNames;
   private readonly makeRoom: () => void;
   private readonly straddleBytes = new Uint8Array(32);
+  /** Fields of the instructions that are being fused. */
+  private readonly fields = new Int32Array(256);
+  /** A block's words while they are made anew. */
+  private readonly words = new Int32Array(2048);
   private readonly openBus = new Uint8Array(0x1000).fill(0xff);
 
   /** @param makeRoom drops all translated code: the cache is full */
@@ -47,6 +51,7 @@ export class BlockBuilder {
   define(number: number, size: number, handler: Handler): void {
     this.handlers[number] = handler;
     this.sizes[number] = size;
+    this.instructions[number] = 1;
   }
 
   /** Decodes the block at `linear` = physical `address`. Raises #PF where an instruction goes on in a page that cannot be fetched. */
@@ -131,6 +136,82 @@ export class BlockBuilder {
     return Uint8Array.from(this.openBus, (_, offset) => physical.read1(page + offset));
   }
 
+  /**
+   * Fuses neighbouring instructions of the block at `header` into superinstructions, in place: the words become fewer, the links stay what they are. The block must
+   * not be under way. Nothing is done for blocks outside RAM or with an instruction that straddles pages.
+   */
+  fuse(header: number): void {
+    const { C, translator, fields, words } = this;
+    const address = C[header - 3];
+    const { physical } = this.memory;
+    if (address === -1 || !physical.isRam(address)) return;
+    const page = (address & ~0xfff) >>> 0;
+    const key = C[header - 2] & 0xff;
+    const end = C[header - 1];
+    let top = 0;
+    /** Places of the links of the last instruction, before and after. */
+    let oldLinks = 0;
+    let newLinks = 0;
+    let linkCount = 0;
+    /** What is being put together: its shape and page offset; its fields are in `fields`. */
+    let shape = -1;
+    let from = 0;
+    let fieldCount = 0;
+    const emit = (): void => {
+      if (shape < 0) return;
+      const code = translator.shape(shape);
+      words[top++] = (shape + firstShape) | (from << 16);
+      for (const field of code.layout) words[top++] = fields[field];
+      newLinks = top;
+      linkCount = code.exits.length;
+      for (let k = 0; k < linkCount; k++) words[top++] = C[oldLinks + k];
+      shape = -1;
+    };
+    for (let p = header + 2; p < end; p += this.sizes[C[p] & shapeBits]) {
+      const number = C[p] & shapeBits;
+      const size = this.sizes[number];
+      if (number === pseudo.straddle) return;
+      if (number < firstShape) {
+        emit();
+        for (let k = 0; k < size; k++) words[top + k] = C[p + k];
+        if (number === pseudo.fall) {
+          linkCount = 1;
+          oldLinks = p + 1;
+          newLinks = top + 1;
+        }
+        top += size;
+        continue;
+      }
+      const offset = C[p] >>> 16;
+      const next = translator.decode(physical.u8, page + offset, page + 0x1000, key, offset);
+      const together = shape < 0 ? -1 : translator.fuse(shape, next);
+      if (together < 0) {
+        emit();
+        from = offset;
+        fieldCount = 0;
+      }
+      shape = together < 0 ? next : together;
+      fields.set(translator.fields.subarray(0, translator.fieldCount), fieldCount);
+      fieldCount += translator.fieldCount;
+      oldLinks = p + size - translator.shape(next).exits.length;
+    }
+    emit();
+    if (top >= end - header - 2) return;
+    const start = header + 2;
+    for (let k = 0; k < linkCount; k++) {
+      // A stub knows the word that leads to it.
+      const stub = ~C[oldLinks + k];
+      const shape = C[stub + 2] & shapeBits;
+      if ((shape === pseudo.stub || shape === pseudo.crossPage) && C[stub + 4] === oldLinks + k) C[stub + 4] = start + newLinks + k;
+    }
+    for (let k = 0; k < top; k++) C[start + k] = words[k];
+    C[header - 1] = start + top;
+    for (let p = start; p < start + top; p += this.sizes[C[p] & shapeBits]) {
+      const number = C[p] & shapeBits;
+      if (this.handlers[number] === missing) this.addShape(number - firstShape);
+    }
+  }
+
   /** Writes a stub for page offset `offset` at word `at`, pointed to by the link word `link`; returns the word after it. */
   addStub(link: number, offset: number, at: number, page: number): number {
     const { C } = this;
@@ -149,6 +230,7 @@ export class BlockBuilder {
     const number = shape + firstShape;
     this.handlers[number] = compile<Handler>(code.text, ["R", "C", ...code.freeNames.filter((n) => n !== "R" && n !== "C")], this.host);
     this.sizes[number] = code.size;
+    this.instructions[number] = code.instructions;
   }
 
   /** Drops the shapes with all code: a guest has a few thousand, one that means harm (or chance) can have every combination of prefixes there is. */
@@ -157,5 +239,6 @@ export class BlockBuilder {
     this.translator.forgetShapes();
     this.handlers.fill(missing, firstShape, firstRegionShape);
     this.sizes.length = firstShape;
+    this.instructions.length = firstShape;
   }
 }

@@ -8,7 +8,8 @@
  *     C[b+2 ...] instructions: shape number | page offset << 16, fields, links
  *
  * Links hold ~header of the next block. A dead block is *poisoned*: each of its instructions' shape word becomes the `poison` shape, so that whoever arrives, through
- * a link or in the middle of running it, leaves to the dispatcher at that very instruction. Nobody needs to know who links to a block.
+ * a link or in the middle of running it, leaves to the dispatcher at that very instruction, and is given back what the rest of the block had cost. Nobody needs to
+ * know who links to a block.
  */
 import type { ModeKey } from "../../translator/contract/mode-key.ts";
 
@@ -24,12 +25,16 @@ export class CodeCache {
   top: number;
   blocks = 0;
   invalidatedBlocks = 0;
+  /** Guest instructions that tier 0 executed in blocks that are no more. */
+  executedBefore = 0;
   flushes = 0;
   /** Raised by each flush: an index from an earlier epoch means nothing. */
   epoch = 0;
   /** Words of instruction shapes by number: shape word, fields and links. */
   sizeOf: (shape: number) => number = () => 1;
-  /** Shape number that leaves to the dispatcher. */
+  /** Guest instructions of a shape by number. */
+  instructionsOf: (shape: number) => number = () => 1;
+  /** The first of the shape numbers that leave to the dispatcher: see pseudo-shapes.ts. */
   poison = 0;
   /** Told when a block dies, before it is poisoned. */
   blockDied: (header: number) => void = () => {};
@@ -143,7 +148,8 @@ export class CodeCache {
     died ||= left.length !== list.length;
     if (!died) return false;
     bits.fill(0);
-    if (left.length === 0) {
+    // A region may hold bytes of this page that no block covers any more.
+    if (left.length === 0 && this.regionRanges(page)[Symbol.iterator]().next().done === true) {
       this.pages.delete(page);
       this.coverage.delete(page);
       this.pageHasCode(page, false);
@@ -163,7 +169,7 @@ export class CodeCache {
   covers(page: number, from: number, to: number): boolean {
     const bits = this.coverage.get(page);
     if (bits === undefined) return false;
-    for (let k = from; k < to; k++) if ((bits[k >>> 5] & (1 << (k & 31))) !== 0) return true;
+    for (let word = from >> 5; word <= (to - 1) >> 5; word++) if ((bits[word] & bitsBetween(word, from, to)) !== 0) return true;
     return false;
   }
 
@@ -174,19 +180,22 @@ export class CodeCache {
   coverRange(page: number, from: number, to: number): void {
     const bits = this.coverage.get(page);
     if (bits === undefined) return;
-    for (let k = from; k < to; k++) bits[k >>> 5] |= 1 << (k & 31);
+    for (let word = from >> 5; word <= (to - 1) >> 5; word++) bits[word] |= bitsBetween(word, from, to);
   }
 
   private kill(header: number): void {
     const { C } = this;
     this.blockDied(header);
     this.invalidatedBlocks++;
+    this.executedBefore += C[header] * (C[header + 1] >>> 0);
     C[header - 3] = -1;
     const end = C[header - 1];
+    let left = C[header];
     for (let p = header + 2; p < end; ) {
-      const size = this.sizeOf(C[p] & shapeBits);
-      C[p] = (C[p] & ~shapeBits) | this.poison;
-      p += size;
+      const shape = C[p] & shapeBits;
+      C[p] = (C[p] & ~shapeBits) | (this.poison + left);
+      left -= this.instructionsOf(shape);
+      p += this.sizeOf(shape);
     }
   }
 
@@ -214,8 +223,16 @@ export class CodeCache {
     return (this.pages.get(page) ?? []).filter((header) => this.C[header - 3] !== -1);
   }
 
+  /** Guest instructions that tier 0 executed: blocks times their lengths. Blocks that a region heads count as none, see `Regions.tierZeroInstructions`. */
+  get executed(): number {
+    let sum = this.executedBefore;
+    for (const { instructions, executions } of this.live()) sum += instructions * executions;
+    return sum;
+  }
+
   /** Forgets everything. Nothing of it may be running. */
   flush(): void {
+    this.executedBefore = this.executed;
     for (const page of this.pages.keys()) this.pageHasCode(page, false);
     this.pages.clear();
     this.coverage.clear();
@@ -250,4 +267,11 @@ export class CodeCache {
 function hash(address: number, mode: ModeKey): number {
   const h = Math.imul(address ^ (mode << 24), 0x9e3779b1);
   return h ^ (h >>> 15);
+}
+
+/** The bits of word number `word` that stand for bytes [from, to). */
+function bitsBetween(word: number, from: number, to: number): number {
+  const low = Math.max(from - 32 * word, 0);
+  const high = Math.min(to - 32 * word, 32);
+  return (-1 << low) & (-1 >>> (32 - high));
 }

@@ -2,14 +2,19 @@
  * Shape numbers that are not the translator's: the dispatcher's own pseudo-instructions, and regions. And the fixed blocks at the start of the code array.
  */
 
-/** A stub stands in for a block not decoded yet; poison for one that died. */
-export const pseudo = { stop: 0, dispatch: 1, poison: 2, stub: 3, crossPage: 4, fall: 5, straddle: 6, undefinedOpcode: 7, tooLong: 8 } as const;
+/**
+ * A stub stands in for a block not decoded yet; poison for an instruction of one that died: `poison + n` where n instructions of the block, itself included, were
+ * taken off the budget and will not run.
+ */
+export const pseudo = { stop: 0, dispatch: 1, stub: 2, crossPage: 3, fall: 4, straddle: 5, undefinedOpcode: 6, tooLong: 7, poison: 8 } as const;
+/** Guest instructions of a block of tier 0 at most. */
+export const maximumBlockInstructions = 48;
 /** The translator's shape n has number n + firstShape. */
-export const firstShape = 9;
+export const firstShape = pseudo.poison + maximumBlockInstructions + 1;
 /** From here on shape numbers are regions: a region is the one handler of its own shape, so that entering it is one indirect call. */
 export const firstRegionShape = 1 << 14;
 /** Shapes of instructions to keep: some 20 KiB of host memory each. What a region or a block adds beyond has room below `firstRegionShape`. */
-export const maximumShapes = 1 << 13;
+export const maximumShapes = (1 << 13) + (1 << 12);
 
 /** Headers of the fixed blocks: leave the dispatcher's loop; go on at R[eip]. */
 export const stopBlock = 8;

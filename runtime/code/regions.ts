@@ -2,7 +2,7 @@
  * Regions in place: a translated region takes over the block at its entry by replacing that block's first words with the `region` pseudo-instruction, and gives it back
  * when any byte it was made from is overwritten. Links to the block need not change either way.
  */
-import type { RegionCode, Translator } from "../../translator/contract/translator.ts";
+import type { RegionCode, RegionPage, Translator } from "../../translator/contract/translator.ts";
 import { type CodeCache, shapeBits } from "./code-cache.ts";
 import { compile, type HostNames } from "./compile.ts";
 
@@ -15,10 +15,18 @@ export interface Region {
   readonly header: number;
   readonly instructions: number;
   readonly firstShape: number;
+  /** Executions of that block before. */
+  readonly executions: number;
   /** Its own shape number. */
   readonly shape: number;
-  /** Physical page its code is on. */
-  readonly page: number;
+  /** Physical addresses that its static exits lead to, with their page offsets relative to the entry's page. */
+  readonly exitTo: ReadonlyMap<number, number>;
+  /** Functions called were taken in. */
+  readonly isDeep: boolean;
+  /** How often it was made anew with more in it. */
+  readonly growth: number;
+  /** Bytes it was made from, by physical page number: pairs of page offset and length. */
+  readonly ranges: ReadonlyMap<number, readonly (readonly [number, number])[]>;
   readonly mode: number;
 }
 
@@ -33,6 +41,21 @@ export interface RegionHost {
   readonly addStub: (link: number, offset: number, at: number, page: number) => number;
 }
 
+/** Where the guest is when it wants a region. */
+export interface Surroundings {
+  /** EIP of the first byte of the entry's page. */
+  readonly base: number;
+  /** The page `k` pages behind that, if the instruction TLB leads to RAM there. */
+  page(k: number): RegionPage | undefined;
+  /** The word at a linear address, if the data TLB leads there. */
+  word(linear: number): number | undefined;
+}
+
+const maximumGrowth = 3;
+
+/** Pages around the entry's that code is taken from: R[faultOffset] has 20 bits for an offset. */
+const maximumReach = 120;
+
 /** Characters of text: V8 holds about three bytes for each, in the text itself, its copy of it, and what it made of it. */
 const maximumText = 1 << 27;
 
@@ -46,6 +69,9 @@ export class Regions {
   readonly live = new Map<number, Region>();
   translated = 0;
   invalidated = 0;
+  /** Of regions that are no more: times entered, and guest instructions that tier 0 executed in the blocks at their head before. */
+  private entriesBefore = 0;
+  private executedBefore = 0;
   /** Host milliseconds spent translating and handing text to V8. */
   milliseconds = 0;
   /** Called with each region made, for debuggers and the inspector. */
@@ -61,6 +87,8 @@ export class Regions {
   /** Shape numbers below `nextShape` whose region is gone. */
   private readonly freeShapes: number[] = [];
   private readonly byPage = new Map<number, Region[]>();
+  /** Regions by the physical addresses that their static exits lead to. */
+  private readonly byExit = new Map<number, Region[]>();
   /** How often regions of a page were lost to writes: code that keeps changing must earn its next region. */
   private readonly losses = new Map<number, number>();
   /** Blocks for which no region can be made: not tried again. */
@@ -79,22 +107,68 @@ export class Regions {
     return 2 ** Math.min(this.losses.get(page) ?? 0, 20);
   }
 
-  /** Translates the code from the block at `header` on. `bytes` is its physical page. */
-  make(header: number, bytes: Uint8Array, eip: number): void {
+  /**
+   * The block at `header` is hot: translates the code from it on. If a deep region leaves to it, that one is made anew instead, for what was cold when it was made
+   * belongs to it; two regions would share most of their code.
+   */
+  make(header: number, around: Surroundings, isDeep = false): void {
+    const { C } = this.cache;
+    const address = C[header - 3];
+    for (const region of this.byExit.get(address) ?? []) {
+      if (region.mode !== (C[header - 2] & 0xff) || !region.isDeep || region.growth === maximumGrowth) continue;
+      const exit = region.exitTo.get(address) as number;
+      const shift = exit >> 12;
+      // Another mapping of the same code, with other pages around it?
+      if (around.page(-shift)?.address !== (C[region.header - 3] & ~0xfff) >>> 0) continue;
+      this.uninstall(region);
+      const base = (around.base + (address & 0xfff) - exit) | 0;
+      this.makeFrom(region.header, { base, page: (k) => around.page(k - shift), word: around.word }, { isDeep: true, growth: region.growth + 1 });
+      const grown = this.live.get(C[region.header + 2] & shapeBits);
+      if (grown === undefined || grown.exitTo.has(address)) break;
+      // Known to have run, but to earn a region of its own it must be entered from elsewhere.
+      C[header + 1] = 1;
+      return;
+    }
+    this.makeFrom(header, around, { isDeep, growth: 0 });
+  }
+
+  /** The region at `header` is entered so often that the calls it makes are worth taking in: makes it anew, deep. */
+  deepen(header: number, around: Surroundings): void {
+    const region = this.live.get(this.cache.C[header + 2] & shapeBits);
+    if (region === undefined || region.isDeep) return;
+    this.uninstall(region);
+    this.makeFrom(header, around, { isDeep: true, growth: 0 });
+  }
+
+  private makeFrom(header: number, around: Surroundings, { isDeep, growth }: Pick<Region, "isDeep" | "growth">): void {
     if (this.refused.has(header) || (this.freeShapes.length === 0 && this.nextShape > this.lent.lastShape)) return;
     const { C } = this.cache;
     const address = C[header - 3];
-    const page = address >>> 12;
     const mode = C[header - 2] & 0xff;
     const started = performance.now();
-    const heats = new Map<number, number>();
-    for (const b of this.cache.liveOn(page)) if ((C[b - 2] & 0xff) === mode && C[b - 3] >>> 12 === page) heats.set(C[b - 3] & 0xfff, C[b + 1]);
+    const pages = new Map<number, RegionPage | undefined>();
+    const page = (k: number): RegionPage | undefined => {
+      if (!pages.has(k)) pages.set(k, Math.abs(k) > maximumReach ? undefined : around.page(k));
+      return pages.get(k);
+    };
+    const heats = new Map<number, ReadonlyMap<number, number>>();
     const code = this.translator.region({
-      page: bytes,
+      page,
       entry: address & 0xfff,
       mode,
-      name: `f_${(eip >>> 0).toString(16)}`,
-      heat: (offset) => heats.get(offset) ?? 0,
+      name: `f_${((around.base + (address & 0xfff)) >>> 0).toString(16)}`,
+      base: around.base,
+      heat: (offset) => {
+        const k = offset >> 12;
+        let onPage = heats.get(k);
+        if (onPage === undefined) {
+          onPage = this.heatsOn(page(k), mode);
+          heats.set(k, onPage);
+        }
+        return onPage.get(offset & 0xfff) ?? 0;
+      },
+      word: around.word,
+      followsCalls: isDeep,
     });
     // One or two instructions without a loop: entering and leaving would cost more than they do.
     if (code === undefined || code.instructions < this.lent.smallestRegion) {
@@ -112,16 +186,40 @@ export class Regions {
     this.textLength += code.text.length;
     if (this.textLength > maximumText) this.cache.close();
     const shape = this.freeShapes.pop() ?? this.nextShape++;
-    const region: Region = { code, run, header, instructions: C[header], firstShape: C[header + 2] & shapeBits, shape, page, mode };
+    const region: Region = {
+      code,
+      run,
+      header,
+      instructions: C[header],
+      firstShape: C[header + 2] & shapeBits,
+      executions: C[header + 1] >>> 0,
+      shape,
+      isDeep,
+      growth,
+      exitTo: new Map(
+        code.exits.flatMap((offset) =>
+          page(offset >> 12) === undefined ? [] : [[((page(offset >> 12) as RegionPage).address + (offset & 0xfff)) | 0, offset] as const],
+        ),
+      ),
+      ranges: rangesByPage(code, page),
+      mode,
+    };
     this.live.set(shape, region);
     this.lent.handlers[shape] = run;
     // The region keeps the budget itself: the block counts as none.
     C[header] = 0;
     C[header + 2] = (C[header + 2] & ~shapeBits) | shape;
-    const onPage = this.byPage.get(page);
-    if (onPage === undefined) this.byPage.set(page, [region]);
-    else onPage.push(region);
-    for (const [offset, length] of code.ranges) this.cache.coverRange(page, offset, offset + length);
+    for (const [number, ranges] of region.ranges) {
+      const onPage = this.byPage.get(number);
+      if (onPage === undefined) this.byPage.set(number, [region]);
+      else onPage.push(region);
+      for (const [offset, length] of ranges) this.cache.coverRange(number, offset, offset + length);
+    }
+    for (const exit of region.exitTo.keys()) {
+      const others = this.byExit.get(exit);
+      if (others === undefined) this.byExit.set(exit, [region]);
+      else others.push(region);
+    }
     this.translated++;
     this.milliseconds += performance.now() - started;
     this.made(region);
@@ -131,46 +229,95 @@ export class Regions {
   invalidate(page: number, from: number, to: number): boolean {
     const list = this.byPage.get(page);
     if (list === undefined) return false;
-    const left: Region[] = [];
-    for (const region of list) {
-      if (region.code.ranges.some(([offset, length]) => offset < to && offset + length > from)) this.remove(region);
-      else left.push(region);
-    }
-    if (left.length === list.length) return false;
+    const lost = list.filter((region) => (region.ranges.get(page) ?? []).some(([offset, length]) => offset < to && offset + length > from));
+    if (lost.length === 0) return false;
+    for (const region of lost) this.remove(region);
     this.losses.set(page, (this.losses.get(page) ?? 0) + 1);
-    if (left.length === 0) this.byPage.delete(page);
-    else this.byPage.set(page, left);
     return true;
+  }
+
+  /** Executions of the live blocks of a page by the page offset they begin at. */
+  private heatsOn(page: RegionPage | undefined, mode: number): ReadonlyMap<number, number> {
+    const heats = new Map<number, number>();
+    if (page === undefined) return heats;
+    const { C } = this.cache;
+    const number = page.address >>> 12;
+    for (const b of this.cache.liveOn(number)) if ((C[b - 2] & 0xff) === mode && C[b - 3] >>> 12 === number) heats.set(C[b - 3] & 0xfff, C[b + 1]);
+    return heats;
   }
 
   /** Byte ranges of the page's regions: they count as covered. */
   *rangesOn(page: number): IterableIterator<readonly [number, number]> {
-    for (const region of this.byPage.get(page) ?? []) yield* region.code.ranges;
+    for (const region of this.byPage.get(page) ?? []) yield* region.ranges.get(page) ?? [];
+  }
+
+  /** Times a region was entered through the dispatcher's loop. */
+  get entries(): number {
+    let sum = this.entriesBefore;
+    for (const { header, executions } of this.live.values()) sum += (this.cache.C[header + 1] >>> 0) - executions;
+    return sum;
+  }
+
+  /** Guest instructions that tier 0 executed in blocks that head regions now, or did. */
+  get tierZeroInstructions(): number {
+    let sum = this.executedBefore;
+    for (const { instructions, executions } of this.live.values()) sum += instructions * executions;
+    return sum;
   }
 
   private remove(region: Region): void {
+    this.uninstall(region);
+    this.invalidated++;
+    this.cache.C[region.header + 1] = 0;
+  }
+
+  /** Gives the block back. */
+  private uninstall(region: Region): void {
     const { C } = this.cache;
     const { header } = region;
-    this.invalidated++;
+    this.entriesBefore += (C[header + 1] >>> 0) - region.executions;
+    this.executedBefore += region.instructions * region.executions;
     this.live.delete(region.shape);
+    for (const number of region.ranges.keys()) drop(this.byPage, number, region);
+    for (const exit of region.exitTo.keys()) drop(this.byExit, exit, region);
     this.textLength -= region.code.text.length;
     // Guest code that keeps changing must not keep what was made of it alive. The region itself may be running: that is the host's stack's matter.
     this.lent.handlers[region.shape] = gone;
     this.freeShapes.push(region.shape);
     C[header] = region.instructions;
-    C[header + 1] = 0;
     C[header + 2] = (C[header + 2] & ~shapeBits) | region.firstShape;
   }
 
   /** The code cache was flushed. */
   clear(): void {
+    this.entriesBefore = this.entries;
+    this.executedBefore = this.tierZeroInstructions;
     for (const shape of this.live.keys()) this.lent.handlers[shape] = gone;
     this.live.clear();
     this.textLength = 0;
     this.freeShapes.length = 0;
     this.nextShape = this.lent.firstShape;
     this.byPage.clear();
+    this.byExit.clear();
     this.refused.clear();
     this.losses.clear();
   }
+}
+
+function rangesByPage(code: RegionCode, page: (k: number) => RegionPage | undefined): Map<number, (readonly [number, number])[]> {
+  const ranges = new Map<number, (readonly [number, number])[]>();
+  for (const [offset, length] of code.ranges) {
+    const number = (page(offset >> 12) as RegionPage).address >>> 12;
+    const list = ranges.get(number);
+    const range = [offset & 0xfff, length] as const;
+    if (list === undefined) ranges.set(number, [range]);
+    else list.push(range);
+  }
+  return ranges;
+}
+
+function drop(map: Map<number, Region[]>, key: number, region: Region): void {
+  const left = (map.get(key) ?? []).filter((other) => other !== region);
+  if (left.length === 0) map.delete(key);
+  else map.set(key, left);
 }

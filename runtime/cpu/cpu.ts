@@ -6,6 +6,7 @@ import { exitCounters } from "../../translator/contract/exits.ts";
 import { mode as modeImported } from "../../translator/contract/mode-key.ts";
 import { slot as slotImported, vector } from "../../translator/contract/slots.ts";
 import { SimdUnit } from "../callouts/simd/unit.ts";
+import { forgetPairs } from "../callouts/x87/registers.ts";
 import type { Clock, SavedState } from "../devices/device.ts";
 import { FloatUnit } from "../float/unit.ts";
 import { LinearMemory } from "../memory/linear.ts";
@@ -151,6 +152,8 @@ export class Cpu {
   restore(state: SavedState): void {
     // The budget belongs to the slice under way here, not to the state that comes in.
     const left = this.R[slot.budget];
+    // A state saved before registers could be pairs has none.
+    forgetPairs(this);
     this.R.set(state.slots as Int32Array);
     this.R[slot.budget] = left;
     this.walker.pdptr.set(state.pdptr as Int32Array);

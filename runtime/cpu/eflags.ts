@@ -1,4 +1,6 @@
 /** PUSHF, POPF, CLI and STI: what each ring may see and change of EFLAGS (SDM vol. 2 under each; vol. 3, 20.3 for VME). */
+
+import { mode as modeImported } from "../../translator/contract/mode-key.ts";
 import {
   cr0bit as cr0bitImported,
   cr4bit as cr4bitImported,
@@ -17,6 +19,7 @@ const cr0bit = cr0bitImported;
 const cr4bit = cr4bitImported;
 const eflag = eflagImported;
 const slot = slotImported;
+const mode = modeImported;
 
 function iopl(R: Int32Array): number {
   return (R[slot.eflags] >>> 12) & 3;
@@ -32,7 +35,13 @@ export function readFlags(cpu: Cpu, size: number): number {
   return (flags & 0xffff & ~eflag.if) | eflag.iopl | ((flags & eflag.vif) >>> 10);
 }
 
-export function popFlags(cpu: Cpu, size: number): void {
+/** Whether an interrupt is to be taken now that IF may have been set. */
+function interruptWaits(cpu: Cpu): boolean {
+  return (cpu.R[slot.eflags] & eflag.if) !== 0 && cpu.board.interrupts.pending;
+}
+
+/** POPF. Returns 1 if the dispatcher must look before the next instruction: an interrupt waits, or the mode is another one. */
+export function popFlags(cpu: Cpu, size: number): number {
   const R = cpu.R;
   const flags = R[slot.eflags];
   const inVirtual8086 = (flags & eflag.vm) !== 0;
@@ -51,7 +60,11 @@ export function popFlags(cpu: Cpu, size: number): void {
   }
   moveStackPointer(R, size);
   mergeEflags(R, image & ~eflag.rf, mask);
-  if ((R[slot.eflags] ^ flags) & eflag.tf) updateModeKey(cpu);
+  if ((R[slot.eflags] ^ flags) & eflag.tf) {
+    updateModeKey(cpu);
+    return 1;
+  }
+  return interruptWaits(cpu) ? 1 : 0;
 }
 
 /** The flag that CLI and STI act on here: IF, or VIF under VME or PVI. Raises #GP(0) where there is neither. */
@@ -67,15 +80,24 @@ export function clearInterruptFlag(cpu: Cpu): void {
   cpu.R[slot.eflags] &= ~interruptFlagInReach(cpu);
 }
 
-export function setInterruptFlag(cpu: Cpu): void {
+/** Instructions left in the slice above which the dispatcher does not look before the block behind STI has begun. */
+const farFromSliceEnd = 64;
+
+/** STI. Returns 1 if the dispatcher must look before the next instruction. */
+export function setInterruptFlag(cpu: Cpu): number {
   const R = cpu.R;
   const flag = interruptFlagInReach(cpu);
   if (flag === eflag.vif) {
     if (R[slot.eflags] & eflag.vip) cpu.raise(vector.gp, 0);
     R[slot.eflags] |= eflag.vif;
-    return;
+    return 0;
   }
-  // Interrupts stay off for one more instruction, if they were off (SDM vol. 2, STI).
-  if ((R[slot.eflags] & eflag.if) === 0) R[slot.interruptShadow] = 1;
+  const wasOff = (R[slot.eflags] & eflag.if) === 0;
   R[slot.eflags] |= eflag.if;
+  // Interrupts stay off for one more instruction, if they were off (SDM vol. 2, STI). Where none waits and none can come before that instruction, there is nothing
+  // to hold off.
+  const nothingComes = !cpu.board.interrupts.pending && R[slot.budget] > farFromSliceEnd && (R[slot.mode] & mode.singleStep) === 0;
+  if (nothingComes) return 0;
+  if (wasOff) R[slot.interruptShadow] = 1;
+  return 1;
 }

@@ -1,5 +1,6 @@
 /** Power-on state (SDM vol. 3, table 9-1). */
 import { slot as slotImported } from "../../translator/contract/slots.ts";
+import { forgetPairs } from "../callouts/x87/registers.ts";
 import type { Cpu } from "./cpu.ts";
 import { setEflags } from "./flags.ts";
 import { updateMode } from "./mode.ts";
@@ -33,6 +34,7 @@ export function resetCpu(cpu: Cpu): void {
   R[slot.dr6] = 0xffff0ff0 | 0;
   R[slot.dr7] = 0x400;
   R[slot.fpuControl] = 0x40;
+  forgetPairs(cpu);
   R[slot.mxcsr] = 0x1f80;
   setEflags(R, 2);
   cpu.msrs.clear();

@@ -17,8 +17,17 @@ import type { Translator } from "../../translator/contract/translator.ts";
 import { calloutImplementations } from "../callouts/index.ts";
 import { BlockBuilder } from "../code/block-builder.ts";
 import { CodeCache, shapeBits } from "../code/code-cache.ts";
-import { dispatchBlock, firstRegionShape, firstShape, fixedWords, type Handler, pseudo, stopBlock } from "../code/pseudo-shapes.ts";
-import { Regions } from "../code/regions.ts";
+import {
+  dispatchBlock,
+  firstRegionShape,
+  firstShape,
+  fixedWords,
+  type Handler,
+  maximumBlockInstructions,
+  pseudo,
+  stopBlock,
+} from "../code/pseudo-shapes.ts";
+import { Regions, type Surroundings } from "../code/regions.ts";
 import type { Cpu } from "../cpu/cpu.ts";
 import { instructionBreakpoints } from "../cpu/debug.ts";
 import { deliverDebugException, deliverException, deliverHardwareInterrupt, noteDebugCauses } from "../cpu/interrupts.ts";
@@ -33,6 +42,10 @@ const { budget, page: pageSlot, tlbHalf, mode: modeSlot, eip: eipSlot } = slot;
 const { flat, singleStep } = mode;
 
 const jumpEntries = 1 << 12;
+/** A region that loops leaves after this many slices plus one, a power of two. */
+const slicesMask = 15;
+/** Entries of a region after which it is made anew with the functions it calls. */
+const deepThreshold = 1 << 19;
 
 export type StopReason = "halted" | "shutdown" | "slice" | "requested";
 
@@ -43,8 +56,14 @@ export interface DispatcherOptions {
   readonly sliceInstructions?: number;
   /** Executions after which a block found running at a slice's end is worth a region; Infinity: tier 0 alone. */
   readonly regionThreshold?: number;
+  /** Executions after which a block found running at a slice's end has its instructions fused (256); 0: every block, at once. */
+  readonly fuseThreshold?: number;
   /** Guest instructions a region must have to be worth it (3); tests that want every instruction in a region say 1. */
   readonly smallestRegion?: number;
+  /** Names of optimisations to leave out (contract/optimisations.ts). */
+  readonly disabled?: ReadonlySet<string>;
+  /** Told where the guest is, R[eip], whenever a slice has ended at a block not yet begun, and whether a region heads that block. */
+  readonly sliceEnded?: (inRegion: boolean) => void;
   /** Runs before each look at interrupts: expires timers that are due. */
   readonly poll: () => void;
   /** The VMM's functions, if they are not to be the plain ones: a debugger's wrap them. */
@@ -57,6 +76,7 @@ export class Dispatcher {
   readonly cache: CodeCache;
   readonly regions: Regions;
   private readonly threshold: number;
+  private readonly fuseThreshold: number;
   private readonly cpu: Cpu;
   private readonly translator: Translator;
   private readonly C: Int32Array;
@@ -69,6 +89,11 @@ export class Dispatcher {
   private readonly poll: () => void;
   private readonly sliceInstructions: number;
   private readonly traceBlock: DispatcherOptions["traceBlock"];
+  private readonly sliceEnded: DispatcherOptions["sliceEnded"];
+  private readonly keepsLinks: boolean;
+  private readonly keepsJumps: boolean;
+  /** Headers of the blocks whose instructions were fused, as far as they could be. */
+  private readonly fused = new Set<number>();
   private eipIsCurrent = false;
   /** A single instruction is under way in `step`. */
   private stepping = false;
@@ -77,6 +102,8 @@ export class Dispatcher {
   private storeRefused = false;
   /** Retired instructions before the current slice, plus all of the slice: minus R[budget] = retired now. */
   private issued = 0;
+  /** Slices that regions went on for. */
+  private slices = 0;
   private deadline = 0;
   /** `retired` when an exception or interrupt was last delivered. */
   private lastEvent = -1;
@@ -88,6 +115,9 @@ export class Dispatcher {
     this.translator = translator;
     this.poll = options.poll;
     this.traceBlock = options.traceBlock;
+    this.sliceEnded = options.sliceEnded;
+    this.keepsLinks = options.disabled?.has("links") !== true;
+    this.keepsJumps = options.disabled?.has("jumps") !== true;
     this.sliceInstructions = this.traceBlock === undefined ? (options.sliceInstructions ?? 16384) : 0;
     this.cache = new CodeCache(options.codeWords ?? 1 << 23, fixedWords);
     this.C = this.cache.C;
@@ -96,11 +126,13 @@ export class Dispatcher {
       jump: (eip) => this.jump(eip),
       dispatch: () => ~this.dispatch(),
       faulted: () => this.faulted(),
+      moreTime: (used) => this.moreTime(used),
       guardedStore: (A, size, value) => this.guardedStore(A, size, value),
     });
     this.builder = new BlockBuilder(this.cache, cpu.memory, translator, host, () => this.forget());
     this.H = this.builder.handlers;
-    this.threshold = options.regionThreshold ?? Infinity;
+    this.fuseThreshold = options.fuseThreshold ?? 256;
+    this.threshold = options.disabled?.has("regions") === true ? Infinity : (options.regionThreshold ?? Infinity);
     this.regions = new Regions(this.cache, translator, host, {
       firstShape: firstRegionShape,
       lastShape: shapeBits,
@@ -112,6 +144,7 @@ export class Dispatcher {
     this.cache.regionRanges = (page) => this.regions.rangesOn(page);
     this.makePseudoShapes();
     this.cache.sizeOf = (shape) => this.builder.sizes[shape];
+    this.cache.instructionsOf = (shape) => (shape === pseudo.straddle || shape === pseudo.fall ? 0 : this.builder.instructions[shape]);
     this.cache.poison = pseudo.poison;
     const { physical } = cpu.board;
     this.cache.pageHasCode = (page, has) => {
@@ -170,14 +203,38 @@ export class Dispatcher {
     }
   }
 
+  /** Delivers what is due, then executes exactly one instruction or delivers the exception it raises. R[eip] is current before and after. */
+  runOneInstruction(): StopReason {
+    const { cpu } = this;
+    const R = cpu.R;
+    try {
+      this.stopping = undefined;
+      this.deadline = this.retired;
+      this.lastEvent = -1;
+      this.eipIsCurrent = true;
+      this.look();
+      if (this.stopping !== "slice") return this.stopping ?? "requested";
+      this.stopping = undefined;
+      this.issued = this.retired;
+      cpu.budgetHeldBack = 0;
+      R[budget] = 0;
+      this.step();
+    } catch (e) {
+      if (e !== cpu.fault) throw e;
+      this.takeFault(-1);
+    }
+    return this.stopping ?? "slice";
+  }
+
   /** A guest exception left the instruction at index `p` (or the delivery or fetch at R[eip]). */
   private takeFault(p: number): void {
     const { cpu } = this;
     this.faults++;
     cpu.exitCounts[(exitReason.exception + cpu.fault.vector) * ringCount + cpu.R[slot.cpl]]++;
     if (!this.eipIsCurrent) {
-      cpu.R[eipSlot] = (cpu.R[pageSlot] + (this.C[p] >>> 16)) | 0;
-      cpu.R[budget] += this.unexecuted(p);
+      const offset = this.faultingOffset(p);
+      cpu.R[eipSlot] = (cpu.R[pageSlot] + offset) | 0;
+      cpu.R[budget] += this.unexecuted(p, offset);
     }
     cpu.R[slot.interruptShadow] = 0;
     deliverException(cpu, cpu.fault.vector, cpu.fault.errorCode);
@@ -188,8 +245,8 @@ export class Dispatcher {
   private faulted(): number {
     const R = this.cpu.R;
     const place = R[slot.faultOffset];
-    R[eipSlot] = (R[pageSlot] + (place & 0xfff)) | 0;
-    R[budget] += place >>> 13;
+    R[eipSlot] = (R[pageSlot] + ((place << 12) >> 12)) | 0;
+    R[budget] += place >>> 21;
     this.eipIsCurrent = true;
     this.takeFault(-1);
     return ~this.look();
@@ -204,15 +261,27 @@ export class Dispatcher {
     this.lastEvent = this.retired;
   }
 
-  /** Instructions of a block from the one at word `p` on: its header took them off the budget, but they did not run. */
-  private unexecuted(p: number): number {
+  /** Page offset of the instruction that faulted in the handler at word `p`. */
+  private faultingOffset(p: number): number {
+    return this.builder.instructions[this.C[p] & shapeBits] > 1 ? this.cpu.R[slot.faultOffset] : this.C[p] >>> 16;
+  }
+
+  /** Instructions of a block from the one at word `p`, or the part of it at page offset `offset`, on: its header took them off the budget, but they did not run. */
+  private unexecuted(p: number, offset: number): number {
     const { C } = this;
-    const { sizes } = this.builder;
+    const { sizes, instructions } = this.builder;
     let count = 0;
+    if (instructions[C[p] & shapeBits] > 1) {
+      // The parts before the one at fault did run.
+      this.translator.shape((C[p] & shapeBits) - firstShape).parts.forEach((word, k) => {
+        if (word !== 0 && C[p + word] === offset) count = -1 - k;
+      });
+    }
     for (let at = p; (C[at] & shapeBits) !== pseudo.fall; at += sizes[C[at] & shapeBits]) {
       const shape = C[at] & shapeBits;
-      if (shape === pseudo.poison || shape === pseudo.stub) break;
-      if (shape !== pseudo.straddle) count++;
+      if (shape >= pseudo.poison && shape < firstShape) return count + shape - pseudo.poison;
+      if (shape === pseudo.stub) break;
+      if (shape !== pseudo.straddle) count += instructions[shape];
       if (shape < firstShape ? shape === pseudo.undefinedOpcode || shape === pseudo.tooLong : this.translator.shape(shape - firstShape).endsBlock)
         break;
     }
@@ -228,9 +297,13 @@ export class Dispatcher {
     if (C[p] === 0 && (C[p + 2] & shapeBits) < firstRegionShape) return p;
     R[budget] += C[p];
     C[p + 1]--;
-    if (C[p + 1] >= this.threshold && C[p] !== 0) this.heat(p);
+    if (C[p + 1] >= this.fuseThreshold) {
+      if (C[p] !== 0) this.heat(p);
+      else if (C[p + 1] >= deepThreshold) this.regions.deepen(p, this.around(p, R[pageSlot]));
+    }
     R[eipSlot] = (R[pageSlot] + (C[p + 2] >>> 16)) | 0;
     this.eipIsCurrent = true;
+    this.sliceEnded?.((C[p + 2] & shapeBits) >= firstRegionShape);
     const next = this.look();
     if (next !== stopBlock) {
       R[budget] -= C[next];
@@ -243,11 +316,44 @@ export class Dispatcher {
   /** The end of a slice samples the profile: the block at `header` was about to run again. */
   private heat(header: number): void {
     const { C, cpu } = this;
-    if (this.cache.isFull || (C[header - 2] & singleStep) !== 0) return;
+    this.fuse(header);
+    if (C[header + 1] < this.threshold || this.cache.isFull || (C[header - 2] & singleStep) !== 0) return;
     const page = (C[header - 3] & ~0xfff) >>> 0;
     const { physical } = cpu.board;
     if (!physical.isRam(page) || C[header + 1] < this.threshold * this.regions.patience(page >>> 12)) return;
-    this.regions.make(header, physical.u8.subarray(page, page + 0x1000), (cpu.R[pageSlot] + (C[header + 2] >>> 16)) | 0);
+    this.makeRegion(header, cpu.R[pageSlot]);
+  }
+
+  /** Makes a region from the block at `header` on; `base` is the EIP of its page's first byte under the current paging. */
+  makeRegion(header: number, base: number, isDeep = false): void {
+    this.regions.make(header, this.around(header, base), isDeep);
+  }
+
+  private around(header: number, base: number): Surroundings {
+    const { memory, R } = this.cpu;
+    const { physical } = memory;
+    const half = R[tlbHalf];
+    const own = (this.C[header - 3] & ~0xfff) >>> 0;
+    return {
+      base,
+      page: (k) => {
+        const linear = (base + k * 0x1000) | 0;
+        const T = this.TX[half + (linear >>> 12)];
+        const address = k === 0 ? own : (T ^ linear) >>> 0;
+        if ((k !== 0 && (T & 1) !== 0) || !physical.isRam(address)) return undefined;
+        return { address, bytes: physical.u8.subarray(address, address + 0x1000) };
+      },
+      word: (linear) => {
+        const T = memory.TR[half + (linear >>> 12)];
+        return ((T | linear) & 3) === 0 ? physical.i32[(T ^ linear) >>> 2] : undefined;
+      },
+    };
+  }
+
+  private fuse(header: number): void {
+    if (this.fused.has(header)) return;
+    this.fused.add(header);
+    this.builder.fuse(header);
   }
 
   /** With R[eip] current: time, interrupts, reasons to stop; then the block to run. */
@@ -277,15 +383,34 @@ export class Dispatcher {
         this.passTime();
         continue;
       }
-      const retired = this.retired;
-      if (retired >= this.deadline) return this.stopAt("slice");
-      this.issued = retired;
-      cpu.budgetHeldBack = 0;
-      R[budget] = Math.min(this.sliceInstructions, this.deadline - retired);
-      this.issued += R[budget];
+      if (this.retired >= this.deadline) return this.stopAt("slice");
+      this.nextSlice();
       if (R[slot.interruptShadow] === 0 && (R[modeSlot] & singleStep) === 0) return this.enter();
       this.step();
     }
+  }
+
+  /** At a back edge of a region that has used its slice up: what `look` does, as far as it needs no state that the region holds. */
+  private moreTime(used: number): number {
+    const { cpu } = this;
+    const R = cpu.R;
+    R[budget] -= used;
+    this.poll();
+    if (this.stopping !== undefined || R[slot.leave] !== 0 || cpu.pendingDebug !== 0) return R[budget];
+    if (this.interruptReady() || this.retired >= this.deadline) return R[budget];
+    // Now and then it is entered anew: V8 replaces code in the middle of a loop by code that is not quite as good.
+    if ((++this.slices & slicesMask) === 0) return R[budget];
+    this.nextSlice();
+    return R[budget];
+  }
+
+  /** Grants the guest its next slice; the last one is used up. */
+  private nextSlice(): void {
+    const { cpu } = this;
+    const { retired } = this;
+    cpu.budgetHeldBack = 0;
+    cpu.R[budget] = Math.min(this.sliceInstructions, this.deadline - retired);
+    this.issued = retired + cpu.R[budget];
   }
 
   private stopAt(reason: StopReason): number {
@@ -318,8 +443,9 @@ export class Dispatcher {
       }
     }
     const header = this.enter(singleStep);
-    R[budget] -= 1;
     this.settle(this.runOne(header + 2));
+    // Not before: an instruction that faults has not retired.
+    R[budget] -= 1;
     if (R[slot.interruptShadow] === shadow) R[slot.interruptShadow] = 0;
     // A string instruction between two iterations keeps it.
     if (resume && R[eipSlot] !== start) R[slot.eflags] &= ~eflag.rf;
@@ -383,7 +509,10 @@ export class Dispatcher {
     R[pageSlot] = (R[eipSlot] - (linear & 0xfff)) | 0;
     // The cache knows addresses by 32 bits; above that there is only open bus.
     let header = address < 2 ** 32 ? this.cache.find(address, key) : 0;
-    if (header === 0) header = this.builder.decode(linear, address, key);
+    if (header === 0) {
+      header = this.builder.decode(linear, address, key);
+      if (this.fuseThreshold === 0) this.fuse(header);
+    }
     if ((key & flat) === 0 && this.endsBeyondLimit(header)) {
       // The first instruction alone, which may end before the limit; if it does not, it faults.
       if ((key & singleStep) !== 0) cpu.raise(vector.gp, 0);
@@ -405,6 +534,7 @@ export class Dispatcher {
     this.cache.flush();
     this.regions.clear();
     this.jumps.fill(stopBlock);
+    this.fused.clear();
   }
 
   // ---- pseudo-instructions
@@ -416,10 +546,13 @@ export class Dispatcher {
     const define = (number: number, size: number, handler: Handler): void => this.builder.define(number, size, handler);
     define(pseudo.stop, 1, () => ~stopBlock);
     define(pseudo.dispatch, 1, () => ~this.dispatch());
-    define(pseudo.poison, 1, (p) => {
-      R[eipSlot] = (R[pageSlot] + (C[p] >>> 16)) | 0;
-      return ~this.dispatch();
-    });
+    for (let left = 0; left <= maximumBlockInstructions; left++) {
+      define(pseudo.poison + left, 1, (p) => {
+        R[eipSlot] = (R[pageSlot] + (C[p] >>> 16)) | 0;
+        R[budget] += left;
+        return ~this.dispatch();
+      });
+    }
     define(pseudo.fall, 2, (p) => C[p + 1]);
     define(pseudo.stub, 6, (p) => ~this.link(p));
     define(pseudo.crossPage, 6, (p) => {
@@ -431,12 +564,11 @@ export class Dispatcher {
     });
     define(pseudo.straddle, 2, (p) => {
       const eip = (R[pageSlot] + 0x1000) | 0;
-      this.eipIsCurrent = true;
-      R[eipSlot] = (R[pageSlot] + (C[p] >>> 16)) | 0;
       const next = cpu.memory.translateFetch((eip + R[slot.segmentBase + segment.cs]) | 0);
-      this.eipIsCurrent = false;
       if ((next | 0) === C[p + 1]) return p + 2;
-      // Another page follows now: decode again.
+      // Another page follows now: decode again. Nothing of this block has run.
+      R[eipSlot] = (R[pageSlot] + (C[p] >>> 16)) | 0;
+      if (!this.stepping) R[budget] += C[p - 2];
       this.cache.invalidate(C[p - 2 - 3] >>> 12, C[p] >>> 16, (C[p] >>> 16) + 1);
       return ~this.dispatch();
     });
@@ -491,7 +623,7 @@ export class Dispatcher {
     if ((R[modeSlot] & singleStep) !== 0) return ~dispatchBlock;
     const header = this.enter();
     // Only flat mode has EIP = linear address and no limit to check.
-    if ((R[modeSlot] & flat) !== 0) {
+    if ((R[modeSlot] & flat) !== 0 && this.keepsJumps) {
       this.jumps[2 * k] = eip;
       this.jumps[2 * k + 1] = header;
     }
@@ -509,7 +641,7 @@ export class Dispatcher {
     const header = this.dispatch();
     // Not a plain arrival (an interrupt came first, another epoch, segment limits to check each time): leave the stub as it is.
     const key = C[header - 2] & 0xff;
-    if (header < fixedWords || this.cache.epoch !== epoch || (key & flat) === 0 || (key & singleStep) !== 0) return header;
+    if (!this.keepsLinks || header < fixedWords || this.cache.epoch !== epoch || (key & flat) === 0 || (key & singleStep) !== 0) return header;
     if (R[eipSlot] !== eip) return header;
     if (offset >= 0 && offset < 0x1000) {
       // The same linear page; if it was remapped meanwhile, the block came from another physical one.
@@ -547,8 +679,11 @@ export class Dispatcher {
   private guardedStore(A: number, size: 1 | 2 | 4, value: number): boolean {
     const { memory } = this.cpu;
     const { physical } = memory;
-    const address = memory.translate(A, walkFlag.write);
     const offset = A & 0xfff;
+    const T = memory.TW[this.cpu.R[tlbHalf] + (A >>> 12)];
+    // Plain RAM without code: it was sent here for being misaligned.
+    if ((T & 1) === 0 && offset + size <= 0x1000) return this.store(A, size, value);
+    const address = memory.translate(A, walkFlag.write);
     if (
       address < physical.size &&
       physical.codePages[address >>> 12] !== 0 &&
@@ -561,6 +696,11 @@ export class Dispatcher {
         return this.refuseStore();
       }
     }
+    return this.store(A, size, value);
+  }
+
+  private store(A: number, size: 1 | 2 | 4, value: number): false {
+    const { memory } = this.cpu;
     if (size === 1) memory.st1(A, value);
     else if (size === 2) memory.st2(A, value);
     else memory.st4(A, value);

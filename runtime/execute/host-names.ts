@@ -1,5 +1,6 @@
 /** What generated code may name: the contract's callouts as v_<name>, state, memory and its slow paths, and the ways back into the dispatcher. */
 import type { CalloutName } from "../../translator/contract/callouts.ts";
+import { vectorHelpers } from "../callouts/simd/host-names.ts";
 import type { HostNames } from "../code/compile.ts";
 import type { Cpu } from "../cpu/cpu.ts";
 import { mulhs, mulhu } from "../cpu/multiply.ts";
@@ -15,6 +16,8 @@ export interface Returns {
   dispatch(): number;
   /** A guest exception was caught in a region, which has committed its state. */
   faulted(): number;
+  /** A region has executed `used` instructions and its slice is over: instructions it may go on for, or a negative number if it must leave. */
+  moreTime(used: number): number;
   /** A region's store off the fast path; true if it was refused. */
   guardedStore(A: number, size: 1 | 2 | 4, value: number): boolean;
 }
@@ -24,18 +27,23 @@ export function hostNames(cpu: Cpu, C: Int32Array, callouts: Readonly<Record<Cal
   const { physical } = memory;
   return {
     ...Object.fromEntries(Object.entries(callouts).map(([name, f]) => [`v_${name}`, f])),
+    ...vectorHelpers(cpu),
     cpu,
     mulhu,
     mulhs,
     R: cpu.R,
     F: cpu.F,
+    S: cpu.simd.S,
     X: cpu.exitCounts,
     C,
     M8: physical.i8,
     M16: physical.i16,
     M32: physical.i32,
+    M64: cpu.simd.ram64,
+    MS: new Float32Array(physical.buffer),
     TR: memory.TR,
     TW: memory.TW,
+    TX: memory.TX,
     ld1: memory.ld1,
     ld2: memory.ld2,
     ld4: memory.ld4,
@@ -54,6 +62,7 @@ export function hostNames(cpu: Cpu, C: Int32Array, callouts: Readonly<Record<Cal
     guestFault: (e: unknown) => {
       if (e !== cpu.fault) throw e;
     },
+    moreTime: (used: number) => returns.moreTime(used),
     faulted: () => returns.faulted(),
   };
 }

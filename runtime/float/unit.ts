@@ -26,9 +26,11 @@ export class FloatUnit {
   secondLow = 0;
   secondHigh = 0;
   secondSignExponent = 0;
-  /** The pair of doubles that the transcendental functions compute in: value = h + l. */
+  /** The pair of doubles that the transcendental functions compute in: value = h + l. Also the result of exact-pairs.ts. */
   h = 0;
   l = 0;
+  /** What exact-pairs.ts rounded off. */
+  residue = 0;
 }
 
 /** Exceptions in the status word and their masks in the control word (SDM vol. 1, figures 8-4 and 8-6). */

@@ -74,7 +74,11 @@ export class LinearMemory {
   ld2 = (A: number): number => {
     const T = this.TR[this.R[tlbHalf] + (A >>> 12)];
     if ((A & 1) !== 0) this.checkAlignment();
-    if ((T & 1) === 0 && (A & 0xfff) !== 0xfff) return this.physical.read2((T ^ A) >>> 0);
+    if ((T & 1) === 0 && (A & 0xfff) !== 0xfff) {
+      const { u8 } = this.physical;
+      const at = (T ^ A) >>> 0;
+      return u8[at] | (u8[at + 1] << 8);
+    }
     if (this.watching) this.host.watch(A, 2, false);
     if ((A & 0xfff) !== 0xfff) return this.physical.read2(this.translate(A, 0));
     const low = this.translate(A, 0);
@@ -86,7 +90,13 @@ export class LinearMemory {
     const T = this.TR[this.R[tlbHalf] + (A >>> 12)];
     if (((T | A) & 3) === 0) return this.physical.i32[(T ^ A) >>> 2];
     if ((A & 3) !== 0) this.checkAlignment();
-    if ((T & 1) === 0 && (A & 0xfff) <= 0xffc) return this.physical.read4((T ^ A) >>> 0);
+    if ((T & 1) === 0 && (A & 0xfff) <= 0xffc) {
+      // From the two aligned words around it.
+      const { i32 } = this.physical;
+      const word = (T ^ A) >>> 2;
+      const shift = (A & 3) << 3;
+      return (i32[word] >>> shift) | (i32[word + 1] << (32 - shift));
+    }
     if (this.watching) this.host.watch(A, 4, false);
     if ((A & 0xfff) <= 0xffc) return this.physical.read4(this.translate(A, 0));
     return this.straddlingRead4(A, 0);
@@ -130,7 +140,15 @@ export class LinearMemory {
   };
 
   st2 = (A: number, value: number): void => {
+    const T = this.TW[this.R[tlbHalf] + (A >>> 12)];
     if ((A & 1) !== 0) this.checkAlignment();
+    if ((T & 1) === 0 && (A & 0xfff) !== 0xfff) {
+      const { u8 } = this.physical;
+      const at = (T ^ A) >>> 0;
+      u8[at] = value;
+      u8[at + 1] = value >>> 8;
+      return;
+    }
     if (this.watching) this.host.watch(A, 2, true);
     const low = this.translate(A, walkFlag.write);
     if ((A & 0xfff) !== 0xfff) return this.physical.write2(low, value);
@@ -140,7 +158,19 @@ export class LinearMemory {
   };
 
   st4 = (A: number, value: number): void => {
+    const T = this.TW[this.R[tlbHalf] + (A >>> 12)];
     if ((A & 3) !== 0) this.checkAlignment();
+    if ((T & 1) === 0 && (A & 0xfff) <= 0xffc) {
+      const { i32 } = this.physical;
+      const word = (T ^ A) >>> 2;
+      const shift = (A & 3) << 3;
+      if (shift === 0) i32[word] = value;
+      else {
+        i32[word] = (i32[word] & ~(-1 << shift)) | (value << shift);
+        i32[word + 1] = (i32[word + 1] & (-1 << shift)) | (value >>> (32 - shift));
+      }
+      return;
+    }
     if (this.watching) this.host.watch(A, 4, true);
     const low = this.translate(A, walkFlag.write);
     if ((A & 0xfff) <= 0xffc) return this.physical.write4(low, value);

@@ -38,6 +38,7 @@ export class Differential {
       variant("all passes, small regions", [], 12),
       ...names.map((name) => variant(`without ${name}`, [name])),
       variant("without passes", names),
+      variant("without vectors in line", ["vectors"]),
     ];
   }
 

@@ -43,7 +43,11 @@ function rows(table: readonly TableRow[]): Row[] {
 
 const strings = new Set(["movs", "cmps", "stos", "lods", "scas", "ins", "outs"]);
 const general = [...rows(oneByteRows), ...rows(groupRows), ...rows(twoByteRows)];
-const classes: readonly (readonly [weight: number, rows: readonly Row[]])[] = [
+/** What a program is mostly made of: a bit of everything, or SSE on few registers, so that results meet. */
+export type Flavour = "mixed" | "vectors";
+
+type Classes = readonly (readonly [weight: number, rows: readonly Row[]])[];
+const mixed: Classes = [
   [50, general.filter((r) => !strings.has(r.name) && !disruptive.has(r.name) && !privileged.test(r.name))],
   [4, general.filter((r) => disruptive.has(r.name) || privileged.test(r.name))],
   [8, general.filter((r) => strings.has(r.name))],
@@ -51,7 +55,20 @@ const classes: readonly (readonly [weight: number, rows: readonly Row[]])[] = [
   [9, rows(mmxRows)],
   [16, [...rows(sseRows), ...rows(sse2IntegerRows)]],
 ];
-const totalWeight = classes.reduce((sum, [weight]) => sum + weight, 0);
+const sse = rows(sseRows);
+const packedIntegers = rows(sse2IntegerRows);
+const isArithmetic = /^(add|sub|mul|div|sqrt|min|max|cmp|u?comi|cvt)/;
+const vectors: Classes = [
+  [14, mixed[0][1]],
+  [2, mixed[2][1]],
+  [2, rows(x87Rows)],
+  [6, rows(mmxRows)],
+  [30, packedIntegers],
+  [12, sse],
+  [22, sse.filter((r) => isArithmetic.test(r.name))],
+  [18, [...sse, ...packedIntegers].filter((r) => /^(mov|unpck)/.test(r.name))],
+];
+const classesOf: Readonly<Record<Flavour, Classes>> = { mixed, vectors };
 
 /** A random address for an absolute operand. */
 function scratchAddress(random: Random): number {
@@ -73,8 +90,13 @@ const little32 = (value: number): number[] => [value & 255, (value >> 8) & 255, 
 const smallDisplacement = (random: Random): number => (random.chance(60) ? 4 * random.below(30) - 56 : random.below(256) - 128) & 255;
 
 /** ModRM, SIB and displacement of a memory operand in 32-bit addressing. */
-function memoryOperand(random: Random, reg: number): number[] {
+function memoryOperand(random: Random, reg: number, flavour: Flavour): number[] {
   const field = reg << 3;
+  // Aligned, beside the registers and in the pages' own middle.
+  if (flavour === "vectors" && random.chance(65)) {
+    if (random.chance(40)) return [field | 5, ...little32(layout.scratch + 16 * random.below(0x100))];
+    return [0x40 | field | random.pick([3, 5, 6, 7]), (16 * (random.below(16) - 8)) & 255];
+  }
   const kind = random.below(20);
   if (kind < 7) return [field | 5, ...little32(scratchAddress(random))];
   // EBX, EBP, ESI and EDI point into the scratch area to begin with.
@@ -94,20 +116,25 @@ function register(random: Random, isByte: boolean): number {
   return random.chance(85) ? random.pick([0, 1, 2]) : random.chance(90) ? random.pick([3, 5, 6, 7]) : 4;
 }
 
+/** Few of them meet often. */
+const vectorRegister = (random: Random, flavour: Flavour): number => random.below(flavour === "vectors" ? 4 : 8);
+
 const isMemoryCode = (code: string): boolean => /^[EWQM]|^[UN]|^R[dv]/.test(code);
 
 /** One instruction. @param ring 0 leaves out what would take the machine away from the harness */
-export function randomInstruction(random: Random, ring: 0 | 3): number[] {
+export function randomInstruction(random: Random, ring: 0 | 3, flavour: Flavour): number[] {
+  const classes = classesOf[flavour];
+  const totalWeight = classes.reduce((sum, [weight]) => sum + weight, 0);
   for (;;) {
     let at = random.below(totalWeight);
-    const [, list] = classes.find(([weight]) => (at -= weight) < 0) as (typeof classes)[number];
+    const [, list] = classes.find(([weight]) => (at -= weight) < 0) as Classes[number];
     const row = random.pick(list);
     if (ring === 0 && (privileged.test(row.name) || disruptive.has(row.name))) continue;
-    return encode(random, row);
+    return encode(random, row, flavour);
   }
 }
 
-function encode(random: Random, row: Row): number[] {
+function encode(random: Random, row: Row, flavour: Flavour): number[] {
   const { encoding, operands } = row;
   const bytes: number[] = [];
   const isSimd = encoding.prefix !== undefined;
@@ -132,11 +159,11 @@ function encode(random: Random, row: Row): number[] {
   else if (encoding.reg !== undefined || encoding.form !== undefined || codes.some((c) => c !== undefined && c.modrm !== "none")) {
     const isByte = operands.includes("Gb");
     const isVector = operands.some((o) => /^[PVQW]/.test(o));
-    const reg = encoding.reg ?? (isVector && !operands.some((o) => o.startsWith("G")) ? random.below(8) : register(random, isByte));
+    const reg = encoding.reg ?? (isVector && !operands.some((o) => o.startsWith("G")) ? vectorRegister(random, flavour) : register(random, isByte));
     const mustBeMemory = encoding.form === "mem" || codes.some((c) => c?.modrm === "memory");
     const mustBeRegister = encoding.form === "reg" || codes.some((c) => c?.modrm === "register");
-    if (mustBeMemory || (memoryWanted && !mustBeRegister && operands.some(isMemoryCode))) bytes.push(...memoryOperand(random, reg));
-    else bytes.push(0xc0 | (reg << 3) | (isVector ? random.below(8) : register(random, operands.includes("Eb"))));
+    if (mustBeMemory || (memoryWanted && !mustBeRegister && operands.some(isMemoryCode))) bytes.push(...memoryOperand(random, reg, flavour));
+    else bytes.push(0xc0 | (reg << 3) | (isVector ? vectorRegister(random, flavour) : register(random, operands.includes("Eb"))));
   }
   for (const [k, code] of codes.entries()) {
     if (code === undefined) continue;

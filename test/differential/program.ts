@@ -3,7 +3,7 @@
  * flow); each backward branch has a counter in memory that runs out, so that programs end. Functions lie behind the main part. Items can be dropped one by one, for
  * reduction: a branch to a dropped item goes to the next one that is left.
  */
-import { randomInstruction } from "./instructions.ts";
+import { type Flavour, randomInstruction } from "./instructions.ts";
 import { layout } from "./layout.ts";
 import { Random } from "./random.ts";
 
@@ -21,6 +21,7 @@ export interface Item {
 export interface Program {
   readonly seed: number;
   readonly ring: 0 | 3;
+  readonly flavour: Flavour;
   readonly origin: number;
   readonly items: readonly (Item | undefined)[];
   /** Initial values of the loop counters. */
@@ -38,6 +39,7 @@ const int3: Item = { bytes: [0xcc] };
 export function makeProgram(seed: number): Program {
   const random = new Random(seed);
   const ring = random.chance(75) ? 3 : 0;
+  const flavour = random.chance(30) ? "vectors" : "mixed";
   const length = random.pick([4, 6, 8, 10, 15, 20, 30, 60, 120]);
   const counters: number[] = [];
   const items: Item[] = [];
@@ -49,7 +51,17 @@ export function makeProgram(seed: number): Program {
   const fill = (from: number, to: number, isFunction: boolean): void => {
     for (let k = from; k < to; k++)
       items.push(
-        randomItem(random, ring, k, from, to, branchy, counters, isFunction ? [] : Array.from({ length: functions }, (_, f) => functionAt(f))),
+        randomItem(
+          random,
+          ring,
+          flavour,
+          k,
+          from,
+          to,
+          branchy,
+          counters,
+          isFunction ? [] : Array.from({ length: functions }, (_, f) => functionAt(f)),
+        ),
       );
   };
   fill(0, length, false);
@@ -61,12 +73,13 @@ export function makeProgram(seed: number): Program {
   if (items.length !== total) throw new Error("program length");
   // Now and then across a page edge.
   const origin = random.chance(20) ? layout.code + 0x1000 - random.below(200) : layout.code + random.below(64);
-  return { seed, ring, origin, items, counters };
+  return { seed, ring, flavour, origin, items, counters };
 }
 
 function randomItem(
   random: Random,
   ring: 0 | 3,
+  flavour: Flavour,
   k: number,
   from: number,
   to: number,
@@ -74,7 +87,7 @@ function randomItem(
   counters: number[],
   functions: readonly number[],
 ): Item {
-  if (!random.chance(branchy)) return { bytes: randomInstruction(random, ring) };
+  if (!random.chance(branchy)) return { bytes: randomInstruction(random, ring, flavour) };
   const forward = k + 1 + random.below(Math.max(1, Math.min(12, to - k)));
   const condition = random.below(16);
   switch (random.below(functions.length > 0 ? 8 : 7)) {

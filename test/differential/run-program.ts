@@ -2,6 +2,7 @@
  * Runs a program on a core and notes every exception with the whole state, then goes on behind the instruction that raised it. The hot run first runs cold, so that the
  * blocks are known and counted, then makes regions of them and runs from the same state again.
  */
+import { writeIntegers } from "../../runtime/callouts/x87/registers.ts";
 import { slot } from "../../translator/contract/slots.ts";
 import { type Core, pte } from "../support/core.ts";
 import { layout, scratchRights } from "./layout.ts";
@@ -39,6 +40,8 @@ function prepare(core: Core, program: Program, image: Image): void {
   const random = new Random(program.seed ^ 0x5bd1e995);
   for (let k = layout.scratch >>> 2; k < (layout.scratch >>> 2) + layout.scratchPages * 1024; k++)
     physical.i32[k] = random.chance(30) ? random.value() : random.next();
+  const hasNumbers = program.flavour === "vectors" && random.chance(75);
+  if (hasNumbers) for (let k = layout.scratch; k < layout.scratch + layout.scratchPages * 0x1000; k += 8) physical.i32.set(twoWords(random), k >>> 2);
   program.counters.forEach((value, k) => {
     physical.i32[(layout.counters >>> 2) + k] = value;
   });
@@ -55,23 +58,53 @@ function prepare(core: Core, program: Program, image: Image): void {
   // Ring 3 does not see the tables.
   for (let page = 0; page < layout.code; page += 0x1000) core.map(page, page, pte.present | pte.writable);
   for (let k = 0; k < 8; k++) {
-    R[slot.fpuMantissaLow + k] = random.value();
-    R[slot.fpuMantissaHigh + k] = random.value() | -0x80000000;
-    R[slot.fpuSignExponent + k] = random.chance(70) ? 0x3fff - 20 + random.below(60) : random.pick([0, 0x7fff, 0xbfff, 0xffff, 1, 0x7ffe]);
+    const low = random.value();
+    const high = random.value() | -0x80000000;
+    const signExponent = random.chance(70) ? 0x3fff - 20 + random.below(60) : random.pick([0, 0x7fff, 0xbfff, 0xffff, 1, 0x7ffe]);
+    writeIntegers(core.cpu, k, low, high, signExponent);
   }
   R[slot.fpuEmpty] = random.chance(50) ? random.below(256) : 0;
   R[slot.fpuTop] = random.below(8);
   R[slot.fpuControl] = random.chance(80) ? 0x37f : 0x340 | random.below(64) | (random.below(16) << 8);
-  R[slot.mxcsr] = random.chance(80) ? 0x1f80 : (random.below(0x200) << 7) & 0xff80;
+  // All masked, rounding to nearest, and precision recorded or not; or anything.
+  R[slot.mxcsr] = random.chance(45) ? 0x1fa0 : random.chance(50) ? 0x1f80 : (random.below(0x200) << 7) & 0xff80;
   for (let k = 0; k < 32; k++)
     R[slot.xmm + k] = random.chance(40)
       ? random.pick([0x3f800000, 0, -0x80000000, 0x7f800000, 0x40490fdb, 0x7fc00000, 1, 0x3ff00000])
       : random.next();
+  if (hasNumbers) for (let k = 0; k < 32; k += 2) R.set(twoWords(random), slot.xmm + k);
   addressRegisters(core);
   for (const r of [slot.eax, slot.edx]) R[r] = random.value();
   core.eflags = 0x202 | (random.next() & 0x8d5) | (random.chance(10) ? 0x400 : 0);
   R[slot.eip] = program.origin;
   core.flush();
+}
+
+/** The words of a double or of two singles, mostly ordinary ones. */
+function twoWords(random: Random): [number, number] {
+  const single = (): number => (random.below(2) << 31) | ((0x7f - 16 + random.below(32)) << 23) | random.below(1 << 23);
+  switch (random.below(12)) {
+    case 0:
+      return [0, random.below(2) << 31];
+    case 1:
+      return [random.value(), random.value()];
+    case 2:
+      // The exponent's ends: denormals, infinities, NaNs, and their neighbours.
+      return [
+        random.chance(50) ? 0 : random.next(),
+        (random.below(2) << 31) | (random.pick([0, 1, 2, 0x7fe, 0x7ff]) << 20) | random.pick([0, 1, 1 << 19]),
+      ];
+    case 3:
+    case 4:
+    case 5:
+      return [single(), single()];
+    case 6:
+    case 7:
+      // Few digits: sums and products are exact.
+      return [0, (random.below(2) << 31) | ((0x3ff - 8 + random.below(16)) << 20) | (random.below(16) << 16)];
+    default:
+      return [random.next(), (random.below(2) << 31) | ((0x3ff - 20 + random.below(40)) << 20) | random.below(1 << 20)];
+  }
 }
 
 /** Where the registers that programs address with point, at first and again after each exception. */

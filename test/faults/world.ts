@@ -1,4 +1,5 @@
 /** The surroundings that each form runs in, and the one experiment: run, fault, look, repair, restart, compare. */
+import { forgetPairs } from "../../runtime/callouts/x87/registers.ts";
 import { slot } from "../../translator/contract/slots.ts";
 import { type Core, differences, place, pte, type Stop, selector } from "../support/core.ts";
 import { alValue, type InstructionForm, type MemoryUse, type PageName, pages, plainOffset } from "./forms.ts";
@@ -48,6 +49,7 @@ function prepare(core: Core, form: InstructionForm, ring: 0 | 3, offsets: Partia
     // What lies at the operand starts there.
     for (let k = 0; k < Math.min(pattern.length, 8); k++) physical.u8[page + offset + k] = pattern[k];
   }
+  forgetPairs(core.cpu);
   R[slot.eax] = alValue;
   R[slot.ecx] = 2;
   R[slot.edx] = 0;

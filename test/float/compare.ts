@@ -1,12 +1,15 @@
 /**
- * Our x87 against this CPU's: `node test/float/compare.ts [--cases N] [--seed S] [--group arithmetic|other|transcendental] [--show K]`.
- * Every record compares control, status and tag words, all eight registers, memory, AX, flags and #MF.
+ * Our x87 against this CPU's: `node test/float/compare.ts [--cases N] [--seed S] [--group pairs|arithmetic|other|transcendental|sequences] [--show K]`.
+ * Every record compares control, status and tag words, all eight registers, memory, AX, flags and #MF. Cases are single instructions, in tier 0's code; sequences
+ * are several, in tier 0 and as regions, and count a thousand times as much.
  */
 import { parseArgs } from "node:util";
 import { arithmeticCodes, makeCases, otherCodes, transcendentalCodes } from "./cases.ts";
 import { describeDifference, describeRecord, differs } from "./differences.ts";
 import { inputSize, instructionFor, outputSize, runRecord, TestHost } from "./engine.ts";
-import { buildHardware, runHardware } from "./hardware.ts";
+import { buildHardware, runHardware, runSequences, sequenceRecord } from "./hardware.ts";
+import { makePairCases, pairCodes } from "./pair-cases.ts";
+import { makeSequences, SequenceCore, sequenceDifference, sequenceText } from "./sequences.ts";
 
 const { values } = parseArgs({
   options: {
@@ -22,10 +25,11 @@ if ("reason" in built) {
   console.error(`no hardware to compare with: ${built.reason}`);
   process.exit(2);
 }
-const groups: Record<string, { codes: number[][]; tolerance: boolean }> = {
-  arithmetic: { codes: arithmeticCodes(), tolerance: false },
-  other: { codes: otherCodes(), tolerance: false },
-  transcendental: { codes: transcendentalCodes(), tolerance: true },
+const groups: Record<string, { codes: number[][]; tolerance: boolean; make: typeof makeCases; share: number }> = {
+  pairs: { codes: pairCodes(), tolerance: false, make: makePairCases, share: 0.5 },
+  arithmetic: { codes: arithmeticCodes(), tolerance: false, make: makeCases, share: 0.25 },
+  other: { codes: otherCodes(), tolerance: false, make: makeCases, share: 0.2 },
+  transcendental: { codes: transcendentalCodes(), tolerance: true, make: makeCases, share: 0.05 },
 };
 const chunk = 20_000;
 const cpu = new TestHost();
@@ -35,13 +39,12 @@ for (const [name, group] of Object.entries(groups)) {
   const codes = group.codes.filter(([esc, modrm]) => values.only === undefined || instructionFor(esc, modrm)?.name === values.only);
   if (codes.length === 0) continue;
   const counts = new Map<string, { total: number; wrong: number }>();
-  const share = name === "transcendental" ? 0.2 : 0.5;
-  const total = values.group === undefined ? Number(values.cases) * share : Number(values.cases);
+  const total = values.group === undefined ? Number(values.cases) * group.share : Number(values.cases);
   const output = new DataView(new ArrayBuffer(outputSize));
   const shown = new Map<string, number>();
   for (let done = 0, part = 0; done < total; done += chunk, part++) {
     const count = Math.min(chunk, total - done);
-    const input = makeCases(Number(values.seed) * 1_000_003 + part, count, codes);
+    const input = group.make(Number(values.seed) * 1_000_003 + part, count, codes);
     const expected = runHardware(built.program, input);
     for (let i = 0; i < count; i++) {
       const record = new DataView(input.buffer, i * inputSize, inputSize);
@@ -69,4 +72,28 @@ for (const [name, group] of Object.entries(groups)) {
   console.log(`${name}: ${all} cases, ${wrong} differ`);
   if (wrong > 0) failed = true;
 }
+if (values.only === undefined && (values.group ?? "sequences") === "sequences" && !compareSequences(built.program)) failed = true;
 process.exit(failed ? 1 : 0);
+
+function compareSequences(program: string): boolean {
+  const core = new SequenceCore();
+  const { size } = sequenceRecord;
+  const total = Math.ceil(Number(values.cases) / 1000);
+  let wrong = 0;
+  for (let done = 0, part = 0; done < total; part++) {
+    const count = Math.min(2000, total - done);
+    const input = makeSequences(Number(values.seed) * 1_000_003 + part, count);
+    const truth = runSequences(program, input);
+    for (let n = 0; n < count; n++) {
+      const record = input.subarray(n * size, (n + 1) * size);
+      for (const hot of [false, true]) {
+        const difference = sequenceDifference(truth.subarray(n * size, (n + 1) * size), core.run(record, hot));
+        if (difference !== "" && wrong++ < Number(values.show))
+          console.log(`${hot ? "region" : "tier 0"}: ${sequenceText(record)}\n  hardware ${difference}`);
+      }
+    }
+    done += count;
+  }
+  console.log(`sequences: ${total} in both tiers, ${wrong} differ`);
+  return wrong === 0;
+}

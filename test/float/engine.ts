@@ -1,24 +1,29 @@
 /**
- * Runs one x87 instruction on our side from the same records that hardware.c reads: table row -> lift -> callouts, on state slots. Decoder, code
- * generator and paging stay out of it: the row is found by its encoding, and the lift's statements are evaluated directly.
+ * Runs one x87 instruction on our side from the same records that hardware.c reads: table row -> lift -> tier 0's JavaScript -> callouts where that calls them, on
+ * state slots. Decoder, dispatcher and paging stay out of it: the row is found by its encoding, and one page of memory is where it is.
  */
 
 import type { X87Host } from "../../runtime/callouts/x87/host.ts";
+import { forgetPairs, loadStatusWord, writeIntegers } from "../../runtime/callouts/x87/registers.ts";
 import { x87Implementations } from "../../runtime/callouts/x87.ts";
+import { compile } from "../../runtime/code/compile.ts";
 import { FloatUnit } from "../../runtime/float/unit.ts";
 import { mode } from "../../translator/contract/mode-key.ts";
 import { arithmeticFlags, slot } from "../../translator/contract/slots.ts";
+import type { ShapeCode } from "../../translator/contract/translator.ts";
 import { operandKind } from "../../translator/decode/instruction.ts";
 import { x87Rows } from "../../translator/decode/tables/x87.ts";
-import type { Statement, Value } from "../../translator/ir/micro.ts";
-import { pureOps } from "../../translator/ir/pure-ops.ts";
-import { Builder } from "../../translator/lift/builder.ts";
+import { PureTemplates } from "../../translator/javascript/pure-templates.ts";
+import { tierZeroCode } from "../../translator/javascript/tier0.ts";
+import { lift } from "../../translator/lift/index.ts";
 import type { Shape, ShapeOperand } from "../../translator/lift/shape.ts";
-import { x87Lifts } from "../../translator/lift/x87.ts";
+import { bodyOf } from "../../translator/passes/fuse.ts";
 
 export const inputSize = 132;
 export const outputSize = 136;
 const memoryBase = 0x1000;
+/** Every instruction is at offset 0 of its page. */
+const instructionLength = 2;
 
 export class GuestException extends Error {
   readonly vector: number;
@@ -31,10 +36,14 @@ export class GuestException extends Error {
 /** A CPU as far as x87 callouts see one: state slots and a flat page of memory at 0x1000. */
 export class TestHost implements X87Host {
   readonly R = new Int32Array(slot.count);
+  readonly F = new Float64Array(this.R.buffer);
   readonly float = new FloatUnit();
   readonly bytes = new DataView(new ArrayBuffer(4096));
-  /** Accesses at or beyond this linear address fault. */
-  limit = memoryBase + 4096;
+  /** The TLBs: one page, while all of it may be accessed. */
+  readonly T = new Int32Array(1 << 20).fill(1);
+  /** Handlers of instructions, compiled for this host. */
+  readonly handlers = new Map<ShapeCode, (p: number) => number>();
+  private end = memoryBase + 4096;
   ferr: boolean[] = [];
   readonly board = { setFerr: (high: boolean): void => void this.ferr.push(high) };
   readonly memory = {
@@ -46,54 +55,45 @@ export class TestHost implements X87Host {
     st4: (a: number, v: number): void => this.bytes.setInt32(this.at(a, 4), v, true),
     probeWrite: (a: number, size: number): void => void this.at(a, size),
   };
+  /** Accesses at or beyond this linear address fault. */
+  get limit(): number {
+    return this.end;
+  }
+  set limit(limit: number) {
+    this.end = limit;
+    this.T[memoryBase >>> 12] = limit === memoryBase + 4096 ? memoryBase : 1;
+  }
+  constructor() {
+    this.limit = this.end;
+  }
   raise(vector: number): never {
     throw new GuestException(vector);
   }
-  private at(address: number, size: number): number {
-    if (address < memoryBase || address + size > this.limit) throw new GuestException(14);
-    return address - memoryBase;
-  }
-}
-
-type Step = (cpu: TestHost, fields: readonly number[], results: Map<Statement, number>) => void;
-
-const pureFunctions = new Map<string, (...args: number[]) => number>();
-for (const [name, row] of Object.entries(pureOps) as [string, { parameters: string; js: string }][]) {
-  pureFunctions.set(name, new Function(...row.parameters.split(" "), `return ${row.js};`) as (...args: number[]) => number);
-}
-
-function evaluate(value: Value, fields: readonly number[], results: Map<Statement, number>): number {
-  switch (value.kind) {
-    case "constant":
-      return value.value;
-    case "field":
-      return fields[value.index];
-    case "result":
-      return results.get(value.statement) as number;
-    case "pure":
-      return pureFunctions.get(value.op)!(...value.args.map((a) => evaluate(a, fields, results)));
-    default:
-      throw new Error(`no ${value.kind} in an x87 lift`);
-  }
-}
-
-function compileStatement(s: Statement): Step {
-  switch (s.kind) {
-    case "get":
-      return (cpu, fields, results) => void results.set(s, cpu.R[evaluate(s.slot.base, fields, results) + s.slot.offset]);
-    case "set":
-      return (cpu, fields, results) => {
-        cpu.R[evaluate(s.slot.base, fields, results) + s.slot.offset] = evaluate(s.value, fields, results);
-      };
-    case "call": {
-      const callout = (x87Implementations as unknown as Record<string, (cpu: X87Host, ...args: number[]) => number | undefined>)[s.callout];
-      return (cpu, fields, results) => {
-        const args = s.args.map((a) => evaluate(a, fields, results));
-        results.set(s, callout(cpu, ...args) ?? 0);
-      };
+  /** Runs a handler on the fields in `code`. */
+  run(shape: ShapeCode, code: Int32Array): void {
+    let handler = this.handlers.get(shape);
+    if (handler === undefined) {
+      const { buffer } = this.bytes;
+      handler = compile<(p: number) => number>(shape.text, [...new Set(["R", "F", "C", ...shape.freeNames])], {
+        ...calloutNames,
+        cpu: this,
+        R: this.R,
+        F: this.F,
+        C: code,
+        TR: this.T,
+        TW: this.T,
+        M16: new Int16Array(buffer),
+        M32: new Int32Array(buffer),
+        M64: new Float64Array(buffer),
+        MS: new Float32Array(buffer),
+      });
+      this.handlers.set(shape, handler);
     }
-    default:
-      throw new Error(`no ${s.kind} in an x87 lift`);
+    handler(0);
+  }
+  private at(address: number, size: number): number {
+    if (address < memoryBase || address + size > this.end) throw new GuestException(14);
+    return address - memoryBase;
   }
 }
 
@@ -153,39 +153,37 @@ function buildInstruction(esc: number, modrm: number): Instruction | undefined {
     nextField: fields.length,
     x87Field: fields.length + 1,
   };
-  fields.push(0, ((esc & 7) << 8) | modrm | (2 << 11));
-  const builder = new Builder(shape);
-  x87Lifts[name](builder, shape);
-  const steps = builder.finish().statements.map(compileStatement);
+  fields.push(instructionLength, ((esc & 7) << 8) | modrm | (instructionLength << 11));
+  const template = lift(shape);
+  const code = tierZeroCode(bodyOf(template, shape.nextField), templates, name);
+  const words = Int32Array.from([0, ...code.layout.map((index) => fields[index])]);
   return {
     name,
     operands: operandCodes,
-    run(cpu) {
-      const results = new Map<Statement, number>();
-      for (const step of steps) step(cpu, fields, results);
-    },
+    run: (cpu) => cpu.run(code, words),
   };
 }
+
+const templates = new PureTemplates();
+const calloutNames = Object.fromEntries(Object.entries(x87Implementations).map(([callout, f]) => [`v_${callout}`, f]));
 
 /** Sets the x87 state, memory and arithmetic flags of an input record. */
 export function loadRecord(cpu: TestHost, record: DataView): void {
   const R = cpu.R;
   R.fill(0);
+  forgetPairs(cpu);
   R[slot.cr0] = 0x31;
-  R[slot.eip] = 0x402;
+  R[slot.page] = 0x400;
   R[slot.fpuControl] = (record.getUint16(0, true) & 0x1f3f) | 0x40;
   const word = record.getUint16(4, true);
   const top = (word >>> 11) & 7;
-  R[slot.fpuTop] = top;
   // FRSTOR makes ES and B agree with the exceptions.
-  R[slot.fpuStatus] = (word & 0x477f) | ((word & ~R[slot.fpuControl] & 0x3f) !== 0 ? 0x8080 : 0);
+  loadStatusWord(cpu, (word & 0x7f7f) | ((word & ~R[slot.fpuControl] & 0x3f) !== 0 ? 0x8080 : 0));
   const tags = record.getUint16(8, true);
   for (let r = 0; r < 8; r++) if (((tags >>> (2 * r)) & 3) === 3) R[slot.fpuEmpty] |= 1 << r;
   for (let i = 0; i < 8; i++) {
     const r = (top + i) & 7;
-    R[slot.fpuMantissaLow + r] = record.getInt32(28 + 10 * i, true);
-    R[slot.fpuMantissaHigh + r] = record.getInt32(32 + 10 * i, true);
-    R[slot.fpuSignExponent + r] = record.getUint16(36 + 10 * i, true);
+    writeIntegers(cpu, r, record.getInt32(28 + 10 * i, true), record.getInt32(32 + 10 * i, true), record.getUint16(36 + 10 * i, true));
   }
   for (let i = 0; i < 16; i++) cpu.bytes.setUint8(i, record.getUint8(108 + i));
   const flags = record.getInt32(124, true);

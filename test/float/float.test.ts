@@ -4,6 +4,7 @@ import { arithmeticCodes, makeCases, otherCodes, transcendentalCodes } from "./c
 import { describeDifference, describeRecord, differs } from "./differences.ts";
 import { inputSize, instructionFor, outputSize, runRecord, TestHost } from "./engine.ts";
 import { buildHardware, runHardware } from "./hardware.ts";
+import { makePairCases, pairCodes } from "./pair-cases.ts";
 import { readVectors } from "./vectors.ts";
 
 function mismatches(inputs: Uint8Array, expected: Uint8Array, tolerance: boolean): string[] {
@@ -38,13 +39,14 @@ describe("fresh cases on this CPU", () => {
   }
   const seed = (Date.now() ^ process.pid) >>> 8;
   const groups = [
-    { name: "arithmetic", codes: arithmeticCodes(), count: 50_000, tolerance: false },
-    { name: "other", codes: otherCodes(), count: 40_000, tolerance: false },
-    { name: "transcendental", codes: transcendentalCodes(), count: 10_000, tolerance: true },
+    { name: "pairs", make: makePairCases, codes: pairCodes(), count: 60_000, tolerance: false },
+    { name: "arithmetic", make: makeCases, codes: arithmeticCodes(), count: 50_000, tolerance: false },
+    { name: "other", make: makeCases, codes: otherCodes(), count: 40_000, tolerance: false },
+    { name: "transcendental", make: makeCases, codes: transcendentalCodes(), count: 10_000, tolerance: true },
   ];
   for (const group of groups) {
     it(`${group.name}: ${group.count} cases, seed ${seed}`, () => {
-      const inputs = makeCases(seed, group.count, group.codes);
+      const inputs = group.make(seed, group.count, group.codes);
       expect(mismatches(inputs, runHardware(built.program, inputs), group.tolerance)).toEqual([]);
     });
   }

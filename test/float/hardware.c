@@ -4,7 +4,7 @@
  * Standard output: the state, memory, AX, EFLAGS after it, and whether it raised #MF. x87 behaves alike in 64-bit mode, so plain gcc does.
  *
  * With the argument "images" the records are a state, 512 bytes of memory at [rdi] and an instruction of up to eight bytes; the output is the state and
- * the memory after it. For FNSTENV, FNSAVE, FXSAVE and what loads their images.
+ * the memory after it. With "sequences" they are a state, EAX, EFLAGS, code that ends in RET, 256 bytes of memory at [rdi - 128]. "images" is for FNSTENV, FNSAVE, FXSAVE and what loads their images.
  */
 #define _GNU_SOURCE
 #include <setjmp.h>
@@ -99,6 +99,40 @@ static int run_images(void) {
   return 0;
 }
 
+struct sequence {
+  uint8_t state[112];
+  uint32_t eax;
+  uint32_t flags;
+  uint8_t code[264];
+  uint8_t memory[256];
+};
+
+static int run_sequences(void) {
+  static struct sequence record;
+  static uint8_t memory[256] __attribute__((aligned(64)));
+  while (fread(&record, sizeof record, 1, stdin) == 1) {
+    memcpy(memory, record.memory, 256);
+    memcpy(stubs, record.code, sizeof record.code);
+    uint64_t flags = record.flags, rax = record.eax;
+    __asm__ volatile(
+        "frstor %[state]\n\t"
+        "pushq %[flags]\n\t"
+        "popfq\n\t"
+        "call *%[stub]\n\t"
+        "pushfq\n\t"
+        "popq %[flags]\n\t"
+        "fnsave %[after]\n\t"
+        : [flags] "+r"(flags), "+a"(rax), [after] "=m"(record.state)
+        : [state] "m"(record.state), [stub] "r"(stubs), "D"(memory + 128)
+        : "memory", "cc", "rcx");
+    record.eax = (uint32_t)rax;
+    record.flags = (uint32_t)flags;
+    memcpy(record.memory, memory, 256);
+    if (fwrite(&record, sizeof record, 1, stdout) != 1) return 1;
+  }
+  return 0;
+}
+
 int main(int argc, char **argv) {
   stubs = mmap(0, 8 * 256 * 4, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (stubs == MAP_FAILED) return 1;
@@ -107,6 +141,7 @@ int main(int argc, char **argv) {
   action.sa_handler = on_fpe;
   sigaction(SIGFPE, &action, 0);
   if (argc > 1 && strcmp(argv[1], "images") == 0) return run_images();
+  if (argc > 1 && strcmp(argv[1], "sequences") == 0) return run_sequences();
   static struct input in[256];
   static struct output out[256];
   size_t n;

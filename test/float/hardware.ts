@@ -27,6 +27,15 @@ export function runHardware(program: string, input: Uint8Array): Uint8Array {
 /** Bytes of a record of the "images" mode, and where its parts lie: an FSAVE image at 0. */
 export const imageRecord = { size: 640, code: 112, memory: 128 } as const;
 
+/** Bytes of a record of the "sequences" mode, and where its parts lie: an FSAVE image at 0. */
+export const sequenceRecord = { size: 640, eax: 112, flags: 116, code: 120, codeSize: 264, memory: 384, memorySize: 256 } as const;
+
+export function runSequences(program: string, input: Uint8Array): Uint8Array {
+  const stdout = run(program, ["sequences"], input);
+  if (stdout.length !== input.length) throw new Error("hardware program wrote a partial record");
+  return stdout;
+}
+
 export function runImages(program: string, input: Uint8Array): Uint8Array {
   const stdout = run(program, ["images"], input);
   if (stdout.length !== input.length) throw new Error("hardware program wrote a partial record");

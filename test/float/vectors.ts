@@ -8,18 +8,20 @@ import { fileURLToPath } from "node:url";
 import { brotliCompressSync, brotliDecompressSync, constants } from "node:zlib";
 import { arithmeticCodes, makeCases, otherCodes, transcendentalCodes } from "./cases.ts";
 import { inputSize, outputSize } from "./engine.ts";
+import { makePairCases, pairCodes } from "./pair-cases.ts";
 
 export const vectorGroups = [
-  { name: "arithmetic", seed: 20_001, count: 8000, codes: arithmeticCodes(), tolerance: false },
-  { name: "other", seed: 20_002, count: 8000, codes: otherCodes(), tolerance: false },
-  { name: "transcendental", seed: 20_003, count: 2500, codes: transcendentalCodes(), tolerance: true },
+  { name: "arithmetic", seed: 20_001, count: 8000, make: makeCases, codes: arithmeticCodes(), tolerance: false },
+  { name: "other", seed: 20_002, count: 8000, make: makeCases, codes: otherCodes(), tolerance: false },
+  { name: "transcendental", seed: 20_003, count: 2500, make: makeCases, codes: transcendentalCodes(), tolerance: true },
+  { name: "pairs", seed: 20_004, count: 8000, make: makePairCases, codes: pairCodes(), tolerance: false },
 ] as const;
 
 const file = fileURLToPath(new URL("vectors.bin.br", import.meta.url));
 const hashSize = 32;
 
 function inputs(): Uint8Array[] {
-  return vectorGroups.map((g) => makeCases(g.seed, g.count, g.codes));
+  return vectorGroups.map((g) => g.make(g.seed, g.count, g.codes));
 }
 
 function hashOf(list: readonly Uint8Array[]): Buffer {

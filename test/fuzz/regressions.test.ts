@@ -152,7 +152,7 @@ test("shapes are forgotten before there are too many to number", () => {
     most = Math.max(most, core.translator.shapeCount);
   }
   expect(most).toBeGreaterThan(8000);
-  expect(most).toBeLessThan(8400);
+  expect(most).toBeLessThan(12_500);
   expect(core.translator.shapeCount).toBeLessThan(most);
 });
 

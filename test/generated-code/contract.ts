@@ -37,25 +37,31 @@ export const nodeTypes: ReadonlySet<string> = new Set([
 const arrays: Readonly<Record<string, boolean>> = {
   R: true,
   F: true,
+  S: true,
   M8: true,
   M16: true,
   M32: true,
+  M64: true,
+  MS: true,
   X: true,
   C: false,
   TR: false,
   TW: false,
+  TX: false,
 };
 const functions: ReadonlySet<string> = new Set([
   ...pureHelpers,
   ...Object.keys(callouts).map((name) => `v_${name}`),
   ...[1, 2, 4].flatMap((size) => [`ld${size}`, `ldw${size}`, `st${size}`, `sg${size}`]),
   "checkSegment",
+  ...["readDouble", "readSingle", "doubleLimit", "singleLimit", "readRam", "writeRam"],
   "jump",
   "dispatch",
   "faulted",
+  "moreTime",
   "guestFault",
 ]);
-const mathFunctions: ReadonlySet<string> = new Set(["imul", "clz32", "min", "max"]);
+const mathFunctions: ReadonlySet<string> = new Set(["imul", "clz32", "min", "max", "abs", "sqrt", "fround", "trunc"]);
 /** Values: the CPU, only ever handed on to callouts; a region's first link word. */
 const values: ReadonlySet<string> = new Set(["cpu", "L"]);
 

@@ -70,7 +70,7 @@ describe("the check itself", () => {
   it("allows exactly the names that the host binds", () => {
     const core = new Core();
     const callouts = {} as Parameters<typeof hostNames>[2];
-    const returns = { jump: () => 0, dispatch: () => 0, faulted: () => 0, guardedStore: () => false };
+    const returns = { jump: () => 0, dispatch: () => 0, moreTime: () => -1, faulted: () => 0, guardedStore: () => false };
     const callout = (name: string): boolean => name.startsWith("v_");
     const offered = Object.keys(hostNames(core.cpu, new Int32Array(1), callouts, returns));
     // L is the region's own.

@@ -8,8 +8,8 @@ import { assemble } from "../support/assembler.ts";
 import { Core, place, pte } from "../support/core.ts";
 
 const slice = 500;
-/** A block more, or what a string instruction does at a time: the elements of a page. */
-const blockBound = slice + 300;
+/** As much as a region can hold without a loop more, or what a string instruction does at a time: the elements of a page. */
+const blockBound = slice + 450;
 const stringBound = slice + 0x1000 + 100;
 
 /** Endless programs. `prepare` sets registers. */

@@ -15,6 +15,7 @@ import { tierZeroCode } from "../../translator/javascript/tier0.ts";
 import { Builder } from "../../translator/lift/builder.ts";
 import { shapeKey, shapeOf, writeFields } from "../../translator/lift/shape.ts";
 import { simdLifts } from "../../translator/lift/simd/index.ts";
+import { bodyOf } from "../../translator/passes/fuse.ts";
 import { inputAt, memorySize, outcomeAt, outcomeSize } from "./cases.ts";
 
 /** Where the case's memory lies in the guest; what the harness reports is relative to it. */
@@ -115,7 +116,7 @@ export class Engine {
       lift(b, shape);
       const template = b.finish();
       verify(template, i.row.name);
-      const { text, freeNames, layout } = tierZeroCode(shape, template, this.templates, i.row.name);
+      const { text, freeNames, layout } = tierZeroCode(bodyOf(template, shape.nextField), this.templates, i.row.name);
       known = { handler: compile<Handler>(text, [...freeNames, "R", "F", "C"], this.host()), layout };
       this.handlers.set(key, known);
     }

@@ -4,6 +4,7 @@
  *
  * Two tiers to compare: `cold` is tier 0 alone; `hot` makes a region of every block as soon as it has run.
  */
+import { spillAll, statusWord } from "../../runtime/callouts/x87/registers.ts";
 import { Cpu, type CpuBoard } from "../../runtime/cpu/cpu.ts";
 import { getEflags, setEflags } from "../../runtime/cpu/flags.ts";
 import { updateMode } from "../../runtime/cpu/mode.ts";
@@ -104,6 +105,7 @@ export class Core {
       poll: () => this.poll(),
       codeWords: 1 << 20,
       smallestRegion: 1,
+      fuseThreshold: 0,
       ...(options.slice === undefined ? {} : { sliceInstructions: options.slice }),
     });
   }
@@ -241,12 +243,11 @@ export class Core {
 
   /** Makes a region of every block that has run and has none, if `choose` says so. */
   promote(choose: () => boolean = () => true): void {
-    const { cache, regions } = this.dispatcher;
+    const { cache } = this.dispatcher;
     for (const { header, address, mode, executions } of [...cache.live()]) {
       if (cache.C[header] === 0 || executions === 0 || (mode & modes.singleStep) !== 0 || cache.isFull || !choose()) continue;
       // An earlier region of this round cannot have changed what the list says: making one kills no block.
-      const page = address & ~0xfff;
-      regions.make(header, this.physical.u8.subarray(page, page + 0x1000), address);
+      this.dispatcher.makeRegion(header, address & ~0xfff, true);
     }
   }
 
@@ -306,8 +307,10 @@ export class Core {
   /** Architectural state as named numbers. */
   state(): Record<string, number> {
     const { R } = this;
+    spillAll(this.cpu);
     const out: Record<string, number> = {};
     for (const { name, at } of stateSlots) out[name] = R[at] >>> 0;
+    out["fpuStatus"] = statusWord(this.cpu);
     out["eflags"] = this.eflags;
     return out;
   }

@@ -3,6 +3,7 @@
  * everything in between is the dispatcher's ordinary way of running a guest: code decoded or translated from memory, page tables
  * walked, exceptions delivered through the IDT to ring 0, which halts.
  */
+import { loadStatusWord, type RegisterFile, spillAll, statusWord, writeIntegers } from "../../runtime/callouts/x87/registers.ts";
 import { Cpu, type CpuBoard } from "../../runtime/cpu/cpu.ts";
 import { getEflags, setEflags } from "../../runtime/cpu/flags.ts";
 import { updateMode } from "../../runtime/cpu/mode.ts";
@@ -26,13 +27,13 @@ function loadSegment(R: Int32Array, n: number, selector: number, d: Descriptor |
 }
 
 /** FXSAVE's image to the x87 and SSE slots. */
-export function loadFpu(R: Int32Array, image: Uint8Array): void {
+export function loadFpu(file: RegisterFile, image: Uint8Array): void {
+  const { R } = file;
   const view = new DataView(image.buffer, image.byteOffset, image.byteLength);
   const status = view.getUint16(fx.status, true);
   const top = (status >> 11) & 7;
   R[slot.fpuControl] = view.getUint16(fx.control, true);
-  R[slot.fpuStatus] = status & ~0x3800;
-  R[slot.fpuTop] = top;
+  loadStatusWord(file, status);
   R[slot.fpuEmpty] = ~image[fx.tag] & 0xff;
   R[slot.fpuOpcode] = view.getUint16(fx.opcode, true);
   R[slot.fpuIp] = view.getInt32(fx.ip, true);
@@ -42,19 +43,20 @@ export function loadFpu(R: Int32Array, image: Uint8Array): void {
   R[slot.mxcsr] = view.getInt32(fx.mxcsr, true);
   for (let i = 0; i < 8; i++) {
     const n = (top + i) & 7;
-    R[slot.fpuMantissaLow + n] = view.getInt32(fx.st + 16 * i, true);
-    R[slot.fpuMantissaHigh + n] = view.getInt32(fx.st + 16 * i + 4, true);
-    R[slot.fpuSignExponent + n] = view.getUint16(fx.st + 16 * i + 8, true);
+    const at = fx.st + 16 * i;
+    writeIntegers(file, n, view.getInt32(at, true), view.getInt32(at + 4, true), view.getUint16(at + 8, true));
     for (let j = 0; j < 4; j++) R[slot.xmm + 4 * i + j] = view.getInt32(fx.xmm + 16 * i + 4 * j, true);
   }
 }
 
-export function saveFpu(R: Int32Array): Uint8Array {
+export function saveFpu(file: RegisterFile): Uint8Array {
+  const { R } = file;
+  spillAll(file);
   const image = new Uint8Array(fpuImageSize);
   const view = new DataView(image.buffer);
   const top = R[slot.fpuTop] & 7;
   view.setUint16(fx.control, R[slot.fpuControl], true);
-  view.setUint16(fx.status, R[slot.fpuStatus] | (top << 11), true);
+  view.setUint16(fx.status, statusWord(file), true);
   image[fx.tag] = ~R[slot.fpuEmpty];
   view.setUint16(fx.opcode, R[slot.fpuOpcode], true);
   view.setInt32(fx.ip, R[slot.fpuIp], true);
@@ -151,7 +153,7 @@ export class GuestExecutor implements Executor {
     const header = dispatcher.cache.find(physical.entry, mode);
     if (header !== 0) {
       const before = dispatcher.regions.translated;
-      dispatcher.regions.make(header, this.memory.u8.subarray(physical.code, physical.code + 0x1000), layout.entry);
+      dispatcher.makeRegion(header, layout.entry & ~0xfff);
       this.encodings++;
       this.regions += dispatcher.regions.translated - before;
     }
@@ -174,7 +176,7 @@ export class GuestExecutor implements Executor {
     loadSegment(R, segment.cs, selectors.code, descriptorOf(selectors.code));
     loadSegment(R, segment.ss, selectors.data, descriptorOf(selectors.data));
     for (let i = 0; i < 4; i++) loadSegment(R, stateSegments[i], s.segments[i], descriptorOf(s.segments[i]));
-    loadFpu(R, s.fpu);
+    loadFpu(this.cpu, s.fpu);
     updateMode(this.cpu);
   }
 
@@ -198,7 +200,7 @@ export class GuestExecutor implements Executor {
       gpr,
       eflags: word(base + 2) & ~0x10000,
       segments: stateSegments.map((n) => R[slot.selector + n]),
-      fpu: saveFpu(R),
+      fpu: saveFpu(this.cpu),
       memory: this.differences(),
     };
     // The INT3 behind the instruction, or the one a branch led to, means it completed.

@@ -25,8 +25,16 @@ export interface CalloutRow {
   readonly readsTime?: true;
   /** A check whose outcome cannot change inside a block: once in a block is enough. */
   readonly oncePerBlock?: true;
+  /** The check looks at x87 state too: once is enough only until some callout may have changed that. */
+  readonly onX87State?: true;
   /** Never raises a guest exception. */
   readonly neverFaults?: true;
+  /** Writes no guest memory: no code can have been overwritten. */
+  readonly writesMemory?: false;
+  /** Numbers of the arguments that name vector operands by slot. */
+  readonly slots?: readonly number[];
+  /** Reads or writes XMM registers or MXCSR though no argument names them. */
+  readonly vectors?: true;
 }
 
 export const callouts = { ...integerCallouts, ...systemCallouts, ...x87Callouts, ...simdCallouts } as const;

@@ -1,6 +1,6 @@
 /**
  * The guest CPU's architectural state as generated code sees it: one Int32Array per CPU (`R` in generated code, `cpu.R` in the
- * runtime), indexed by the names below and by nothing else. A Float64Array (`cpu.F`) views the same buffer for SSE doubles.
+ * runtime), indexed by the names below and by nothing else. A Float64Array (`cpu.F`) views the same buffer for doubles.
  *
  * EFLAGS is kept in two parts. The system and control bits live in `eflags`. The six arithmetic flags are *derived* from three
  * words, so that an instruction sets flags with at most three plain stores and a pass needs to know nothing about flags: they
@@ -82,7 +82,7 @@ export const slot = {
   fpuMantissaHigh: 88,
   fpuSignExponent: 96,
   fpuControl: 104,
-  /** Status word with TOP kept apart (bits 11-13 are 0 here). */
+  /** Status word with TOP and C1 kept apart (bits 11-13 and 9 are 0 here), and perhaps PE: see fpuResidue and fpuInexact. */
   fpuStatus: 105,
   fpuTop: 106,
   /** Bit i set = physical register i is empty. */
@@ -100,7 +100,21 @@ export const slot = {
   xmm: 120,
   /** A second staging area (four words), and one word beyond it for helpers. */
   scratch2: 152,
-  count: 160,
+
+  // The second home of the x87 registers' values (runtime/callouts/x87/registers.ts): value = high + low, two rows of eight doubles indexed by physical
+  // register. A NaN in the row of highs: the value is in the three integer rows above. Otherwise those are stale.
+  fpuPairHigh: 160,
+  fpuPairLow: 176,
+  /** Non-zero: some register may be held as a pair. */
+  fpuPairs: 192,
+  /** Two words in which a double is taken apart or put together. */
+  fpuBits: 194,
+  // Doubles that say what the last rounding was, so that nobody need know before the status word is read. C1: the residue (exact value minus rounded) is not
+  // zero and its sign is not that of fpuRounded. PE is also set while fpuInexact, a sum of magnitudes of residues, is not zero.
+  fpuResidue: 196,
+  fpuRounded: 198,
+  fpuInexact: 200,
+  count: 204,
 } as const;
 
 export type SlotName = keyof typeof slot;

@@ -22,6 +22,13 @@ export interface ShapeCode {
   readonly endsBlock: boolean;
   /** Words in the code array: shape word, fields, links. */
   readonly size: number;
+  /** Guest instructions in it: one, unless fused. */
+  readonly instructions: number;
+  /**
+   * Fused shapes: which word holds the page offset of each part but the first, 0 where that part cannot fault. A fault in a fused shape leaves the page offset of
+   * the part at fault in R[faultOffset].
+   */
+  readonly parts: readonly number[];
 }
 
 /** Outcomes of decoding that are not an instruction: what the guest gets instead. */
@@ -36,28 +43,50 @@ export interface Translator {
   decode(bytes: Uint8Array, offset: number, end: number, mode: ModeKey, pageOffset: number): number;
   /** Bytes of the instruction last decoded. */
   readonly length: number;
-  /** Its field values. */
+  /** Its field values, `fieldCount` of them. */
   readonly fields: Int32Array;
+  readonly fieldCount: number;
   /** Code of a shape number. */
   shape(number: number): ShapeCode;
   readonly shapeCount: number;
+  /**
+   * The shape of an instruction of shape `first` and one of shape `second` behind it as one handler, or -1 if they cannot be joined. Its fields are those of the
+   * first, then those of the second.
+   */
+  fuse(first: number, second: number): number;
   /** Drops all shapes: their numbers mean nothing any more. */
   forgetShapes(): void;
   /** A region for the blocks given, or undefined if it cannot be done. */
   region(request: RegionRequest): RegionCode | undefined;
 }
 
-/** A region to translate: guest code reachable from one entry inside one physical page. */
+/** A page that a region may take code from. */
+export interface RegionPage {
+  readonly bytes: Uint8Array;
+  /** Its physical address. */
+  readonly address: number;
+}
+
+/**
+ * A region to translate: guest code reachable from one entry. Places in it are page offsets relative to the entry's page: below 0 and from 4096 on they are on the
+ * pages around it.
+ */
 export interface RegionRequest {
-  /** The page's bytes. */
-  readonly page: Uint8Array;
+  /** The page `k` pages behind the entry's (before it, if negative), or undefined if it must stay out. */
+  page(k: number): RegionPage | undefined;
   /** Page offset of the entry. */
   readonly entry: number;
   readonly mode: ModeKey;
+  /** Whether functions called are taken in with their callers. */
+  readonly followsCalls: boolean;
   /** Names the function, for profilers. */
   readonly name: string;
+  /** EIP of the first byte of the entry's page. Only a hint: the region may be entered through another mapping. */
+  readonly base: number;
   /** Execution count of the block starting at this page offset, 0 if never run. */
   heat(offset: number): number;
+  /** The word at a linear address, or undefined where it cannot be read without side effects: for jump tables. */
+  word(linear: number): number | undefined;
 }
 
 export interface RegionCode {
@@ -66,7 +95,7 @@ export interface RegionCode {
   readonly freeNames: readonly string[];
   /** Page offsets of the static exits; the text names exit k's link word as `L + k`. */
   readonly exits: readonly number[];
-  /** Guest bytes the text was made from: pairs of page offset and length. */
+  /** Guest bytes the text was made from: pairs of page offset and length, neither across pages. */
   readonly ranges: readonly (readonly [number, number])[];
   readonly instructions: number;
 }

@@ -109,6 +109,8 @@ export class ValueMapper {
         return { ...t, target: this.value(t.target) };
       case "again":
         return { ...t, condition: this.value(t.condition) };
+      case "proceed":
+        return { ...t, unless: this.value(t.unless) };
       case "dispatch":
         return t;
     }
@@ -119,6 +121,11 @@ export class ValueMapper {
 export function slotNumber(ref: SlotRef): number {
   if (ref.base.kind !== "constant") throw new Error("not instantiated");
   return ref.base.value + ref.offset;
+}
+
+/** The slot number of a reference, or -1: a register that a field names (never a flag word). */
+export function slotNumberIfKnown(ref: SlotRef): number {
+  return ref.base.kind === "constant" ? ref.base.value + ref.offset : -1;
 }
 
 export function constantOf(v: Value): number | undefined {

@@ -79,6 +79,8 @@ export type Terminator =
   | { readonly kind: "call"; readonly target: Value; readonly returnTo: Value }
   /** While the condition holds the instruction runs again from its start, else the next one follows. */
   | { readonly kind: "again"; readonly condition: Value }
+  /** The next one follows, unless the callout just made says (by a value other than 0) that the dispatcher must look first. */
+  | { readonly kind: "proceed"; readonly unless: Value }
   /** A callout changed EIP or the mode: on at R[slot.eip]. */
   | { readonly kind: "dispatch" };
 

@@ -45,6 +45,8 @@ const rowElements: Readonly<Record<string, (k: number) => string>> = (() => {
     fpuMantissaLow: byWord,
     fpuMantissaHigh: byWord,
     fpuSignExponent: byWord,
+    fpuPairHigh: (k: number) => `[${k >> 1}]`,
+    fpuPairLow: (k: number) => `[${k >> 1}]`,
     scratch: byWord,
     scratch2: byWord,
     xmm: (k: number) => `${k >> 2}[${k & 3}]`,
@@ -230,6 +232,8 @@ class Printer {
         return `${t.flavour} to eip ${this.value(t.target)}`;
       case "again":
         return `again while ${this.value(t.condition)}`;
+      case "proceed":
+        return `proceed unless ${this.value(t.unless)}`;
       case "dispatch":
         return "dispatch";
     }
@@ -257,6 +261,8 @@ function terminatorOperands(t: Terminator): readonly Value[] {
       return [t.target];
     case "again":
       return [t.condition];
+    case "proceed":
+      return [t.unless];
     case "dispatch":
       return [];
   }

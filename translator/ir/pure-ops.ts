@@ -73,6 +73,33 @@ export const pureOps = {
   subF: { parameters: "a b", js: "a - b", type: "f64" },
   mulF: { parameters: "a b", js: "a * b", type: "f64" },
   divF: { parameters: "a b", js: "a / b", type: "f64" },
+  magnitude: { parameters: "a", js: "Math.abs(a)", type: "f64" },
+  sqrtF: { parameters: "a", js: "Math.sqrt(a)", type: "f64" },
+  roundSingle: { parameters: "a", js: "Math.fround(a)", type: "f64" },
+  /** To an integer, ties to even; of magnitudes below 2^51. */
+  roundToNearest: { parameters: "a", js: "a + 6755399441055744 - 6755399441055744", type: "f64" },
+
+  // ---- SSE floating point: see javascript/simd/places.ts.
+
+  /** CR0.EM, CR0.TS or no CR4.OSFXSR. */
+  sseUnavailable: { parameters: "cr0 cr4", js: "((cr0 & 12) | (~cr4 & 512)) !== 0", type: "bool" },
+  /** CR0.EM or CR0.TS, or see x87NotReady. */
+  mmxNotReady: { parameters: "cr0 status control pairs", js: "((cr0 & 12) | (status & ~control & 63) | pairs) !== 0", type: "bool" },
+  /** An x87 exception that is not masked, or register values that are not in integers. */
+  x87NotReady: { parameters: "status control pairs", js: "((status & ~control & 63) | pairs) !== 0", type: "bool" },
+  /** Zero, normal or infinite. */
+  isOrdinaryDouble: { parameters: "a", js: "Math.abs(a) >= 2.2250738585072014e-308 || a === 0", type: "bool" },
+  isOrdinarySingle: { parameters: "a", js: "Math.abs(a) >= 1.1754943508222875e-38 || a === 0", type: "bool" },
+  /** Strictly above the smallest normal number, for a tiny result may round up to exactly that one and is still tiny. */
+  isNormalSingle: { parameters: "r limit", js: "Math.abs(r) > 1.1754943508222875e-38 && Math.abs(r) <= limit", type: "bool" },
+  /** Whether r is exactly a + b, a - b (Knuth, TAOCP 4.2.2). */
+  isExactSum: { parameters: "a b r", js: "r - a === b && r - b === a", type: "bool" },
+  isExactDifference: { parameters: "a b r", js: "a - r === b && r + b === a", type: "bool" },
+  /** The product of two numbers of 24 bits. */
+  isShortProduct: { parameters: "a b", js: "Math.fround(a) === a && Math.fround(b) === b", type: "bool" },
+  /** A conversion to int32 that raises nothing new. */
+  truncatesToInt32: { parameters: "a limit", js: "(a | 0) === a || (a > -2147483649 && a < 2147483648 && limit > 0)", type: "bool" },
+  isInt32: { parameters: "a limit", js: "a >= -2147483648 && a <= 2147483647 && limit > 0", type: "bool" },
 
   // ---- MMX and SSE integer lanes: an operand is one 32-bit word of a vector.
 

@@ -12,22 +12,28 @@
  *       return leave(x)
  *     }
  *
+ * Code on other pages than the entry's: an edge to it tests that the instruction TLB still leads to the physical page it was translated from.
+ *
  * Exit numbers: k >= 0, the static exit whose link word is C[L + k]; below, see `leaving`. Budget: each block takes its instructions off `n`, a back edge looks at it;
  * leaving in the middle gives back what was not executed.
  */
-import { type CalloutRow, callouts } from "../contract/callouts.ts";
+import { type CalloutName, type CalloutRow, callouts } from "../contract/callouts.ts";
 import { type ModeKey, mode } from "../contract/mode-key.ts";
 import { type SlotName, slot } from "../contract/slots.ts";
 import type { RegionCode } from "../contract/translator.ts";
 import { type MicroBlock, slotNumber } from "../ir/block.ts";
 import type { SlotRef, Terminator, Value } from "../ir/micro.ts";
-import { analyse } from "../region/structure.ts";
+import type { RegionPlan } from "../region/plan.ts";
 import type { Expression, Statement } from "./estree.ts";
 import * as js from "./estree.ts";
 import { print } from "./print.ts";
 import type { PureTemplates } from "./pure-templates.ts";
+import { isVectorSlot } from "./simd/accesses.ts";
+import { VectorPlaces } from "./simd/places.ts";
 import { StatementEmitter, type Target } from "./statements.ts";
 import { tailValues } from "./tier0.ts";
+import { isInLineX87Affordable, x87ExpansionOf } from "./x87/expand.ts";
+import type { X87Site } from "./x87/stack.ts";
 
 /** Exits other than to a link. */
 const leaving = {
@@ -37,10 +43,12 @@ const leaving = {
   fault: -4,
 } as const;
 
-/** In R[faultOffset] beside the page offset: a callout that may change general registers is under way. */
-const inGeneralCall = 1 << 12;
+/** R[faultOffset]: the offset relative to the entry's page in 20 bits, signed. */
+const offsetBits = 20;
+/** Beside it: a callout that may change general registers is under way. */
+const inGeneralCall = 1 << offsetBits;
 /** Above that: instructions of the block not executed, the faulting one included. */
-const unexecutedShift = 13;
+const unexecutedShift = offsetBits + 1;
 
 /** Slots that live in locals: general registers and flag words. */
 const localNames: Partial<Record<number, string>> = {};
@@ -54,8 +62,13 @@ export interface RegionInput {
   readonly mode: ModeKey;
   /** Blocks after the passes; the entry first. */
   readonly blocks: readonly MicroBlock[];
-  /** Static successors of each block by page offset, in the order of its terminator (branch: taken, fall). */
+  /** Successors of each block by page offset, in the order of its terminator (branch: taken, fall; a computed jump: those to test for). */
   readonly successors: readonly (readonly number[])[];
+  readonly plan: RegionPlan;
+  /** Physical address of the page `k` pages behind the entry's. */
+  readonly pageAddress: (k: number) => number;
+  /** Whether callouts on vector registers are done in line. */
+  readonly inLineVectors: boolean;
 }
 
 export function regionCode(input: RegionInput, templates: PureTemplates): RegionCode {
@@ -83,14 +96,18 @@ class RegionPrinter implements Target {
   private callsGeneral = false;
   private readonly analysis;
   private readonly leavesBy = new Set<number>();
+  private readonly vectors: VectorPlaces;
+  readonly inLineVectors: VectorPlaces | undefined;
+  readonly x87: X87Site | undefined;
+  /** What x87 instructions want printed behind the running instruction. */
+  private readonly behind: Statement[] = [];
 
   constructor(input: RegionInput, templates: PureTemplates) {
     this.input = input;
     this.templates = templates;
     this.current = input.blocks[0];
-    for (const [k, block] of input.blocks.entries()) this.numbers.set(block.offset, k);
-    const graph = input.successors.map((list) => list.map((to) => this.numbers.get(to) ?? -1).filter((to) => to >= 0));
-    this.analysis = analyse({ successors: graph });
+    for (const [k, block] of input.blocks.entries()) this.numbers.set(block.offset, k + input.plan.first);
+    this.analysis = input.plan.analysis;
     for (const block of input.blocks) {
       for (const { s } of block.statements) {
         if (s.kind !== "get" && s.kind !== "set") continue;
@@ -100,19 +117,35 @@ class RegionPrinter implements Target {
         if (s.kind === "set") this.dirty.add(n);
       }
     }
+    const { first, selected, usesSelector } = input.plan;
+    const graph = input.successors.map((list, k) =>
+      usesSelector(k) ? selected : list.map((to) => (this.numbers.get(to) ?? -1) - first).filter((to) => to >= 0),
+    );
+    this.vectors = input.inLineVectors ? new VectorPlaces(input.blocks, graph, templates) : new VectorPlaces([], [], templates);
+    this.inLineVectors = input.inLineVectors ? this.vectors : undefined;
+    for (const n of this.vectors.used) this.used.add(n);
+    for (const n of this.vectors.dirty) this.dirty.add(n);
+    this.x87 = isInLineX87Affordable(input.blocks)
+      ? {
+          nextEip: () => this.codeAddress(js.literal(this.next)),
+          leaveBehind: () => this.leaveAt(this.codeAddress(js.literal(this.next)), this.unexecuted - 1),
+          afterInstruction: (...statements) => void this.behind.push(...statements),
+        }
+      : undefined;
   }
 
   print(): RegionCode {
     const body = this.tree(0);
     const fault = leaving.fault;
-    const spill = [...this.dirty].map((n) => js.expressionStatement(js.assign(this.register(n) as never, js.identifier(localNames[n] as string))));
+    const spill = this.writeBack(this.dirty);
     const statements: Statement[] = [
       js.declare("const", "PB", this.register(slot.page)),
-      ...[...this.used].map((n) => js.declare("let", localNames[n] as string, this.register(n))),
+      ...[...this.used].map((n) => js.declare("let", this.local(n).name, this.register(n))),
+      ...this.vectors.declarations(),
       js.declare("let", "n", this.register(slot.budget)),
       js.declare("let", "n0", js.identifier("n")),
       js.declare("let", "x", js.literal(0)),
-      js.declare("let", "t", js.literal(0)),
+      js.declare("let", "t", this.input.plan.first === 0 ? js.literal(0) : this.codeAddress(js.literal(this.input.blocks[0].offset))),
       js.tryCatch([js.labeled("X", js.block(body))], "e", [
         js.expressionStatement(js.call("guestFault", [js.identifier("e")])),
         js.expressionStatement(js.assign(js.identifier("x"), js.literal(fault))),
@@ -123,12 +156,14 @@ class RegionPrinter implements Target {
       ...this.epilogue(),
     ];
     const text = print(js.functionExpression(this.input.name, [], statements));
-    const ranges = this.input.blocks.map((block) => {
-      const last = block.instructions[block.instructions.length - 1];
-      return [block.offset, last.next - block.offset] as const;
+    const ranges = this.input.blocks.flatMap((block) => {
+      const end = block.instructions[block.instructions.length - 1].next;
+      const boundary = ((block.offset >> 12) + 1) << 12;
+      if (end <= boundary) return [[block.offset, end - block.offset] as const];
+      return [[block.offset, boundary - block.offset] as const, [boundary, end - boundary] as const];
     });
     const instructions = this.input.blocks.reduce((sum, block) => sum + block.instructions.length, 0);
-    return { text, freeNames: [...this.freeNames], exits: this.exits, ranges, instructions };
+    return { text, freeNames: [...new Set([...this.freeNames, ...this.vectors.freeNames])], exits: this.exits, ranges, instructions };
   }
 
   /** A callout that may change general registers and then fault (a string instruction under way): what it left in R counts, not the locals from before. */
@@ -141,10 +176,18 @@ class RegionPrinter implements Target {
   /** Locals from R, after a callout may have changed it. */
   private reload(): Statement[] {
     return [
-      ...[...this.used].map((n) => js.expressionStatement(js.assign(js.identifier(localNames[n] as string), this.register(n)))),
+      ...this.readBack(this.used),
       js.expressionStatement(js.assign(js.identifier("n"), this.register(slot.budget))),
       js.expressionStatement(js.assign(js.identifier("n0"), js.identifier("n"))),
     ];
+  }
+
+  /** Locals to R: `slots`, and vector registers that are in locals at times. */
+  private writeBack(slots: Iterable<number>): Statement[] {
+    return [...[...slots].map((n) => js.expressionStatement(js.assign(this.register(n) as never, this.local(n)))), ...this.vectors.spill()];
+  }
+  private readBack(slots: Iterable<number>): Statement[] {
+    return [...slots].map((n) => js.expressionStatement(js.assign(this.local(n), this.register(n))));
   }
 
   private epilogue(): Statement[] {
@@ -168,6 +211,11 @@ class RegionPrinter implements Target {
     return out;
   }
 
+  /** The local that holds a slot. */
+  private local(n: number): { type: "Identifier"; name: string } {
+    const name = localNames[n];
+    return name === undefined ? this.vectors.local(n) : { type: "Identifier", name };
+  }
   private register(n: number): Expression {
     return js.index("R", js.literal(n));
   }
@@ -198,15 +246,37 @@ class RegionPrinter implements Target {
   /** An edge from `from` to page offset `target`. */
   private edge(from: number, target: number): Statement[] {
     const to = this.numbers.get(target);
-    const { order, isMerge, cut } = this.analysis;
-    if (to === undefined || cut.has(from * this.input.blocks.length + to)) return this.exit(target);
-    // Out of time: back to the dispatcher at the loop's header. Looked at here rather than there, so that only the way out needs the flags.
-    if (order[to] <= order[from]) {
-      return [
-        js.ifStatement(js.binary("<", js.identifier("n"), js.literal(0)), this.leaveAt(this.codeAddress(js.literal(target)), 0)),
-        js.continueTo(`L${to}`),
-      ];
+    if (to === undefined) return this.exit(target);
+    const { first, isRedirected } = this.input.plan;
+    if (from >= first && isRedirected(from - first, to - first)) {
+      return [js.expressionStatement(js.assign(js.identifier("t"), this.codeAddress(js.literal(target)))), ...this.toSelector()];
     }
+    const checks = this.pageChecks(from, to, target);
+    if (checks.length > 0) return [...checks, ...this.edgeOnPage(from, to, target)];
+    return this.edgeOnPage(from, to, target);
+  }
+
+  /** Leaves by the exit to `target` if a page that `to` is on and `from` is not is another one now. */
+  private pageChecks(from: number, to: number, target: number): Statement[] {
+    const { first } = this.input.plan;
+    const known = from < first ? new Set<number>() : pagesOf(this.input.blocks[from - first]);
+    return [...pagesOf(this.input.blocks[to - first])]
+      .filter((k) => k !== 0 && !known.has(k))
+      .map((k) => {
+        this.freeNames.add("TX");
+        const page = js.binary("+", js.identifier("PB"), js.literal(k << 12));
+        const number = js.binary(">>>", page, js.literal(12));
+        const half = this.tlbHalf();
+        const entry = js.index("TX", half === undefined ? number : js.binary("+", half, number));
+        const isAnother = js.binary("!==", js.binary("^", entry, page), js.literal(this.input.pageAddress(k) | 0));
+        return js.ifStatement(isAnother, this.exit(target));
+      });
+  }
+
+  private edgeOnPage(from: number, to: number, target: number): Statement[] {
+    const { order, isMerge } = this.analysis;
+    // Looked at here rather than at the loop's header, so that only the way out needs the flags.
+    if (order[to] <= order[from]) return [this.outOfTime(this.leaveAt(this.codeAddress(js.literal(target)), 0)), js.continueTo(`L${to}`)];
     return isMerge[to] ? [js.breakTo(`B${to}`)] : this.tree(to);
   }
 
@@ -232,21 +302,39 @@ class RegionPrinter implements Target {
   }
   /** What R[faultOffset] holds while the current instruction may fault. */
   private faultPlace(flags = 0): Expression {
-    return js.literal(this.offset | flags | (this.unexecuted << unexecutedShift));
+    return js.literal((this.offset & (inGeneralCall - 1)) | flags | (this.unexecuted << unexecutedShift));
+  }
+
+  /** The slice is used up: another one at once if nothing waits for the dispatcher. */
+  private outOfTime(leave: Statement[]): Statement {
+    this.freeNames.add("moreTime");
+    const n = js.identifier("n");
+    const more = js.assign(n, js.assign(js.identifier("n0"), js.call("moreTime", [js.binary("-", js.identifier("n0"), n)])));
+    return js.ifStatement(js.binary("<", n, js.literal(0)), [js.expressionStatement(more), js.ifStatement(js.binary("<", n, js.literal(0)), leave)]);
+  }
+
+  /** On at EIP t, inside if the selector knows it. */
+  private toSelector(): Statement[] {
+    return [this.outOfTime(this.leaveBy(leaving.dispatchAt)), js.continueTo("L0")];
   }
 
   private block(node: number): Statement[] {
-    const block = this.input.blocks[node];
+    const { first, selected } = this.input.plan;
+    if (node < first) {
+      const targets = selected.map((k) => this.input.blocks[k].offset);
+      return [...this.computedEdges(node, targets), ...this.leaveBy(leaving.computed)];
+    }
+    const block = this.input.blocks[node - first];
     const count = js.literal(block.instructions.length);
     const out: Statement[] = [];
     const less = js.expressionStatement(js.assign(js.identifier("n"), js.toInt32(js.binary("-", js.identifier("n"), count))));
     out.push(less);
     const emitter = new StatementEmitter(this, this.templates);
-    this.current = block;
+    this.current = { ...block, statements: block.statements.filter(({ s }) => s.kind !== "call" || !this.isCheckedBefore(node, s.callout)) };
     this.calledOut = false;
     const last = block.instructions[block.instructions.length - 1];
     emitter.emit(
-      block.statements.map(({ s }) => s),
+      this.current.statements.map(({ s }) => s),
       tailValues(block.terminator),
     );
     const tail = this.terminator(node, block, emitter, last.offset, last.next);
@@ -254,14 +342,30 @@ class RegionPrinter implements Target {
     return [...out, ...emitter.out, ...tail];
   }
 
+  /** A check that a block before it on every way to `node` makes. */
+  private isCheckedBefore(node: number, callout: CalloutName): boolean {
+    const row: CalloutRow = callouts[callout];
+    if (row.oncePerBlock !== true || row.onX87State) return false;
+    const { dominator } = this.analysis;
+    const { first } = this.input.plan;
+    for (let k = node; k > first; ) {
+      k = dominator[k];
+      if (k < first) return false;
+      if (this.input.blocks[k - first].statements.some(({ s }) => s.kind === "call" && s.callout === callout)) return true;
+    }
+    return false;
+  }
+
   private terminator(node: number, block: MicroBlock, emitter: StatementEmitter, offset: number, next: number): Statement[] {
     const t: Terminator | undefined = block.terminator;
-    if (t === undefined) return this.edge(node, this.input.successors[node][0]);
+    const { first, usesSelector } = this.input.plan;
+    const successors = this.input.successors[node - first];
+    if (t === undefined) return this.edge(node, successors[0]);
     switch (t.kind) {
       case "jump":
         return this.edge(node, constant(t.target));
       case "call":
-        return this.exit(constant(t.target));
+        return this.edge(node, constant(t.target));
       case "branch": {
         const condition = emitter.value(t.condition);
         const taken = this.edge(node, constant(t.taken));
@@ -274,10 +378,29 @@ class RegionPrinter implements Target {
           ...this.edge(node, next),
         ];
       case "indirect":
-        return [js.expressionStatement(js.assign(js.identifier("t"), emitter.value(t.target))), ...this.leaveBy(leaving.computed)];
+        return [
+          js.expressionStatement(js.assign(js.identifier("t"), emitter.value(t.target))),
+          ...(usesSelector(node - first) ? this.toSelector() : [...this.computedEdges(node, successors), ...this.leaveBy(leaving.computed)]),
+        ];
+      case "proceed":
+        return [js.ifStatement(js.binary("!==", emitter.value(t.unless), js.literal(0)), this.leaveBy(leaving.dispatch)), ...this.edge(node, next)];
       case "dispatch":
         return this.leaveBy(leaving.dispatch);
     }
+  }
+
+  /** Tests of `t` for the successors that are in the region: a few in order, likeliest first; many by bisection. */
+  private computedEdges(node: number, successors: readonly number[]): Statement[] {
+    const inside = successors.filter((target) => this.numbers.has(target));
+    if (inside.length <= 4) {
+      return inside.map((target) =>
+        js.ifStatement(js.binary("===", js.identifier("t"), this.codeAddress(js.literal(target))), this.edge(node, target)),
+      );
+    }
+    const sorted = inside.toSorted((a, b) => a - b);
+    const half = sorted.length >> 1;
+    const isBelow = js.binary("<", js.toInt32(js.binary("-", js.identifier("t"), js.identifier("PB"))), js.literal(sorted[half]));
+    return [js.ifStatement(isBelow, this.computedEdges(node, sorted.slice(0, half)), this.computedEdges(node, sorted.slice(half)))];
   }
 
   // ---- Target: how statements print here
@@ -291,6 +414,7 @@ class RegionPrinter implements Target {
       this.freeNames.add("F");
       return js.index("F", js.literal(n >> 1));
     }
+    if (isVectorSlot(n)) return this.vectors.word(n);
     const local = localNames[n];
     return local === undefined ? this.register(n) : js.identifier(local);
   }
@@ -315,6 +439,7 @@ class RegionPrinter implements Target {
     return [js.ifStatement(refused, this.leaveAt(this.codeAddress(js.literal(this.offset)), this.unexecuted))];
   }
   beforeStatement(k: number): void {
+    this.vectors.move(this.current.statements[k].s);
     const i = this.current.instructions[this.current.statements[k].instruction];
     this.offset = i.offset;
     this.next = i.next;
@@ -323,34 +448,64 @@ class RegionPrinter implements Target {
   /** After the last statement of an instruction with a callout that may have written memory: leave if that was our code. */
   afterStatement(k: number): Statement[] {
     const { statements } = this.current;
+    const isLast = k + 1 === statements.length || statements[k + 1].instruction !== statements[k].instruction;
+    return [...this.afterOne(k), ...(isLast ? this.behind.splice(0) : [])];
+  }
+  private afterOne(k: number): Statement[] {
+    const { statements } = this.current;
     const { s, instruction } = statements[k];
     if (s.kind === "call") {
       const row: CalloutRow = callouts[s.callout];
-      if (row.neverFaults !== true) this.calledOut = true;
+      // An x87 instruction done in line looks after its slow path itself.
+      const isInLine = this.x87 !== undefined && x87ExpansionOf(s.callout) !== undefined;
+      if (row.neverFaults !== true && row.writesMemory !== false && !isInLine) this.calledOut = true;
     }
-    if (!this.calledOut || (k + 1 < statements.length && statements[k + 1].instruction === instruction)) return [];
+    const settled = this.settleVectors(k);
+    if (!this.calledOut || (k + 1 < statements.length && statements[k + 1].instruction === instruction)) return settled;
     this.calledOut = false;
-    if (k + 1 === statements.length && this.current.terminator !== undefined) return [];
+    // The terminator of the same instruction looks after this itself; a jump behind it does not.
+    if (this.current.terminator !== undefined && instruction === this.current.instructions.length - 1) return settled;
     const left = js.binary("!==", this.register(slot.leave), js.literal(0));
-    return [js.ifStatement(left, this.leaveAt(this.codeAddress(js.literal(this.next)), this.unexecuted - 1))];
+    return [...settled, js.ifStatement(left, this.leaveAt(this.codeAddress(js.literal(this.next)), this.unexecuted - 1))];
+  }
+  /** Keeps track of vector words written; after the last one set in a row, numbers that the region has of them follow. */
+  private settleVectors(k: number): Statement[] {
+    const { statements } = this.current;
+    const { s, instruction } = statements[k];
+    if (s.kind === "call") return this.vectors.changeHomes();
+    if (s.kind !== "set" || !isVectorSlot(slotNumber(s.slot))) return [];
+    this.vectors.noteSet(slotNumber(s.slot), s.value.kind === "constant" && s.value.value === 0);
+    const next = statements[k + 1];
+    const goesOn = next?.instruction === instruction && next.s.kind === "set" && isVectorSlot(slotNumber(next.s.slot));
+    return [...(goesOn ? [] : this.vectors.settle()), ...this.vectors.changeHomes()];
   }
   beforeCall(row: CalloutRow): Statement[] {
     const isGeneral = row.general !== false;
     const out: Statement[] = [];
     if (isGeneral && row.neverFaults !== true) this.callsGeneral = true;
     out.push(js.expressionStatement(js.assign(this.register(slot.faultOffset) as never, this.faultPlace(isGeneral ? inGeneralCall : 0))));
-    out.push(js.expressionStatement(js.assign(this.register(slot.eip) as never, this.codeAddress(js.literal(this.next)))));
+    // Callouts on vector operands do not ask where they are.
+    if (row.slots === undefined) {
+      out.push(js.expressionStatement(js.assign(this.register(slot.eip) as never, this.codeAddress(js.literal(this.next)))));
+    }
     if (!isGeneral) {
+      if (row.vectors === true) out.push(...this.writeBack(this.vectors.dirty));
       // Guest time is counted in instructions: whoever looks at it needs the budget up to date.
       if (row.readsTime) out.push(this.spillBudget(), js.expressionStatement(js.assign(js.identifier("n0"), js.identifier("n"))));
       return out;
     }
-    for (const n of this.dirty) out.push(js.expressionStatement(js.assign(this.register(n) as never, js.identifier(localNames[n] as string))));
+    out.push(...this.writeBack(this.dirty));
     out.push(this.spillBudget());
     return out;
   }
   afterCall(row: CalloutRow): Statement[] {
-    return row.general === false ? [] : this.reload();
+    if (row.general !== false) return [...this.reload(), ...this.vectors.reload()];
+    // A device may have asked for attention.
+    if (row.readsTime) {
+      const budgetNow = js.assign(js.identifier("n0"), this.register(slot.budget));
+      return [js.expressionStatement(js.assign(js.identifier("n"), budgetNow))];
+    }
+    return row.vectors === true ? [...this.readBack(this.vectors.used), ...this.vectors.reload()] : [];
   }
   mayAlias(a: SlotRef, b: SlotRef): boolean {
     return slotNumber(a) === slotNumber(b);
@@ -363,4 +518,9 @@ class RegionPrinter implements Target {
 function constant(v: Value): number {
   if (v.kind !== "constant") throw new Error("a static target is a constant");
   return v.value;
+}
+
+/** The pages, relative to the entry's, that the block's bytes are on. */
+function pagesOf(block: MicroBlock): Set<number> {
+  return new Set([block.offset >> 12, (block.instructions[block.instructions.length - 1].next - 1) >> 12]);
 }

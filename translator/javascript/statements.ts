@@ -9,6 +9,7 @@ import { type CalloutName, type CalloutRow, callouts } from "../contract/callout
 import { calloutExit, ringCount } from "../contract/exits.ts";
 import { slot } from "../contract/slots.ts";
 import type {
+  CallStatement,
   GetStatement,
   LoadStatement,
   Statement as MicroStatement,
@@ -19,10 +20,17 @@ import type {
   Value,
 } from "../ir/micro.ts";
 import { operandsOf } from "../ir/micro.ts";
+import type { PureOp } from "../ir/pure-ops.ts";
 import { sensitiveRowOf } from "../lift/sensitive.ts";
 import type { Expression, Statement } from "./estree.ts";
 import * as js from "./estree.ts";
 import type { PureTemplates } from "./pure-templates.ts";
+import { numberOf } from "./simd/accesses.ts";
+import { expansionOf } from "./simd/expand.ts";
+import type { VectorPlaces } from "./simd/places.ts";
+import { x87ExpansionOf } from "./x87/expand.ts";
+import type { X87Site } from "./x87/stack.ts";
+import { X87Stack } from "./x87/stack.ts";
 
 export interface Target {
   /** Field `index` of the instruction. */
@@ -47,7 +55,18 @@ export interface Target {
   mayAlias(a: SlotRef, b: SlotRef): boolean;
   /** A fresh local name. */
   name(hint: string): string;
+  /** Where vector registers are, if callouts on them are to be done in line. */
+  readonly inLineVectors?: VectorPlaces | undefined;
+  /** What x87 instructions need to be done in line; absent: they are called. */
+  readonly x87?: X87Site;
 }
+
+/** Checks that call only to raise: the condition, over slots. */
+const guards: Readonly<Partial<Record<CalloutName, { readonly op: PureOp; readonly slots: readonly number[] }>>> = Object.freeze({
+  sseAvailable: { op: "sseUnavailable", slots: [slot.cr0, slot.cr4] },
+  mmxAvailable: { op: "mmxNotReady", slots: [slot.cr0, slot.fpuStatus, slot.fpuControl, slot.fpuPairs] },
+  pendingFloatException: { op: "x87NotReady", slots: [slot.fpuStatus, slot.fpuControl, slot.fpuPairs] },
+});
 
 /** Names of callouts used in text, so that the printer of the function can bind them. */
 export function calloutName(name: string): string {
@@ -70,9 +89,23 @@ export class StatementEmitter {
   /** TLB entry local of the latest load for writing, by the text of its address; forgotten when a local named there changes. */
   private readonly writeEntries = new Map<string, string>();
 
+  private readonly x87: X87Stack | undefined;
+
   constructor(target: Target, templates: PureTemplates) {
     this.target = target;
     this.templates = templates;
+    this.x87 = target.x87 && new X87Stack(this.lent(), target.x87);
+  }
+
+  /** What expansions of callouts use. */
+  private lent(): { push(...statements: Statement[]): void; free(name: string): void; name(hint: string): string } {
+    return {
+      push: (...statements) => {
+        for (const x of statements) this.push(x);
+      },
+      free: (name) => this.free(name),
+      name: (hint) => this.target.name(hint),
+    };
   }
 
   /** Emits `statements`; `tail` are the values the terminator uses afterwards (kept computable). */
@@ -86,6 +119,7 @@ export class StatementEmitter {
       this.statement(s, k, statements);
       for (const extra of this.target.afterStatement?.(k) ?? []) this.push(extra);
     });
+    this.x87?.flush();
     // State read by the terminator after the last set was bound already (see `keepsValue`).
   }
 
@@ -123,6 +157,7 @@ export class StatementEmitter {
   }
 
   private statement(s: MicroStatement, at: number, all: readonly MicroStatement[]): void {
+    if (s.kind === "load" || s.kind === "store" || s.kind === "segment") this.x87?.flush();
     switch (s.kind) {
       case "get":
         return this.get(s, at, all);
@@ -143,35 +178,90 @@ export class StatementEmitter {
         this.bind(s, js.toInt32(js.binary("+", offset, this.constantSlot(slot.segmentBase + s.segment))), "A");
         return;
       }
-      case "call": {
-        const row: CalloutRow = callouts[s.callout];
-        const args = s.args.map((a) => this.simple(a, "a"));
-        for (const x of this.target.beforeCall(row)) this.push(x);
-        if (sensitiveRowOf[s.callout] !== undefined) this.countExit(s.callout);
-        const name = calloutName(s.callout);
-        this.free(name);
-        this.free("cpu");
-        const result = js.call(name, [js.identifier("cpu"), ...args]);
-        const isUsed = (this.resultUses.get(s) ?? 0) > 0;
-        if (isUsed) {
-          const local = this.target.name("r");
-          // A callout of the contract returns an int32; `| 0` tells V8 so.
-          this.push(js.declare("const", local, js.toInt32(result)));
-          this.bound.set(s, js.identifier(local));
-        } else this.push(js.expressionStatement(result));
-        for (const x of this.target.afterCall(row)) this.push(x);
-        // Registers may have other values now, and the TLB other entries.
-        this.writeEntries.clear();
-        return;
-      }
+      case "call":
+        return this.call(s);
     }
   }
 
+  private call(s: CallStatement): void {
+    const row: CalloutRow = callouts[s.callout];
+    const args = s.args.map((a) => this.simple(a, "a"));
+    if (this.expandX87(s, row, args)) return;
+    const { inLineVectors: vectors } = this.target;
+    const numbers = vectors === undefined ? [] : s.args.map(numberOf);
+    const guard = guards[s.callout];
+    if (guard !== undefined) {
+      const slots = guard.slots.map((n) => this.constantSlot(n));
+      return this.push(js.ifStatement(this.templates.instantiate(guard.op, slots), this.callout(s, row, args)));
+    }
+    const expand = vectors === undefined ? undefined : expansionOf(s.callout);
+    if (vectors !== undefined && expand !== undefined) {
+      const result = expand({
+        places: vectors,
+        args,
+        numbers,
+        push: (...statements) => {
+          for (const x of statements) this.push(x);
+        },
+        free: (name) => this.free(name),
+        name: (hint) => this.target.name(hint),
+        callout: (local) =>
+          this.callout(s, row, args, local === undefined ? undefined : (r) => js.expressionStatement(js.assign(js.identifier(local), r))),
+        tlbEntry: (table, address) => js.identifier(this.entry(table, address)),
+      });
+      if (result !== undefined) this.bound.set(s, result);
+      return;
+    }
+    const isUsed = (this.resultUses.get(s) ?? 0) > 0;
+    const local = isUsed ? this.target.name("r") : "";
+    if (isUsed) this.bound.set(s, js.identifier(local));
+    for (const x of this.callout(s, row, args, isUsed ? (r) => js.declare("const", local, r) : undefined)) this.push(x);
+    for (const x of vectors?.afterCallout(row, numbers) ?? []) this.push(x);
+    // Registers may have other values now, and the TLB other entries.
+    this.writeEntries.clear();
+  }
+
+  /** Does an x87 instruction in line. */
+  private expandX87(s: CallStatement, row: CalloutRow, args: readonly Expression[]): boolean {
+    const stack = this.x87;
+    if (stack === undefined) return false;
+    const expand = x87ExpansionOf(s.callout);
+    if (expand === undefined) {
+      stack.forget();
+      return false;
+    }
+    const result = expand({
+      ...this.lent(),
+      stack,
+      args,
+      callout: (local) =>
+        this.callout(s, row, args, local === undefined ? undefined : (r) => js.expressionStatement(js.assign(js.identifier(local), r))),
+      tlbEntry: (table, address) => js.identifier(this.entry(table, address)),
+    });
+    if (result !== undefined) this.bound.set(s, result);
+    return true;
+  }
+
+  /** The call itself. @param bind what to do with its result */
+  private callout(s: CallStatement, row: CalloutRow, args: readonly Expression[], bind?: (result: Expression) => Statement): Statement[] {
+    if (sensitiveRowOf[s.callout] !== undefined) this.free("X");
+    const name = calloutName(s.callout);
+    this.free(name);
+    this.free("cpu");
+    const called = js.call(name, [js.identifier("cpu"), ...args]);
+    return [
+      ...this.target.beforeCall(row),
+      ...(sensitiveRowOf[s.callout] === undefined ? [] : [this.countExit(s.callout)]),
+      // A callout of the contract returns an int32; `| 0` tells V8 so.
+      bind === undefined ? js.expressionStatement(called) : bind(js.toInt32(called)),
+      ...this.target.afterCall(row),
+    ];
+  }
+
   /** A sensitive instruction is a VM exit, whether it then faults or not. */
-  private countExit(callout: CalloutName): void {
-    this.free("X");
+  private countExit(callout: CalloutName): Statement {
     const ring = this.constantSlot(slot.cpl);
-    this.push(js.expressionStatement(js.increment(js.index("X", js.binary("+", js.literal(calloutExit(callout) * ringCount), ring)))));
+    return js.expressionStatement(js.increment(js.index("X", js.binary("+", js.literal(calloutExit(callout) * ringCount), ring))));
   }
 
   private get(s: GetStatement, at: number, all: readonly MicroStatement[]): void {

@@ -3,28 +3,36 @@
  *
  *     C[p] = shape number | page offset << 16,  C[p + 1 ...] = the fields the text uses,  then one link word for each static exit.
  *
+ * A superinstruction (passes/fuse.ts) stores the fields of all its parts; where a part behind the first may fault, its slow paths say which one it is.
+ *
  * A handler returns the index of the next instruction of its block, or (negative) a link: ~index of the next block's header.
  */
 import type { CalloutRow } from "../contract/callouts.ts";
 import { slot } from "../contract/slots.ts";
 import type { ExitTarget, ShapeCode } from "../contract/translator.ts";
-import type { MicroTemplate, SlotRef, Terminator, Value } from "../ir/micro.ts";
-import type { Shape } from "../lift/shape.ts";
+import type { SlotRef, Terminator, Value } from "../ir/micro.ts";
+import type { HandlerBody } from "../passes/fuse.ts";
 import type { Expression, Statement } from "./estree.ts";
 import * as js from "./estree.ts";
 import { print } from "./print.ts";
 import type { PureTemplates } from "./pure-templates.ts";
 import { StatementEmitter, type Target } from "./statements.ts";
+import type { X87Site } from "./x87/stack.ts";
 
 class TierZeroTarget implements Target {
   /** Fields used, in order of first use: their place after the shape word. */
   readonly layout: number[] = [];
   readonly freeNames = new Set<string>();
-  readonly shape: Shape;
+  /** For each part, which word holds its page offset; 0 until needed. */
+  readonly parts: number[];
+  private readonly body: HandlerBody;
+  private part = 0;
   private names = 0;
+  readonly x87: X87Site = { nextEip: () => this.codeAddress(this.field(this.body.nextFields[0])) };
 
-  constructor(shape: Shape) {
-    this.shape = shape;
+  constructor(body: HandlerBody) {
+    this.body = body;
+    this.parts = body.nextFields.map(() => 0);
   }
 
   field(index: number): Expression {
@@ -46,17 +54,33 @@ class TierZeroTarget implements Target {
   tlbHalf(): Expression {
     return js.index("R", js.literal(slot.tlbHalf));
   }
+  beforeStatement(k: number): void {
+    this.part = this.body.statements[k].instruction;
+  }
+  /** A fault in a superinstruction: which of its parts. */
+  private notePart(): Expression | undefined {
+    const { part } = this;
+    if (this.parts.length === 1) return undefined;
+    const place = js.index("R", js.literal(slot.faultOffset));
+    if (part === 0) return js.assign(place, js.binary(">>>", js.index("C", js.identifier("p")), js.literal(16)));
+    const offset = this.field(this.body.nextFields[part - 1]);
+    this.parts[part] = this.layout.indexOf(this.body.nextFields[part - 1]) + 1;
+    return js.assign(place, offset);
+  }
   slowPath(call: Expression): Expression {
-    return call;
+    const note = this.notePart();
+    return note === undefined ? call : js.sequence(note, call);
   }
   slowStore(size: number, address: Expression, value: Expression): Statement[] {
     const name = `st${size}`;
     this.freeNames.add(name);
-    return [js.expressionStatement(js.call(name, [address, value]))];
+    const note = this.notePart();
+    const call = js.expressionStatement(js.call(name, [address, value]));
+    return note === undefined ? [call] : [js.expressionStatement(note), call];
   }
   beforeCall(row: CalloutRow): Statement[] {
     if (row.neverFaults && row.general === false) return [];
-    const next = this.codeAddress(this.field(this.shape.nextField));
+    const next = this.codeAddress(this.field(this.body.nextFields[0]));
     return [js.expressionStatement(js.assign(js.index("R", js.literal(slot.eip)) as never, next))];
   }
   afterCall(): Statement[] {
@@ -82,19 +106,23 @@ function fieldIndex(v: Value): number {
   return v.index;
 }
 
-export function tierZeroCode(shape: Shape, template: MicroTemplate, templates: PureTemplates, name: string): ShapeCode {
-  const target = new TierZeroTarget(shape);
+export function tierZeroCode(body: HandlerBody, templates: PureTemplates, name: string): ShapeCode {
+  const target = new TierZeroTarget(body);
   const emitter = new StatementEmitter(target, templates);
-  const { terminator } = template;
-  emitter.emit(template.statements, tailValues(terminator));
+  const { terminator } = body;
+  const next = body.nextFields[body.nextFields.length - 1];
+  emitter.emit(
+    body.statements.map(({ s }) => s),
+    tailValues(terminator),
+  );
   const tail = terminator === undefined ? undefined : tailOf(terminator, emitter);
-  const body = [...emitter.out];
-  const exits = terminator === undefined ? [] : exitsOf(terminator, shape);
+  const statements = [...emitter.out];
+  const exits = terminator === undefined ? [] : exitsOf(terminator, next);
   const linkAt = 1 + target.layout.length;
   const size = linkAt + exits.length;
   const link = (k: number): Expression => js.index("C", js.binary("+", js.identifier("p"), js.literal(linkAt + k)));
-  body.push(js.returnStatement(tail === undefined ? js.binary("+", js.identifier("p"), js.literal(size)) : tail(link)));
-  const handler = js.functionExpression(null, ["p"], body);
+  statements.push(js.returnStatement(tail === undefined ? js.binary("+", js.identifier("p"), js.literal(size)) : tail(link)));
+  const handler = js.functionExpression(null, ["p"], statements);
   return {
     name,
     text: print(handler),
@@ -102,18 +130,21 @@ export function tierZeroCode(shape: Shape, template: MicroTemplate, templates: P
       ...emitter.freeNames,
       ...target.freeNames,
       ...(terminator?.kind === "indirect" ? ["jump"] : []),
-      ...(terminator?.kind === "dispatch" ? ["dispatch"] : []),
+      ...(terminator?.kind === "dispatch" || terminator?.kind === "proceed" ? ["dispatch"] : []),
     ],
     layout: target.layout,
     exits,
     endsBlock: terminator !== undefined,
     size,
+    instructions: body.nextFields.length,
+    parts: target.parts.slice(1),
   };
 }
 
 export function tailValues(t: Terminator | undefined): Value[] {
   if (t === undefined) return [];
   if (t.kind === "branch" || t.kind === "again") return [t.condition];
+  if (t.kind === "proceed") return [t.unless];
   return t.kind === "indirect" ? [t.target] : [];
 }
 
@@ -133,14 +164,18 @@ function tailOf(t: Terminator, emitter: StatementEmitter): Tail {
       const target = emitter.value(t.target);
       return () => js.call("jump", [target]);
     }
+    case "proceed": {
+      const unless = emitter.value(t.unless);
+      return (link) => js.conditional(js.binary("!==", unless, js.literal(0)), js.call("dispatch", []), link(0));
+    }
     case "dispatch":
       return () => js.call("dispatch", []);
   }
 }
 
-function exitsOf(t: Terminator, shape: Shape): ExitTarget[] {
+function exitsOf(t: Terminator, nextField: number): ExitTarget[] {
   const exit = (offset: Value): ExitTarget => {
-    if (offset.kind === "field" && offset.index === shape.nextField) return { kind: "next" };
+    if (offset.kind === "field" && offset.index === nextField) return { kind: "next" };
     if (offset.kind !== "field") throw new Error("a static exit is a field");
     return { kind: "field", field: offset.index };
   };
@@ -152,6 +187,8 @@ function exitsOf(t: Terminator, shape: Shape): ExitTarget[] {
       return [exit(t.taken), exit(t.fall)];
     case "again":
       return [{ kind: "self" }, { kind: "next" }];
+    case "proceed":
+      return [{ kind: "next" }];
     default:
       return [];
   }

@@ -315,6 +315,10 @@ export class Builder {
   again(condition: Value): void {
     this.terminator = { kind: "again", condition };
   }
+  /** Ends: on to the next, or through the dispatcher if `unless` is not 0. */
+  proceed(unless: Value): void {
+    this.terminator = { kind: "proceed", unless };
+  }
   /** Ends: the callout just made has set EIP or the mode. */
   dispatch(): void {
     this.terminator = { kind: "dispatch" };

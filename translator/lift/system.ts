@@ -152,8 +152,7 @@ const liftInterrupt: LiftFunction = (b, i) => {
 const liftPushFlags: LiftFunction = (b, i) => b.push(b.call("readFlags", i.operandSize), i.operandSize);
 
 const liftPopFlags: LiftFunction = (b, i) => {
-  b.call("popFlags", i.operandSize);
-  b.dispatch();
+  b.proceed(b.call("popFlags", i.operandSize));
 };
 
 // ---- descriptor tables
@@ -258,7 +257,7 @@ export const systemLifts: Record<string, LiftFunction> = {
   pushf: liftPushFlags,
   popf: liftPopFlags,
   cli: plain("clearInterruptFlag"),
-  sti: ending("setInterruptFlag"),
+  sti: (b) => b.proceed(b.call("setInterruptFlag")),
   lgdt: liftLoadTable("loadGdt"),
   lidt: liftLoadTable("loadIdt"),
   sgdt: liftStoreTable("storeGdt"),

@@ -1,4 +1,6 @@
 /** The x87 FPU (SDM vol. 1, 5.2): every instruction is a callout; what differs is which, and where operands come from. */
+
+import { memoryFormat } from "../contract/callouts/x87.ts";
 import type { CalloutName } from "../contract/callouts.ts";
 import { slot } from "../contract/slots.ts";
 import { operandKind } from "../decode/instruction.ts";
@@ -31,18 +33,25 @@ function liftPlain(callout: CalloutName): LiftFunction {
   };
 }
 
-function liftArithmetic(register: CalloutName, memory: CalloutName): LiftFunction {
+/** The format of a memory operand of arithmetic: FIADD and the like take integers. */
+function formatOf(i: Shape): number {
+  const isInteger = i.row.name.startsWith("fi");
+  const { size } = i.operands[0];
+  return isInteger ? (size === 2 ? memoryFormat.word : memoryFormat.dword) : size === 4 ? memoryFormat.single : memoryFormat.double;
+}
+
+function liftArithmetic(register: CalloutName, memory: CalloutName, pops = 0): LiftFunction {
   return (b, i) => {
     const [first, second] = i.operands;
-    if (isMemory(first)) b.call(memory, info(b, i), b.address(first));
-    else b.call(register, info(b, i), b.field(first.field), b.field(second.field));
+    if (isMemory(first)) b.call(memory, info(b, i), b.address(first), formatOf(i));
+    else b.call(register, info(b, i), b.field(first.field), b.field(second.field), pops);
   };
 }
 
 function liftCompare(register: CalloutName, pops: number): LiftFunction {
   return (b, i) => {
     const first = i.operands[0];
-    if (isMemory(first)) b.call("fcomMemory", info(b, i), b.address(first), pops);
+    if (isMemory(first)) b.call("fcomMemory", info(b, i), b.address(first), pops, formatOf(i));
     else b.call(register, info(b, i), otherRegister(b, i), pops);
   };
 }
@@ -165,22 +174,22 @@ export const x87Lifts: Record<string, LiftFunction> = {
   fcmovnu: liftConditionalMove(parityFlag, true),
 
   fadd: liftArithmetic("fadd", "faddMemory"),
-  faddp: liftArithmetic("fadd", "faddMemory"),
+  faddp: liftArithmetic("fadd", "faddMemory", 1),
   fiadd: liftArithmetic("fadd", "faddMemory"),
   fmul: liftArithmetic("fmul", "fmulMemory"),
-  fmulp: liftArithmetic("fmul", "fmulMemory"),
+  fmulp: liftArithmetic("fmul", "fmulMemory", 1),
   fimul: liftArithmetic("fmul", "fmulMemory"),
   fsub: liftArithmetic("fsub", "fsubMemory"),
-  fsubp: liftArithmetic("fsub", "fsubMemory"),
+  fsubp: liftArithmetic("fsub", "fsubMemory", 1),
   fisub: liftArithmetic("fsub", "fsubMemory"),
   fsubr: liftArithmetic("fsubr", "fsubrMemory"),
-  fsubrp: liftArithmetic("fsubr", "fsubrMemory"),
+  fsubrp: liftArithmetic("fsubr", "fsubrMemory", 1),
   fisubr: liftArithmetic("fsubr", "fsubrMemory"),
   fdiv: liftArithmetic("fdiv", "fdivMemory"),
-  fdivp: liftArithmetic("fdiv", "fdivMemory"),
+  fdivp: liftArithmetic("fdiv", "fdivMemory", 1),
   fidiv: liftArithmetic("fdiv", "fdivMemory"),
   fdivr: liftArithmetic("fdivr", "fdivrMemory"),
-  fdivrp: liftArithmetic("fdivr", "fdivrMemory"),
+  fdivrp: liftArithmetic("fdivr", "fdivrMemory", 1),
   fidivr: liftArithmetic("fdivr", "fdivrMemory"),
   fabs: liftPlain("fabs"),
   fchs: liftPlain("fchs"),

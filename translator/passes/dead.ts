@@ -3,11 +3,16 @@
  * says), and every statement that may fault, for then the guest's handler sees all state.
  */
 import { slot } from "../contract/slots.ts";
-import { type MicroBlock, type MicroStatement, slotNumber } from "../ir/block.ts";
+import { type MicroBlock, type MicroStatement, slotNumberIfKnown } from "../ir/block.ts";
 
 /** Slots whose liveness is tracked: general registers and flag words. Others always stay. */
 export const trackedSlots = slot.flagCarry + 1;
 const all = (1 << trackedSlots) - 1;
+
+/** What a read makes live: the slot, or all general registers if a field names one. */
+function readBits(n: number): number {
+  return n < 0 ? (1 << slot.eip) - 1 : n < trackedSlots ? 1 << n : 0;
+}
 
 /** @param liveOut bit set of slots seen after the block */
 export function dropDeadWrites(block: MicroBlock, liveOut: number): MicroBlock {
@@ -17,14 +22,13 @@ export function dropDeadWrites(block: MicroBlock, liveOut: number): MicroBlock {
     const statement = block.statements[k];
     const { s } = statement;
     if (s.kind === "set" && s.type === "i32") {
-      const n = slotNumber(s.slot);
-      if (n < trackedSlots) {
+      const n = slotNumberIfKnown(s.slot);
+      if (n >= 0 && n < trackedSlots) {
         if ((live & (1 << n)) === 0) continue;
         live &= ~(1 << n);
       }
     } else if (s.kind === "get") {
-      const n = slotNumber(s.slot);
-      if (n < trackedSlots) live |= 1 << n;
+      live |= readBits(slotNumberIfKnown(s.slot));
     } else if (s.kind !== "set") live = all;
     out.push(statement);
   }
@@ -37,11 +41,10 @@ export function liveIn(block: MicroBlock, liveOut: number): number {
   for (let k = block.statements.length - 1; k >= 0; k--) {
     const { s } = block.statements[k];
     if (s.kind === "set") {
-      const n = slotNumber(s.slot);
-      if (n < trackedSlots) live &= ~(1 << n);
+      const n = slotNumberIfKnown(s.slot);
+      if (n >= 0 && n < trackedSlots) live &= ~(1 << n);
     } else if (s.kind === "get") {
-      const n = slotNumber(s.slot);
-      if (n < trackedSlots) live |= 1 << n;
+      live |= readBits(slotNumberIfKnown(s.slot));
     } else live = all;
   }
   return live;

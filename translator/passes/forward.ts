@@ -1,14 +1,22 @@
 /**
  * Forwards state inside a block: a read of a slot becomes the value last written to it, or the first read of it. This is what joins instructions: a
  * compare's flag words meet the branch that tests them, an address meets the arithmetic that made it.
+ *
+ * Where fields are not known yet (instructions fused for tier 0), a register named by a field is any register.
  */
 import { type CalloutName, type CalloutRow, callouts } from "../contract/callouts.ts";
 import { slot } from "../contract/slots.ts";
-import { type MicroBlock, type MicroStatement, slotNumber, ValueMapper } from "../ir/block.ts";
+import { type MicroBlock, type MicroStatement, slotNumberIfKnown, ValueMapper } from "../ir/block.ts";
 import type { ResultStatement, Value } from "../ir/micro.ts";
+
+/** A slot that holds the constant already. */
+function isKnown(held: Value | undefined, value: Value): boolean {
+  return held?.kind === "constant" && value.kind === "constant" && held.value === value.value;
+}
 
 function isRepeatedCheck(callout: CalloutName, checked: Set<CalloutName>): boolean {
   const row: CalloutRow = callouts[callout];
+  if (row.slots === undefined && row.oncePerBlock !== true) for (const name of checked) if (isOnX87State(name)) checked.delete(name);
   if (row.oncePerBlock !== true) return false;
   if (checked.has(callout)) return true;
   checked.add(callout);
@@ -25,30 +33,54 @@ export function forward(block: MicroBlock): MicroBlock {
   const checked = new Set<CalloutName>();
   for (const { s, instruction } of block.statements) {
     if (s.kind === "get" && s.type === "i32") {
-      const n = slotNumber(s.slot);
+      const n = slotNumberIfKnown(s.slot);
       const value = known.get(n);
       if (value !== undefined) {
         replaced.set(s, value);
         continue;
       }
       const mapped = mapper.statement(s) as ResultStatement;
-      known.set(n, { kind: "result", statement: mapped });
+      if (n >= 0) known.set(n, { kind: "result", statement: mapped });
       out.push({ s: mapped, instruction });
       continue;
     }
     const mapped = mapper.statement(s);
     if (mapped.kind === "call" && isRepeatedCheck(mapped.callout, checked)) continue;
+    if (mapped.kind === "set" && mapped.type === "i32" && isKnown(known.get(slotNumberIfKnown(mapped.slot)), mapped.value)) continue;
     out.push({ s: mapped, instruction });
     if (mapped.kind === "set") {
-      const n = slotNumber(mapped.slot);
-      if (mapped.type === "f64") {
+      const n = slotNumberIfKnown(mapped.slot);
+      if (n < 0) {
+        for (const k of known.keys()) if (!isFlagWord(k)) known.delete(k);
+      } else if (mapped.type === "f64") {
         known.delete(n);
         known.delete(n + 1);
       } else known.set(n, mapped.value);
     } else if (mapped.kind === "call") {
       const row: CalloutRow = callouts[mapped.callout];
-      for (const n of known.keys()) if (row.general !== false || n > slot.flagCarry) known.delete(n);
+      if (row.slots !== undefined && row.writesMemory === false) forgetOperands(known, mapped.args, row.slots);
+      else for (const n of known.keys()) if (row.general !== false || n > slot.flagCarry) known.delete(n);
     }
   }
   return { ...block, statements: out, terminator: block.terminator && mapper.terminator(block.terminator) };
+}
+
+function isOnX87State(callout: CalloutName): boolean {
+  const row: CalloutRow = callouts[callout];
+  return row.onX87State === true;
+}
+
+/** A callout on vector operands changes those, and MXCSR at most. */
+function forgetOperands(known: Map<number, Value>, args: readonly Value[], slots: readonly number[]): void {
+  for (const k of slots) {
+    const arg = args[k];
+    const first = arg.kind === "constant" ? arg.value & ~3 : slot.scratch;
+    const end = arg.kind === "constant" ? first + 4 : slot.scratch2 + 4;
+    for (let n = first; n < end; n++) known.delete(n);
+  }
+  known.delete(slot.mxcsr);
+}
+
+function isFlagWord(n: number): boolean {
+  return n === slot.flagZero || n === slot.flagSign || n === slot.flagCarry;
 }

@@ -4,6 +4,7 @@ import { forward } from "./forward.ts";
 import { type Fold, simplify } from "./simplify.ts";
 
 export interface Pass {
+  /** Its name among the optimisations (contract/optimisations.ts). */
   readonly name: string;
   readonly run: (block: MicroBlock, fold: Fold) => MicroBlock;
 }
@@ -16,10 +17,16 @@ export const blockPasses: readonly Pass[] = [
 /** Told of a block as a pass left it; "lifted" and "dead" are what comes before and after `blockPasses`. */
 export type PassObserver = (pass: string, block: MicroBlock) => void;
 
-/** @param disabled names of passes to leave out, to bisect a wrong result */
-export function runPasses(block: MicroBlock, fold: Fold, disabled: ReadonlySet<string> = new Set(), observe?: PassObserver): MicroBlock {
+/** @param disabled names of passes to leave out, to bisect a wrong result; @param passes others than the usual ones, for tests */
+export function runPasses(
+  block: MicroBlock,
+  fold: Fold,
+  disabled: ReadonlySet<string> = new Set(),
+  observe?: PassObserver,
+  passes: readonly Pass[] = blockPasses,
+): MicroBlock {
   let current = block;
-  for (const pass of blockPasses) {
+  for (const pass of passes) {
     if (disabled.has(pass.name)) continue;
     current = pass.run(current, fold);
     observe?.(pass.name, current);

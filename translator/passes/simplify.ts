@@ -5,6 +5,7 @@
 import { type MicroBlock, ValueMapper } from "../ir/block.ts";
 import type { Statement, Value } from "../ir/micro.ts";
 import { type PureOp, type PureOpRow, pureOps } from "../ir/pure-ops.ts";
+import { laneRules } from "./lanes.ts";
 
 type Pure = Extract<Value, { kind: "pure" }>;
 /** Folds an op over constants: see PureTemplates.evaluate. */
@@ -111,6 +112,7 @@ function signTest(v: Value): Value {
 }
 
 const rules: Partial<Record<PureOp, (v: Pure, a: Value, b: Value, c: Value) => Value>> = {
+  ...laneRules({ make, rewrite, constant, same }),
   add: (v, a, b) => {
     if (isConstant(b, 0)) return a;
     if (isConstant(a, 0)) return b;

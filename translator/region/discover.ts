@@ -1,12 +1,15 @@
 /**
- * Which guest code becomes one region: the blocks reachable from the entry by static jumps inside its page, as far as they have run, up to a limit of
+ * Which guest code becomes one region: what is reachable from the entry by jumps, calls and returns, hottest first, as far as it has run, up to a limit of
  * instructions (V8 never optimises functions whose bytecode exceeds 61,440 bytes).
  *
- * A block here is maximal: cut only where something jumps into it.
+ * A called function that is taken in is jumped to: the guest's own stack holds the return address, and its RET compares what it pops with the return sites in the
+ * region. So recursion is a loop, and nothing is assumed of the guest's calls and returns.
+ *
+ * A block here is maximal: cut where something jumps into it and at page boundaries; an instruction that straddles two pages is a block of its own.
  */
 import type { MicroTemplate, Terminator, Value } from "../ir/micro.ts";
 
-/** One decoded instruction of the page. */
+/** One decoded instruction. Offsets are relative to the entry's page. */
 export interface RegionInstruction {
   readonly offset: number;
   readonly next: number;
@@ -17,15 +20,27 @@ export interface RegionInstruction {
 export interface RegionBlock {
   readonly offset: number;
   readonly instructions: readonly RegionInstruction[];
-  /** Page offsets that control may go to statically; those without a block in the region are exits. */
+  /** Page offsets that control may go to, in the order of the terminator; those without a block in the region are exits. For a computed jump: those worth a test. */
   readonly successors: readonly number[];
 }
 
 export interface Decoder {
-  /** The instruction at a page offset, or undefined if it cannot be part of a region (invalid, straddling the page's end). */
+  /** The instruction at a page offset, or undefined if it cannot be part of a region. */
   instruction(offset: number): RegionInstruction | undefined;
   template(shape: number): MicroTemplate;
+  /** Whether called functions are taken in. */
+  readonly followsCalls: boolean;
+  /** Executions of the code at a page offset. */
+  heat(offset: number): number;
+  /** Where a computed jump goes, as far as can be told: page offsets, the likeliest first. `before`: the instruction before it in its block, if any. */
+  targets(i: RegionInstruction, before: RegionInstruction | undefined): readonly number[];
 }
+
+/** Code that ran less often than this share of the entry's executions stays out: compiling it would cost more than leaving for it. */
+const rarest = 1 / 64;
+
+/** Return sites that a RET compares with. */
+const maximumReturnSites = 6;
 
 /** Value of a static exit: always a field of the shape. */
 function offsetOf(v: Value, fields: Int32Array): number {
@@ -39,78 +54,171 @@ export function staticTargets(t: Terminator | undefined, i: RegionInstruction): 
   if (t === undefined) return [i.next];
   switch (t.kind) {
     case "jump":
+    case "call":
       return [offsetOf(t.target, i.fields)];
     case "branch":
       return [offsetOf(t.taken, i.fields), offsetOf(t.fall, i.fields)];
     case "again":
+    case "proceed":
       return [i.next];
     default:
       return [];
   }
 }
 
-/**
- * @param isHot whether the code at a page offset is worth taking in
- * @returns the blocks by offset, the entry's first; empty if the entry itself cannot be translated
- */
-export function discover(decoder: Decoder, entry: number, isHot: (offset: number) => boolean, limit: number): Map<number, RegionBlock> {
-  const leaders = new Set<number>([entry]);
+export function pageOf(offset: number): number {
+  return offset >> 12;
+}
+
+function straddles(i: RegionInstruction): boolean {
+  return pageOf(i.offset) !== pageOf(i.next - 1);
+}
+
+/** @returns the blocks by offset, the entry's first; empty if the entry itself cannot be translated */
+export function discover(decoder: Decoder, entry: number, limit: number): Map<number, RegionBlock> {
+  const { decoded, leaders } = decodeHottest(decoder, entry, limit);
+  const blocks = cut(decoder, decoded, leaders, entry);
+  connectReturns(decoder, blocks);
+  return reachable(blocks, entry);
+}
+
+/** Decodes what is reachable, hottest first, noting where control joins. */
+function decodeHottest(decoder: Decoder, entry: number, limit: number) {
   const decoded = new Map<number, RegionInstruction>();
-  const work = [entry];
-  let count = 0;
-  // First pass: decode everything reachable, noting where control joins.
-  while (work.length > 0) {
-    let offset = work.shift() as number;
-    for (;;) {
+  const leaders = new Set<number>([entry]);
+  // How often control came here from the entry, at most: a function has callers elsewhere too.
+  const waiting = new Map<number, number>([[entry, Math.max(1, decoder.heat(entry))]]);
+  const least = Math.ceil(decoder.heat(entry) * rarest);
+  const want = (offset: number, weight: number): boolean => {
+    if (!decoded.has(offset)) {
+      const heat = Math.min(weight, decoder.heat(offset));
+      if (heat === 0 || heat < least) return false;
+      waiting.set(offset, Math.max(heat, waiting.get(offset) ?? 0));
+    }
+    leaders.add(offset);
+    return true;
+  };
+  while (waiting.size > 0 && decoded.size < limit) {
+    let offset = hottest(waiting);
+    const weight = waiting.get(offset) as number;
+    waiting.delete(offset);
+    let before: RegionInstruction | undefined;
+    while (decoded.size < limit) {
       if (decoded.has(offset)) {
         leaders.add(offset);
         break;
       }
-      if (count >= limit) break;
-      const i = offset >= 0 && offset < 0x1000 ? decoder.instruction(offset) : undefined;
-      if (i === undefined) break;
+      const i = decoder.instruction(offset);
+      if (i === undefined || (offset === entry && straddles(i))) break;
+      if (before !== undefined && (straddles(i) || straddles(before) || pageOf(before.offset) !== pageOf(offset))) leaders.add(offset);
       decoded.set(offset, i);
-      count++;
+      const previous = before;
+      before = i;
       const { terminator } = decoder.template(i.shape);
       if (terminator === undefined) {
         offset = i.next;
         continue;
       }
-      for (const target of staticTargets(terminator, i)) {
-        if (target >= 0 && target < 0x1000 && (decoded.has(target) || isHot(target))) {
-          leaders.add(target);
-          work.push(target);
-        }
-      }
+      const targets = terminator.kind === "indirect" && terminator.flavour === "jump" ? decoder.targets(i, previous) : staticTargets(terminator, i);
+      const taken = (terminator.kind === "call" && !decoder.followsCalls ? [] : targets).filter((target) => want(target, weight));
+      if (terminator.kind === "call" && taken.length > 0) want(i.next, weight);
       break;
     }
   }
-  // Second pass: cut into blocks.
-  const blocks = new Map<number, RegionBlock>();
-  for (const leader of leaders) {
-    if (!decoded.has(leader)) continue;
+  return { decoded, leaders };
+}
+
+function hottest(waiting: ReadonlyMap<number, number>): number {
+  let best = -1;
+  let at = 0;
+  for (const [offset, heat] of waiting) {
+    if (heat <= best) continue;
+    best = heat;
+    at = offset;
+  }
+  return at;
+}
+
+interface OpenBlock extends RegionBlock {
+  readonly successors: number[];
+  readonly terminator: Terminator | undefined;
+}
+
+function cut(decoder: Decoder, decoded: ReadonlyMap<number, RegionInstruction>, leaders: ReadonlySet<number>, entry: number): Map<number, OpenBlock> {
+  const blocks = new Map<number, OpenBlock>();
+  for (const leader of [entry, ...leaders]) {
+    if (blocks.has(leader)) continue;
     const instructions: RegionInstruction[] = [];
-    let offset = leader;
+    let terminator: Terminator | undefined;
     let successors: number[] = [];
-    for (;;) {
+    for (let offset = leader; ; ) {
       const i = decoded.get(offset);
-      if (i === undefined) {
+      if (i === undefined || (instructions.length > 0 && leaders.has(offset))) {
         successors = [offset];
         break;
       }
       instructions.push(i);
-      const { terminator } = decoder.template(i.shape);
+      terminator = decoder.template(i.shape).terminator;
       if (terminator !== undefined) {
-        successors = staticTargets(terminator, i);
+        const isTable = terminator.kind === "indirect" && terminator.flavour === "jump";
+        successors = isTable
+          ? decoder.targets(i, instructions[instructions.length - 2]).filter((target) => decoded.has(target))
+          : staticTargets(terminator, i);
         break;
       }
       offset = i.next;
-      if (leaders.has(offset)) {
-        successors = [offset];
-        break;
-      }
     }
-    blocks.set(leader, { offset: leader, instructions, successors });
+    if (instructions.length > 0) blocks.set(leader, { offset: leader, instructions, successors, terminator });
   }
   return blocks;
+}
+
+/** Gives each RET the return sites of the calls in the region that may lead to it. */
+function connectReturns(decoder: Decoder, blocks: ReadonlyMap<number, OpenBlock>): void {
+  const returns = new Map<number, readonly OpenBlock[]>();
+  const calls = [...blocks.values()].filter(({ terminator }) => terminator?.kind === "call");
+  for (const { instructions, successors } of calls) {
+    const site = instructions[instructions.length - 1].next;
+    const [callee] = successors;
+    if (!blocks.has(site) || !blocks.has(callee)) continue;
+    let found = returns.get(callee);
+    if (found === undefined) {
+      found = returnsOf(blocks, callee);
+      returns.set(callee, found);
+    }
+    for (const ret of found) if (!ret.successors.includes(site)) ret.successors.push(site);
+  }
+  for (const ret of new Set([...returns.values()].flat())) {
+    ret.successors.sort((a, b) => decoder.heat(b) - decoder.heat(a));
+    ret.successors.length = Math.min(ret.successors.length, maximumReturnSites);
+  }
+}
+
+/** The blocks that end in RET of the function at `entry`, stepping over the calls it makes. */
+function returnsOf(blocks: ReadonlyMap<number, OpenBlock>, entry: number): OpenBlock[] {
+  const found: OpenBlock[] = [];
+  const seen = new Set<number>();
+  const work = [entry];
+  for (let offset = work.pop(); offset !== undefined; offset = work.pop()) {
+    const block = blocks.get(offset);
+    if (block === undefined || seen.has(offset)) continue;
+    seen.add(offset);
+    const { terminator } = block;
+    if (terminator?.kind === "indirect" && terminator.flavour === "return") found.push(block);
+    else if (terminator?.kind === "call") work.push(block.instructions[block.instructions.length - 1].next);
+    else work.push(...block.successors);
+  }
+  return found;
+}
+
+function reachable(blocks: ReadonlyMap<number, RegionBlock>, entry: number): Map<number, RegionBlock> {
+  const found = new Map<number, RegionBlock>();
+  const work = [entry];
+  for (let offset = work.pop(); offset !== undefined; offset = work.pop()) {
+    const block = blocks.get(offset);
+    if (block === undefined || found.has(offset)) continue;
+    found.set(offset, block);
+    work.push(...block.successors);
+  }
+  return found;
 }

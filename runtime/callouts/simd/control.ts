@@ -1,6 +1,7 @@
 /** MXCSR (SDM vol. 1, 10.2.3), the availability of MMX and SSE (vol. 3, table 2-2 and 13.1), and how SIMD exceptions are raised. */
 import { cr0bit as cr0bitImported, cr4bit as cr4bitImported, slot as slotImported, vector } from "../../../translator/contract/slots.ts";
 import type { Cpu } from "../../cpu/cpu.ts";
+import { integersOnly } from "../x87/registers.ts";
 
 // Bound here because V8 folds a module's own constants, but not those it imports.
 const cr0bit = cr0bitImported;
@@ -52,15 +53,21 @@ function mmxAvailable(cpu: Cpu): void {
   pendingFloatException(cpu);
 }
 
-/** An x87 exception is pending when a status bit is not masked. Without CR0.NE it goes out on FERR# and comes back as an interrupt. */
+/**
+ * An x87 exception is pending when a status bit is not masked. Without CR0.NE it goes out on FERR# and comes back as an interrupt. MMX registers
+ * are the mantissas, which must be where integers are from here on.
+ */
 function pendingFloatException(cpu: Cpu): void {
   const R = cpu.R;
-  if ((R[fpuStatus] & ~R[fpuControl] & 0x3f) === 0) return;
-  if (R[slot.cr0] & cr0bit.ne) cpu.raise(vector.mf);
-  cpu.board.setFerr(true);
+  if ((R[fpuStatus] & ~R[fpuControl] & 0x3f) !== 0) {
+    if (R[slot.cr0] & cr0bit.ne) cpu.raise(vector.mf);
+    cpu.board.setFerr(true);
+  }
+  integersOnly(cpu);
 }
 
 function enterMmx(cpu: Cpu): void {
+  integersOnly(cpu);
   cpu.R[slot.fpuTop] = 0;
   cpu.R[slot.fpuEmpty] = 0;
 }

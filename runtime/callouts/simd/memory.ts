@@ -3,11 +3,13 @@
  * what reads them next is most often a double operation, and a CPU cannot forward two 4-byte stores to an 8-byte load; but a NaN goes as
  * integers, since JavaScript may change its bits.
  */
-import { slot, vector } from "../../../translator/contract/slots.ts";
+import { cr0bit, eflag, slot, vector } from "../../../translator/contract/slots.ts";
 import type { Cpu } from "../../cpu/cpu.ts";
 
 /** A module's own constants are constants to V8, imported ones are variables. */
-const { tlbHalf } = slot;
+const { tlbHalf, cr0, eflags } = slot;
+const { am } = cr0bit;
+const { ac } = eflag;
 
 /** Copies two words between 8-byte aligned places. */
 function copyPair(F: Float64Array, R: Int32Array, target: number, source: number): void {
@@ -45,14 +47,11 @@ function toRam(cpu: Cpu, p: number, source: number): void {
   }
 }
 
-function load32(cpu: Cpu, A: number, target: number): void {
-  cpu.R[target] = cpu.memory.ld4(A);
-}
-
 function load64(cpu: Cpu, A: number, target: number): void {
   const memory = cpu.memory;
   const T = memory.TR[cpu.R[tlbHalf] + (A >>> 12)];
   if (((T | A) & 7) === 0) fromRam(cpu, (T ^ A) >>> 0, target);
+  else if ((T & 1) === 0 && (A & 0xfff) <= 0xff8 && isMisalignmentFine(cpu, A)) fromAnywhere(cpu, (T ^ A) >>> 0, target, 2);
   else {
     const low = memory.ld4(A);
     cpu.R[target + 1] = memory.ld4((A + 4) | 0);
@@ -63,11 +62,56 @@ function load64(cpu: Cpu, A: number, target: number): void {
 function load128(cpu: Cpu, A: number, target: number): void {
   const memory = cpu.memory;
   const T = memory.TR[cpu.R[tlbHalf] + (A >>> 12)];
-  if (((T | A) & 7) === 0 && (A & 0xfff) <= 0xff0) {
+  if ((T & 1) === 0 && (A & 0xfff) <= 0xff0 && isMisalignmentFine(cpu, A)) {
     const p = (T ^ A) >>> 0;
+    if ((p & 7) !== 0) return fromAnywhere(cpu, p, target, 4);
     fromRam(cpu, p, target);
     fromRam(cpu, p + 8, target + 2);
   } else loadWords(cpu, A, target);
+}
+
+/** #AC is the word accesses' matter: with alignment checking they make a misaligned access. */
+function isMisalignmentFine(cpu: Cpu, A: number): boolean {
+  const { R } = cpu;
+  return (A & 3) === 0 || (R[cr0] & am) === 0 || (R[eflags] & ac) === 0;
+}
+
+/** `count` words of RAM at physical address `p`, however aligned, from the words of RAM that they lie in. */
+function fromAnywhere(cpu: Cpu, p: number, target: number, count: number): void {
+  const { R } = cpu;
+  const { i32 } = cpu.memory.physical;
+  const shift = (p & 3) << 3;
+  let at = p >>> 2;
+  if (shift === 0) {
+    for (let k = 0; k < count; k++) R[target + k] = i32[at + k];
+    return;
+  }
+  let word = i32[at];
+  for (let k = 0; k < count; k++) {
+    const next = i32[++at];
+    R[target + k] = (word >>> shift) | (next << (32 - shift));
+    word = next;
+  }
+}
+/** The other way. */
+function toAnywhere(cpu: Cpu, p: number, source: number, count: number): void {
+  const { R } = cpu;
+  const { i32 } = cpu.memory.physical;
+  const shift = (p & 3) << 3;
+  let at = p >>> 2;
+  if (shift === 0) {
+    for (let k = 0; k < count; k++) i32[at + k] = R[source + k];
+    return;
+  }
+  /** Bits of a word of RAM that lie below a word of the operand. */
+  const below = (1 << shift) - 1;
+  let carried = i32[at] & below;
+  for (let k = 0; k < count; k++) {
+    const word = R[source + k];
+    i32[at++] = carried | (word << shift);
+    carried = word >>> (32 - shift);
+  }
+  i32[at] = (i32[at] & ~below) | carried;
 }
 
 function loadWords(cpu: Cpu, A: number, target: number): void {
@@ -96,13 +140,15 @@ function load128Aligned(cpu: Cpu, A: number, target: number): void {
 function store64(cpu: Cpu, A: number, source: number): void {
   const T = cpu.memory.TW[cpu.R[tlbHalf] + (A >>> 12)];
   if (((T | A) & 7) === 0) toRam(cpu, (T ^ A) >>> 0, source);
+  else if ((T & 1) === 0 && (A & 0xfff) <= 0xff8 && isMisalignmentFine(cpu, A)) toAnywhere(cpu, (T ^ A) >>> 0, source, 2);
   else storeWords(cpu, A, source, 2);
 }
 
 function store128(cpu: Cpu, A: number, source: number): void {
   const T = cpu.memory.TW[cpu.R[tlbHalf] + (A >>> 12)];
-  if (((T | A) & 7) === 0 && (A & 0xfff) <= 0xff0) {
+  if ((T & 1) === 0 && (A & 0xfff) <= 0xff0 && isMisalignmentFine(cpu, A)) {
     const p = (T ^ A) >>> 0;
+    if ((p & 7) !== 0) return toAnywhere(cpu, p, source, 4);
     toRam(cpu, p, source);
     toRam(cpu, p + 8, source + 2);
   } else storeWords(cpu, A, source, 4);
@@ -173,7 +219,6 @@ function shiftRightBytes(cpu: Cpu, target: number, count: number): void {
 }
 
 export const memoryImplementations = {
-  load32,
   load64,
   load128,
   load128Aligned,

@@ -1,8 +1,10 @@
 /** Basic arithmetic (SDM vol. 1, 5.2.2): two operands in registers, or ST(0) and memory; and the operations on ST(0) alone. */
+import { memoryFormat as memoryFormatImported } from "../../../translator/contract/callouts/x87.ts";
 import { slot as slotImported } from "../../../translator/contract/slots.ts";
 import { add, subtract } from "../../float/add.ts";
 import { extendDouble, extendSingle, fromInt32 } from "../../float/convert.ts";
 import { divide, squareRoot } from "../../float/divide.ts";
+import { addDoubles, addExact, divideDoubles, divideExact, multiplyDoubles, multiplyExact } from "../../float/exact-pairs.ts";
 import { multiply } from "../../float/multiply.ts";
 import { incomplete, remainder, undivided } from "../../float/remainder.ts";
 import { extract, roundToIntegral, scale } from "../../float/scale.ts";
@@ -13,6 +15,7 @@ import {
   isFull,
   physical,
   pop,
+  readRegister,
   recordInstruction,
   recordOperand,
   settle,
@@ -21,10 +24,15 @@ import {
   writeRegister,
   type X87Host,
 } from "./host.ts";
+import { joinDouble, pairHigh as pairHighImported, pairLow as pairLowImported, setC1, spill, writeIntegers, writePair } from "./registers.ts";
 
 // Bound here because V8 folds a module's own constants, but not those it imports.
+const memoryFormat = memoryFormatImported;
 const slot = slotImported;
 const status = statusImported;
+const pairHigh = pairHighImported;
+const pairLow = pairLowImported;
+const minInt32 = -0x80000000;
 
 /** f = a op b, each operand as mantissa low, mantissa high, sign and exponent. */
 export type BinaryOperation = (f: FloatUnit, aLow: number, aHigh: number, aSign: number, bLow: number, bHigh: number, bSign: number) => void;
@@ -39,24 +47,64 @@ function operate(which: number, f: FloatUnit, aLow: number, aHigh: number, aSign
   else if (which === operation.subtract) subtract(f, aLow, aHigh, aSign, bLow, bHigh, bSign);
   else divide(f, aLow, aHigh, aSign, bLow, bHigh, bSign);
 }
+
+/** Precision and rounding control for which pairs will do: to nearest, 64 or 53 bits, with precision masked. */
+const controlMask = 0xf20;
+const bits64 = 0x320;
+const bits53 = 0x220;
+
+/** The same in pairs of doubles, where generated code did not do it in line; the result goes to `register`. */
+function operateInPairs(cpu: X87Host, which: number, register: number, h1: number, l1: number, h2: number, l2: number): boolean {
+  const f = cpu.float;
+  const control = f.control & controlMask;
+  const sum = h1 + h2;
+  if (Number.isNaN(sum)) return false;
+  let done: boolean;
+  if (control === bits64) {
+    if (which === operation.multiply) done = multiplyExact(f, h1, l1, h2, l2);
+    else if (which === operation.add) done = addExact(f, h1, l1, h2, l2);
+    else if (which === operation.subtract) done = addExact(f, h1, l1, -h2, -l2);
+    else done = divideExact(f, h1, l1, h2, l2);
+  } else if (control === bits53 && l1 === 0 && l2 === 0) {
+    if (which === operation.multiply) done = multiplyDoubles(f, h1, h2);
+    else if (which === operation.add) done = addDoubles(f, h1, h2);
+    else if (which === operation.subtract) done = addDoubles(f, h1, -h2);
+    else done = divideDoubles(f, h1, h2);
+  } else return false;
+  if (done) writePair(cpu, register, f.h, f.l, f.residue);
+  return done;
+}
+
+/** A memory operand as a double; NaN where it has none of the range of pairs, or where it is denormal. */
+function loadAsDouble(cpu: X87Host, format: number, linear: number): number {
+  const memory = cpu.memory;
+  if (format === memoryFormat.dword) return memory.ld4(linear);
+  if (format === memoryFormat.word) return (memory.ld2(linear) << 16) >> 16;
+  let low = memory.ld4(linear);
+  let high: number;
+  if (format === memoryFormat.single) {
+    const exponent = (low >>> 23) & 0xff;
+    if (exponent === 0xff || (exponent === 0 && low << 1 !== 0)) return NaN;
+    high = (low & minInt32) | (exponent === 0 ? 0 : ((exponent - 127 + 1023) << 20) | ((low & 0x7fffff) >>> 3));
+    low <<= 29;
+  } else high = memory.ld4((linear + 4) | 0);
+  const v = joinDouble(cpu, low, high);
+  const magnitude = Math.abs(v);
+  return (magnitude >= 2 ** -899 && magnitude < 2 ** 972) || v === 0 ? v : NaN;
+}
 export type UnaryOperation = (f: FloatUnit, low: number, high: number, signExponent: number) => void;
 
-/** In the escape byte of a register form (bits 8-10 of the x87 opcode): DE and DA forms pop. */
-const popBit = 0x200;
-
-/**
- * Loads a memory operand of arithmetic, in the format that bits 1 and 2 of the escape byte give (D8 m32fp, DA m32int, DC m64fp, DE m16int).
- */
-export function loadOperand(cpu: X87Host, f: FloatUnit, info: number, linear: number): void {
+/** Loads a memory operand of arithmetic. */
+export function loadOperand(cpu: X87Host, f: FloatUnit, format: number, linear: number): void {
   const memory = cpu.memory;
-  switch (info & 0x600) {
-    case 0:
+  switch (format) {
+    case memoryFormat.single:
       extendSingle(f, memory.ld4(linear));
       break;
-    case 0x200:
+    case memoryFormat.dword:
       fromInt32(f, memory.ld4(linear));
       break;
-    case 0x400: {
+    case memoryFormat.double: {
       const low = memory.ld4(linear);
       extendDouble(f, low, memory.ld4((linear + 4) | 0));
       break;
@@ -68,7 +116,7 @@ export function loadOperand(cpu: X87Host, f: FloatUnit, info: number, linear: nu
 
 /** ST(destination) = ST(destination) op ST(source), or with the operands the other way round; pops when the escape byte says so. */
 function registerForm(which: number, isReversed: boolean) {
-  return (cpu: X87Host, info: number, destination: number, source: number): void => {
+  return (cpu: X87Host, info: number, destination: number, source: number, pops: number): void => {
     const R = cpu.R;
     const f = begin(cpu);
     recordInstruction(R, info);
@@ -78,6 +126,14 @@ function registerForm(which: number, isReversed: boolean) {
     if (isEmpty(R, a) || isEmpty(R, b)) {
       if (!stackFault(cpu, false)) return;
     } else {
+      const F = cpu.F;
+      if (operateInPairs(cpu, which, d, F[pairHigh + a], F[pairLow + a], F[pairHigh + b], F[pairLow + b])) {
+        R[slot.fpuEmpty] &= ~(1 << d);
+        if (pops > 0) pop(R);
+        return;
+      }
+      spill(cpu, a);
+      spill(cpu, b);
       operate(
         which,
         f,
@@ -90,22 +146,33 @@ function registerForm(which: number, isReversed: boolean) {
       );
       if (!settle(cpu, f)) return;
     }
-    writeRegister(R, d, f);
-    if ((info & popBit) !== 0) pop(R);
+    writeRegister(cpu, d, f);
+    if (pops > 0) pop(R);
   };
 }
 
 /** ST(0) = ST(0) op memory, or memory op ST(0). */
 function memoryForm(which: number, isReversed: boolean) {
-  return (cpu: X87Host, info: number, linear: number): void => {
+  return (cpu: X87Host, info: number, linear: number, format: number): void => {
     const R = cpu.R;
+    const F = cpu.F;
     const f = begin(cpu);
-    loadOperand(cpu, f, info, linear);
-    recordOperand(R, info, linear);
     const top = R[slot.fpuTop];
+    const h = F[pairHigh + top];
+    if (!isEmpty(R, top) && !Number.isNaN(h)) {
+      const v = loadAsDouble(cpu, format, linear);
+      const l = F[pairLow + top];
+      if (isReversed ? operateInPairs(cpu, which, top, v, -0, h, l) : operateInPairs(cpu, which, top, h, l, v, -0)) {
+        recordOperand(R, info, linear);
+        return;
+      }
+    }
+    loadOperand(cpu, f, format, linear);
+    recordOperand(R, info, linear);
     if (isEmpty(R, top)) {
       if (!stackFault(cpu, false)) return;
     } else {
+      spill(cpu, top);
       const low = R[slot.fpuMantissaLow + top];
       const high = R[slot.fpuMantissaHigh + top];
       const signExponent = R[slot.fpuSignExponent + top];
@@ -113,7 +180,7 @@ function memoryForm(which: number, isReversed: boolean) {
       else operate(which, f, low, high, signExponent, f.low, f.high, f.signExponent);
       if (!settle(cpu, f)) return;
     }
-    writeRegister(R, top, f);
+    writeRegister(cpu, top, f);
   };
 }
 
@@ -127,10 +194,11 @@ export function unaryForm(operation: UnaryOperation) {
     if (isEmpty(R, top)) {
       if (!stackFault(cpu, false)) return;
     } else {
+      spill(cpu, top);
       operation(f, R[slot.fpuMantissaLow + top], R[slot.fpuMantissaHigh + top], R[slot.fpuSignExponent + top]);
       if (!settle(cpu, f)) return;
     }
-    writeRegister(R, top, f);
+    writeRegister(cpu, top, f);
   };
 }
 
@@ -144,6 +212,8 @@ function fscale(cpu: X87Host, info: number): void {
   if (isEmpty(R, a) || isEmpty(R, b)) {
     if (!stackFault(cpu, false)) return;
   } else {
+    spill(cpu, a);
+    spill(cpu, b);
     scale(
       f,
       R[slot.fpuMantissaLow + a],
@@ -155,7 +225,7 @@ function fscale(cpu: X87Host, info: number): void {
     );
     if (!settle(cpu, f)) return;
   }
-  writeRegister(R, a, f);
+  writeRegister(cpu, a, f);
 }
 
 /** C2 = reduction incomplete, otherwise C0 C3 C1 = bits 2 1 0 of the quotient. */
@@ -170,6 +240,8 @@ function remainderForm(nearest: boolean) {
       R[slot.fpuStatus] &= ~status.c2;
       if (!stackFault(cpu, false)) return;
     } else {
+      spill(cpu, a);
+      spill(cpu, b);
       remainder(
         f,
         R[slot.fpuMantissaLow + a],
@@ -183,13 +255,14 @@ function remainderForm(nearest: boolean) {
       R[slot.fpuStatus] &= ~status.c2;
       if (!settle(cpu, f)) return;
       const q = f.quotient;
-      if (q !== undivided) R[slot.fpuStatus] &= ~status.conditions;
-      if (q === undivided) {
-        // Without a quotient C0 and C3 stay.
-      } else if (q === incomplete) R[slot.fpuStatus] |= status.c2;
-      else R[slot.fpuStatus] |= ((q & 4) !== 0 ? status.c0 : 0) | ((q & 2) !== 0 ? status.c3 : 0) | ((q & 1) !== 0 ? status.c1 : 0);
+      // Without a quotient the condition codes stay.
+      if (q !== undivided) {
+        const conditions = q === incomplete ? status.c2 : ((q & 4) !== 0 ? status.c0 : 0) | ((q & 2) !== 0 ? status.c3 : 0);
+        R[slot.fpuStatus] = (R[slot.fpuStatus] & ~status.conditions) | conditions;
+        setC1(cpu, q !== incomplete && (q & 1) !== 0);
+      }
     }
-    writeRegister(R, a, f);
+    writeRegister(cpu, a, f);
   };
 }
 
@@ -206,21 +279,23 @@ function fxtract(cpu: X87Host, info: number): void {
     f.secondHigh = f.high;
     f.secondSignExponent = f.signExponent;
   } else {
+    spill(cpu, top);
     extract(f, R[slot.fpuMantissaLow + top], R[slot.fpuMantissaHigh + top], R[slot.fpuSignExponent + top]);
     if (!settle(cpu, f)) return;
   }
-  writeRegister(R, top, f);
-  pushSecond(R, f);
+  writeRegister(cpu, top, f);
+  pushSecond(cpu, f);
 }
 
 /** Pushes the unit's second result. */
-export function pushSecond(R: Int32Array, f: FloatUnit): void {
+export function pushSecond(cpu: X87Host, f: FloatUnit): void {
+  const R = cpu.R;
   f.low = f.secondLow;
   f.high = f.secondHigh;
   f.signExponent = f.secondSignExponent;
   const top = (R[slot.fpuTop] - 1) & 7;
   R[slot.fpuTop] = top;
-  writeRegister(R, top, f);
+  writeRegister(cpu, top, f);
 }
 
 /** FABS and FCHS: the sign only, whatever the value. */
@@ -231,11 +306,12 @@ function signForm(change: (signExponent: number) => number) {
     recordInstruction(R, info);
     const top = R[slot.fpuTop];
     if (isEmpty(R, top)) {
-      if (stackFault(cpu, false)) writeRegister(R, top, f);
+      if (stackFault(cpu, false)) writeRegister(cpu, top, f);
       return;
     }
-    R[slot.fpuStatus] &= ~status.c1;
-    R[slot.fpuSignExponent + top] = change(R[slot.fpuSignExponent + top]);
+    setC1(cpu, false);
+    readRegister(cpu, top, f);
+    writeIntegers(cpu, top, f.low, f.high, change(f.signExponent));
   };
 }
 

@@ -14,6 +14,7 @@ import {
   status as statusImported,
   type X87Host,
 } from "./host.ts";
+import { isC1, setC1, spill } from "./registers.ts";
 
 // Bound here because V8 folds a module's own constants, but not those it imports.
 const slot = slotImported;
@@ -32,6 +33,8 @@ function compareRegisters(cpu: X87Host, info: number, i: number, ordered: boolea
   const a = R[slot.fpuTop];
   const b = physical(R, i);
   if (isEmpty(R, a) || isEmpty(R, b)) return comparison.unordered | faulted | (stackFault(cpu, false) ? 0 : refused);
+  spill(cpu, a);
+  spill(cpu, b);
   const result = compare(
     f,
     R[slot.fpuMantissaLow + a],
@@ -47,7 +50,7 @@ function compareRegisters(cpu: X87Host, info: number, i: number, ordered: boolea
 
 /** C0 = CF, C2 = PF, C3 = ZF: the same bits eight places up. */
 function setConditions(R: Int32Array, result: number): void {
-  R[slot.fpuStatus] = (R[slot.fpuStatus] & ~(status.c0 | status.c2 | status.c3)) | ((result & 0x45) << 8);
+  R[slot.fpuStatus] = (R[slot.fpuStatus] & ~status.conditions) | ((result & 0x45) << 8);
 }
 
 /** FCOM, FCOMP, FCOMPP and the unordered three; `pops` is 0, 1 or 2. */
@@ -66,25 +69,26 @@ function statusForm(ordered: boolean) {
 function flagsForm(ordered: boolean) {
   return (cpu: X87Host, info: number, i: number, pops: number): number => {
     const R = cpu.R;
-    const c1 = R[slot.fpuStatus] & status.c1;
+    const c1 = isC1(cpu.F);
     const result = compareRegisters(cpu, info, i, ordered);
     // Only a stack fault touches C1.
-    if ((result & faulted) === 0) R[slot.fpuStatus] |= c1;
+    if ((result & faulted) === 0) setC1(cpu, c1);
     if (pops > 0 && (result & refused) === 0) pop(R);
     return result & comparison.unordered;
   };
 }
 
-function fcomMemory(cpu: X87Host, info: number, linear: number, pops: number): void {
+function fcomMemory(cpu: X87Host, info: number, linear: number, pops: number, format: number): void {
   const R = cpu.R;
   const f = begin(cpu);
-  loadOperand(cpu, f, info, linear);
+  loadOperand(cpu, f, format, linear);
   recordOperand(R, info, linear);
   const top = R[slot.fpuTop];
   let result: number = comparison.unordered;
   let goesOn: boolean;
   if (isEmpty(R, top)) goesOn = stackFault(cpu, false);
   else {
+    spill(cpu, top);
     result = compare(
       f,
       R[slot.fpuMantissaLow + top],
@@ -110,6 +114,7 @@ function ftst(cpu: X87Host, info: number): void {
   let result: number = comparison.unordered;
   if (isEmpty(R, top)) stackFault(cpu, false);
   else {
+    spill(cpu, top);
     result = compare(f, R[slot.fpuMantissaLow + top], R[slot.fpuMantissaHigh + top], R[slot.fpuSignExponent + top], 0, 0, 0, true);
     settle(cpu, f);
   }
@@ -122,9 +127,11 @@ function fxam(cpu: X87Host, info: number): void {
   begin(cpu);
   recordInstruction(R, info);
   const top = R[slot.fpuTop];
+  spill(cpu, top);
   const signExponent = R[slot.fpuSignExponent + top];
   const kind = isEmpty(R, top) ? status.c3 | status.c0 : examine(R[slot.fpuMantissaLow + top], R[slot.fpuMantissaHigh + top], signExponent);
-  R[slot.fpuStatus] = (R[slot.fpuStatus] & ~status.conditions) | kind | ((signExponent & 0x8000) !== 0 ? status.c1 : 0);
+  R[slot.fpuStatus] = (R[slot.fpuStatus] & ~status.conditions) | kind;
+  setC1(cpu, (signExponent & 0x8000) !== 0);
 }
 
 export const compareImplementations = {

@@ -13,6 +13,7 @@ import {
   updateSummary,
   type X87Host,
 } from "./host.ts";
+import { loadStatusWord, setC1, spillAll, statusWord, writeIntegers } from "./registers.ts";
 
 // Bound here because V8 folds a module's own constants, but not those it imports.
 const cr0bit = cr0bitImported;
@@ -28,17 +29,7 @@ export function loadControl(R: Int32Array, value: number): void {
   R[slot.fpuControl] = (value & controlMask) | controlFixed;
 }
 
-/** The status word with TOP in place. */
-export function statusWord(R: Int32Array): number {
-  return R[slot.fpuStatus] | (R[slot.fpuTop] << 11);
-}
-
-export function loadStatus(R: Int32Array, value: number): void {
-  R[slot.fpuStatus] = value & 0x477f;
-  R[slot.fpuTop] = (value >>> 11) & 7;
-}
-
-/** Two bits a physical register: 0 valid, 1 zero, 2 special, 3 empty. */
+/** Two bits a physical register, whose integers must be up to date: 0 valid, 1 zero, 2 special, 3 empty. */
 export function tagWord(R: Int32Array): number {
   let tags = 0;
   for (let register = 0; register < 8; register++) tags |= tagOf(R, register) << (2 * register);
@@ -63,8 +54,7 @@ export function initialize(cpu: X87Host): void {
   const R = cpu.R;
   clearSummary(cpu);
   R[slot.fpuControl] = 0x37f;
-  R[slot.fpuStatus] = 0;
-  R[slot.fpuTop] = 0;
+  loadStatusWord(cpu, 0);
   R[slot.fpuEmpty] = 0xff;
   R[slot.fpuOpcode] = R[slot.fpuIp] = R[slot.fpuCs] = R[slot.fpuDp] = R[slot.fpuDs] = 0;
 }
@@ -93,12 +83,12 @@ function fnstcw(cpu: X87Host, linear: number): void {
 
 function fnstsw(cpu: X87Host, linear: number): void {
   beginNoWait(cpu);
-  cpu.memory.st2(linear, statusWord(cpu.R));
+  cpu.memory.st2(linear, statusWord(cpu));
 }
 
 function fnstswAx(cpu: X87Host): number {
   beginNoWait(cpu);
-  return statusWord(cpu.R);
+  return statusWord(cpu);
 }
 
 function isRealAddressing(R: Int32Array): boolean {
@@ -108,7 +98,8 @@ function isRealAddressing(R: Int32Array): boolean {
 /** Writes 14 or 28 bytes; returns how many. Writes must be known to succeed. */
 function storeEnvironment(cpu: X87Host, linear: number, operandSize: number): number {
   const R = cpu.R;
-  const words = [R[slot.fpuControl], statusWord(R), tagWord(R)];
+  spillAll(cpu);
+  const words = [R[slot.fpuControl], statusWord(cpu), tagWord(R)];
   const reserved = operandSize === 4 ? 0xffff0000 : 0;
   if (isRealAddressing(R)) {
     const ip = (R[slot.fpuCs] << 4) + R[slot.fpuIp];
@@ -141,7 +132,7 @@ function readWords(cpu: X87Host, linear: number, operandSize: number): number[] 
 function loadEnvironment(cpu: X87Host, words: readonly number[], operandSize: number): void {
   const R = cpu.R;
   loadControl(R, words[0]);
-  loadStatus(R, words[1]);
+  loadStatusWord(cpu, words[1] & 0x7f7f);
   loadTags(R, words[2]);
   if (isRealAddressing(R)) {
     R[slot.fpuIp] = (words[3] & 0xffff) | ((words[4] & 0x0ffff000) << 4);
@@ -199,9 +190,7 @@ function frstor(cpu: X87Host, linear: number, operandSize: number): void {
   loadEnvironment(cpu, words, operandSize);
   for (let i = 0; i < 8; i++) {
     const register = physical(R, i);
-    R[slot.fpuMantissaLow + register] = registers[3 * i];
-    R[slot.fpuMantissaHigh + register] = registers[3 * i + 1];
-    R[slot.fpuSignExponent + register] = registers[3 * i + 2];
+    writeIntegers(cpu, register, registers[3 * i], registers[3 * i + 1], registers[3 * i + 2]);
   }
 }
 
@@ -214,7 +203,7 @@ function fnop(cpu: X87Host, info: number): void {
 function ffree(cpu: X87Host, info: number, i: number, pops: number): void {
   begin(cpu);
   recordInstruction(cpu.R, info);
-  cpu.R[slot.fpuStatus] &= ~status.c1;
+  setC1(cpu, false);
   cpu.R[slot.fpuEmpty] |= 1 << physical(cpu.R, i);
   if (pops > 0) pop(cpu.R);
 }
@@ -224,7 +213,7 @@ function rotateStack(cpu: X87Host, info: number, step: number): void {
   const R = cpu.R;
   begin(cpu);
   recordInstruction(R, info);
-  R[slot.fpuStatus] &= ~status.c1;
+  setC1(cpu, false);
   R[slot.fpuTop] = (R[slot.fpuTop] + step) & 7;
 }
 

@@ -1,7 +1,8 @@
 /** FXSAVE and FXRSTOR: the 512-byte image of x87, MMX and SSE state (SDM vol. 1, 10.5). */
 import { slot as slotImported, vector } from "../../../translator/contract/slots.ts";
-import { loadControl, loadStatus, statusWord } from "./control.ts";
+import { loadControl } from "./control.ts";
 import { beginNoWait, physical, updateSummary, type X87Host } from "./host.ts";
+import { loadStatusWord, spillAll, statusWord, writeIntegers } from "./registers.ts";
 
 // Bound here because V8 folds a module's own constants, but not those it imports.
 const slot = slotImported;
@@ -22,8 +23,9 @@ function fxsave(cpu: X87Host, linear: number): void {
   checkAlignment(cpu, linear);
   const { R, memory } = cpu;
   memory.probeWrite(linear, written);
+  spillAll(cpu);
   const words = [
-    R[slot.fpuControl] | (statusWord(R) << 16),
+    R[slot.fpuControl] | (statusWord(cpu) << 16),
     (~R[slot.fpuEmpty] & 0xff) | (R[slot.fpuOpcode] << 16),
     R[slot.fpuIp],
     R[slot.fpuCs] & 0xffff,
@@ -52,7 +54,7 @@ function fxrstor(cpu: X87Host, linear: number): void {
   for (let i = 0; i < image.length; i++) image[i] = memory.ld4((linear + 4 * i) | 0);
   if ((image[6] & ~mxcsrMask) !== 0) cpu.raise(vector.gp, 0);
   loadControl(R, image[0]);
-  loadStatus(R, image[0] >>> 16);
+  loadStatusWord(cpu, (image[0] >>> 16) & 0x7f7f);
   R[slot.fpuEmpty] = ~image[1] & 0xff;
   R[slot.fpuOpcode] = (image[1] >>> 16) & 0x7ff;
   R[slot.fpuIp] = image[2];
@@ -63,9 +65,7 @@ function fxrstor(cpu: X87Host, linear: number): void {
   for (let i = 0; i < 8; i++) {
     const register = physical(R, i);
     const at = registersAt / 4 + 4 * i;
-    R[slot.fpuMantissaLow + register] = image[at];
-    R[slot.fpuMantissaHigh + register] = image[at + 1];
-    R[slot.fpuSignExponent + register] = image[at + 2] & 0xffff;
+    writeIntegers(cpu, register, image[at], image[at + 1], image[at + 2] & 0xffff);
   }
   for (let i = 0; i < 32; i++) R[slot.xmm + i] = image[xmmAt / 4 + i];
   updateSummary(cpu);

@@ -2,11 +2,11 @@
  * What every x87 instruction shares: availability and pending exceptions before it, the register stack, and the exceptions after it.
  *
  * The first argument of most callouts, `info`, says which instruction runs: bits 0-10 the x87 opcode (the low three bits of the escape byte, then
- * ModRM), bits 11-14 its length, bits 16-18 the segment register of its memory operand. From it come the last-instruction registers, and
- * what the escape byte alone tells: the format of a memory operand and whether a register form pops.
+ * ModRM), bits 11-14 its length, bits 16-18 the segment register of its memory operand. From it come the last-instruction registers.
  */
 import { cr0bit as cr0bitImported, slot as slotImported, vector } from "../../../translator/contract/slots.ts";
 import { type FloatUnit, setIndefinite } from "../../float/unit.ts";
+import { setC1, settleInexact, spill, writeIntegers } from "./registers.ts";
 
 // Bound here because V8 folds a module's own constants, but not those it imports.
 const cr0bit = cr0bitImported;
@@ -15,6 +15,8 @@ const slot = slotImported;
 /** What x87 callouts need of the CPU. */
 export interface X87Host {
   readonly R: Int32Array;
+  /** The same slots as doubles. */
+  readonly F: Float64Array;
   readonly float: FloatUnit;
   readonly memory: X87Memory;
   readonly board: {
@@ -41,10 +43,12 @@ export const status = {
   /** Exception summary: an unmasked exception is pending. */
   summary: 0x80,
   c0: 0x100,
+  /** Kept apart: see registers.ts. */
   c1: 0x200,
   c2: 0x400,
   c3: 0x4000,
-  conditions: 0x4700,
+  /** C0, C2 and C3. */
+  conditions: 0x4500,
   busy: 0x8000,
 } as const;
 
@@ -64,6 +68,7 @@ export function isEmpty(R: Int32Array, register: number): boolean {
 /** Start of a non-waiting instruction. */
 export function beginNoWait(cpu: X87Host): void {
   if ((cpu.R[slot.cr0] & (cr0bit.em | cr0bit.ts)) !== 0) cpu.raise(vector.nm);
+  settleInexact(cpu);
 }
 
 /** Start of every other instruction: also delivers what an earlier one left pending (SDM vol. 3, 6.15, interrupt 16). */
@@ -71,6 +76,7 @@ export function begin(cpu: X87Host): FloatUnit {
   const R = cpu.R;
   if ((R[slot.cr0] & (cr0bit.em | cr0bit.ts)) !== 0) cpu.raise(vector.nm);
   if ((R[slot.fpuStatus] & status.summary) !== 0) deliverPending(cpu);
+  settleInexact(cpu);
   const f = cpu.float;
   f.control = R[slot.fpuControl];
   f.flags = 0;
@@ -105,18 +111,21 @@ export function recordOperand(R: Int32Array, info: number, linear: number): void
 export function settle(cpu: X87Host, f: FloatUnit): boolean {
   const R = cpu.R;
   const flags = f.flags;
-  const word = R[slot.fpuStatus] & ~status.c1;
+  const word = R[slot.fpuStatus];
   const unmasked = flags & ~f.control & 0x3f;
   if (unmasked === 0) {
-    R[slot.fpuStatus] = word | flags | f.roundedUp;
+    R[slot.fpuStatus] = word | flags;
+    setC1(cpu, f.roundedUp !== 0);
     return true;
   }
   if ((unmasked & beforeOperation) !== 0) {
     R[slot.fpuStatus] = word | (flags & beforeOperation);
+    setC1(cpu, false);
     signalPending(cpu);
     return false;
   }
-  R[slot.fpuStatus] = word | flags | f.roundedUp;
+  R[slot.fpuStatus] = word | flags;
+  setC1(cpu, f.roundedUp !== 0);
   signalPending(cpu);
   return true;
 }
@@ -144,7 +153,8 @@ export function clearSummary(cpu: X87Host): void {
 export function stackFault(cpu: X87Host, isOverflow: boolean): boolean {
   const R = cpu.R;
   const f = cpu.float;
-  R[slot.fpuStatus] = (R[slot.fpuStatus] & ~status.c1) | invalid | status.stackFault | (isOverflow ? status.c1 : 0);
+  R[slot.fpuStatus] |= invalid | status.stackFault;
+  setC1(cpu, isOverflow);
   if ((R[slot.fpuControl] & invalid) === 0) {
     signalPending(cpu);
     return false;
@@ -154,14 +164,14 @@ export function stackFault(cpu: X87Host, isOverflow: boolean): boolean {
 }
 
 /** The unit's result to a physical register, which becomes non-empty. */
-export function writeRegister(R: Int32Array, register: number, f: FloatUnit): void {
-  R[slot.fpuMantissaLow + register] = f.low;
-  R[slot.fpuMantissaHigh + register] = f.high;
-  R[slot.fpuSignExponent + register] = f.signExponent;
-  R[slot.fpuEmpty] &= ~(1 << register);
+export function writeRegister(cpu: X87Host, register: number, f: FloatUnit): void {
+  writeIntegers(cpu, register, f.low, f.high, f.signExponent);
+  cpu.R[slot.fpuEmpty] &= ~(1 << register);
 }
 
-export function readRegister(R: Int32Array, register: number, f: FloatUnit): void {
+export function readRegister(cpu: X87Host, register: number, f: FloatUnit): void {
+  const R = cpu.R;
+  spill(cpu, register);
   f.low = R[slot.fpuMantissaLow + register];
   f.high = R[slot.fpuMantissaHigh + register];
   f.signExponent = R[slot.fpuSignExponent + register];
@@ -174,10 +184,11 @@ export function pop(R: Int32Array): void {
 }
 
 /** Pushes the unit's result. */
-export function push(R: Int32Array, f: FloatUnit): void {
+export function push(cpu: X87Host, f: FloatUnit): void {
+  const R = cpu.R;
   const top = (R[slot.fpuTop] - 1) & 7;
   R[slot.fpuTop] = top;
-  writeRegister(R, top, f);
+  writeRegister(cpu, top, f);
 }
 
 /** The register a push would use is in use. */

@@ -16,6 +16,7 @@ import {
   writeRegister,
   type X87Host,
 } from "./host.ts";
+import { setC1, spill } from "./registers.ts";
 
 // Bound here because V8 folds a module's own constants, but not those it imports.
 const slot = slotImported;
@@ -32,6 +33,8 @@ function poppingForm(operation: BinaryOperation) {
     if (isEmpty(R, a) || isEmpty(R, b)) {
       if (!stackFault(cpu, false)) return;
     } else {
+      spill(cpu, a);
+      spill(cpu, b);
       operation(
         f,
         R[slot.fpuMantissaLow + a],
@@ -43,7 +46,7 @@ function poppingForm(operation: BinaryOperation) {
       );
       if (!settle(cpu, f)) return;
     }
-    writeRegister(R, b, f);
+    writeRegister(cpu, b, f);
     pop(R);
   };
 }
@@ -59,9 +62,10 @@ function sineForm(isCosine: boolean) {
     if (isEmpty(R, top)) {
       if (!stackFault(cpu, false)) return;
     } else {
+      spill(cpu, top);
       const outcome = sineCosine(f, R[slot.fpuMantissaLow + top], R[slot.fpuMantissaHigh + top], R[slot.fpuSignExponent + top], !isCosine, isCosine);
       if (outcome === outOfRange) {
-        leaveOperand(R);
+        leaveOperand(cpu);
         return;
       }
       if (!settle(cpu, f)) return;
@@ -71,12 +75,13 @@ function sineForm(isCosine: boolean) {
         f.signExponent = f.secondSignExponent;
       }
     }
-    writeRegister(R, top, f);
+    writeRegister(cpu, top, f);
   };
 }
 
-function leaveOperand(R: Int32Array): void {
-  R[slot.fpuStatus] = (R[slot.fpuStatus] & ~status.c1) | status.c2;
+function leaveOperand(cpu: X87Host): void {
+  cpu.R[slot.fpuStatus] |= status.c2;
+  setC1(cpu, false);
 }
 
 /** FSINCOS and FPTAN: one result to ST(0), the other pushed on it. */
@@ -94,18 +99,19 @@ function pushingForm(isTangent: boolean) {
       f.secondHigh = f.high;
       f.secondSignExponent = f.signExponent;
     } else {
+      spill(cpu, top);
       const low = R[slot.fpuMantissaLow + top];
       const high = R[slot.fpuMantissaHigh + top];
       const signExponent = R[slot.fpuSignExponent + top];
       const outcome = isTangent ? tangent(f, low, high, signExponent) : sineCosine(f, low, high, signExponent, true, true);
       if (outcome === outOfRange) {
-        leaveOperand(R);
+        leaveOperand(cpu);
         return;
       }
       if (!settle(cpu, f)) return;
     }
-    writeRegister(R, top, f);
-    pushSecond(R, f);
+    writeRegister(cpu, top, f);
+    pushSecond(cpu, f);
   };
 }
 

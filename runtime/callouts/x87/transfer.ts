@@ -1,4 +1,5 @@
 /** Data transfer and constants (SDM vol. 1, 5.2.1 and 5.2.4). */
+import { x87Constants } from "../../../translator/contract/callouts/x87.ts";
 import { slot as slotImported } from "../../../translator/contract/slots.ts";
 import { fromBcd, toBcd } from "../../float/bcd.ts";
 import { extendDouble, extendSingle, fromInt32, fromInt64, quietLoaded, toDouble, toInteger, toSingle } from "../../float/convert.ts";
@@ -21,16 +22,15 @@ import {
   recordOperand,
   settle,
   stackFault,
-  status as statusImported,
   writeRegister,
   type X87Host,
 } from "./host.ts";
+import { setC1, spill } from "./registers.ts";
 
 // Bound here because V8 folds a module's own constants, but not those it imports.
 const slot = slotImported;
 const exception = exceptionImported;
 const roundingControl = roundingControlImported;
-const status = statusImported;
 
 type Load = (cpu: X87Host, f: FloatUnit, linear: number) => void;
 
@@ -53,7 +53,7 @@ function finishLoad(cpu: X87Host, f: FloatUnit, info: number, linear: number): v
     settle(cpu, f);
     if (refused) return;
   }
-  push(R, f);
+  push(cpu, f);
 }
 
 /** The commonest load, on its own: closures of one function share V8's call feedback. */
@@ -90,7 +90,7 @@ function beginStore(cpu: X87Host): FloatUnit {
   if (isEmpty(R, top)) {
     setIndefinite(f);
     f.flags = exception.invalid;
-  } else readRegister(R, top, f);
+  } else readRegister(cpu, top, f);
   return f;
 }
 
@@ -147,10 +147,10 @@ function fld(cpu: X87Host, info: number, i: number): void {
   if (empty || isFull(R)) {
     if (!stackFault(cpu, !empty)) return;
   } else {
-    readRegister(R, source, f);
-    R[slot.fpuStatus] &= ~status.c1;
+    readRegister(cpu, source, f);
+    setC1(cpu, false);
   }
-  push(R, f);
+  push(cpu, f);
 }
 
 /** FST and FSTP to a register: a copy, whatever it holds. */
@@ -162,10 +162,10 @@ function fst(cpu: X87Host, info: number, i: number, pops: number): void {
   if (isEmpty(R, top)) {
     if (!stackFault(cpu, false)) return;
   } else {
-    readRegister(R, top, f);
-    R[slot.fpuStatus] &= ~status.c1;
+    readRegister(cpu, top, f);
+    setC1(cpu, false);
   }
-  writeRegister(R, physical(R, i), f);
+  writeRegister(cpu, physical(R, i), f);
   if (pops > 0) pop(R);
 }
 
@@ -176,10 +176,10 @@ function fstpnce(cpu: X87Host, info: number, i: number): void {
   recordInstruction(R, info);
   const top = R[slot.fpuTop];
   if (!isEmpty(R, top)) {
-    readRegister(R, top, f);
-    writeRegister(R, physical(R, i), f);
+    readRegister(cpu, top, f);
+    writeRegister(cpu, physical(R, i), f);
   }
-  R[slot.fpuStatus] &= ~status.c1;
+  setC1(cpu, false);
   pop(R);
 }
 
@@ -192,16 +192,17 @@ function fxch(cpu: X87Host, info: number, i: number): void {
   const b = physical(R, i);
   if (isEmpty(R, a) || isEmpty(R, b)) {
     if (!stackFault(cpu, false)) return;
-    if (isEmpty(R, a)) writeRegister(R, a, f);
-    if (isEmpty(R, b)) writeRegister(R, b, f);
-  } else R[slot.fpuStatus] &= ~status.c1;
+    if (isEmpty(R, a)) writeRegister(cpu, a, f);
+    if (isEmpty(R, b)) writeRegister(cpu, b, f);
+  } else setC1(cpu, false);
+  spill(cpu, a);
   const low = R[slot.fpuMantissaLow + a];
   const high = R[slot.fpuMantissaHigh + a];
   const signExponent = R[slot.fpuSignExponent + a];
-  readRegister(R, b, f);
-  writeRegister(R, a, f);
+  readRegister(cpu, b, f);
+  writeRegister(cpu, a, f);
   setResult(f, low, high, signExponent);
-  writeRegister(R, b, f);
+  writeRegister(cpu, b, f);
 }
 
 /** `condition` is evaluated by the lift; an empty register is a fault whether or not the move happens. */
@@ -212,34 +213,13 @@ function fcmov(cpu: X87Host, info: number, condition: number, i: number): void {
   const top = R[slot.fpuTop];
   const source = physical(R, i);
   if (isEmpty(R, top) || isEmpty(R, source)) {
-    if (stackFault(cpu, false)) writeRegister(R, top, f);
+    if (stackFault(cpu, false)) writeRegister(cpu, top, f);
     return;
   }
   if (condition === 0) return;
-  readRegister(R, source, f);
-  writeRegister(R, top, f);
+  readRegister(cpu, source, f);
+  writeRegister(cpu, top, f);
 }
-
-/** A constant to 66 bits and how it rounds: mantissa rounded down, and whether nearest (or up) takes the next one. */
-interface Constant {
-  readonly low: number;
-  readonly high: number;
-  readonly exponent: number;
-  /** Nearest rounds up. */
-  readonly up: boolean;
-  readonly exact: boolean;
-}
-
-/** SDM vol. 2, FLD1 and others: rounded by RC from a longer internal constant; PE is not raised and C1 is cleared. */
-const constants: readonly Constant[] = [
-  { low: 0, high: 0x80000000, exponent: 0x3fff, up: false, exact: true },
-  /* log2(10) */ { low: 0xcd1b8afe, high: 0xd49a784b, exponent: 0x4000, up: false, exact: false },
-  /* log2(e) */ { low: 0x5c17f0bb, high: 0xb8aa3b29, exponent: 0x3fff, up: true, exact: false },
-  /* pi */ { low: 0x2168c234, high: 0xc90fdaa2, exponent: 0x4000, up: true, exact: false },
-  /* log10(2) */ { low: 0xfbcff798, high: 0x9a209a84, exponent: 0x3ffd, up: true, exact: false },
-  /* ln(2) */ { low: 0xd1cf79ab, high: 0xb17217f7, exponent: 0x3ffe, up: true, exact: false },
-  { low: 0, high: 0, exponent: 0, up: false, exact: true },
-];
 
 /** FLD1 FLDL2T FLDL2E FLDPI FLDLG2 FLDLN2 FLDZ: `index` in the order of their opcodes. */
 function fldConstant(cpu: X87Host, info: number, index: number): void {
@@ -249,13 +229,13 @@ function fldConstant(cpu: X87Host, info: number, index: number): void {
   if (isFull(R)) {
     if (!stackFault(cpu, true)) return;
   } else {
-    const c = constants[index];
+    const c = x87Constants[index];
     const rounding = f.control & roundingControl.mask;
     const up = !c.exact && (rounding === roundingControl.up || (rounding === roundingControl.nearest && c.up));
     setResult(f, (c.low + (up ? 1 : 0)) | 0, c.high | 0, c.exponent);
-    R[slot.fpuStatus] &= ~status.c1;
+    setC1(cpu, false);
   }
-  push(R, f);
+  push(cpu, f);
 }
 
 export const transferImplementations = {

@@ -6,50 +6,56 @@
  */
 import type { CalloutRow } from "../callouts.ts";
 
+/** Works on slots alone. */
+const registers = { general: false, writesMemory: false } as const;
 /** (target, source) */
-const binary = { args: 2, general: false } as const;
+const binary = { args: 2, ...registers, slots: [0, 1] } as const;
+/** (target, int32 value) */
+const fromInteger = { args: 2, ...registers, slots: [0] } as const;
 /** (source): an int32 result. */
-const toInteger = { args: 1, returns: true, general: false } as const;
+const toInteger = { args: 1, returns: true, ...registers, slots: [0] } as const;
 /** (left, right): EFLAGS-shaped result, CF PF ZF. */
-const compare = { args: 2, returns: true, general: false } as const;
+const compare = { args: 2, returns: true, ...registers, slots: [0, 1] } as const;
 /** (target, source, predicate) */
-const predicate = { args: 3, general: false } as const;
+const predicate = { args: 3, ...registers, slots: [0, 1] } as const;
 /** Cannot raise an exception. */
-const plain = { general: false, neverFaults: true } as const;
+const plain = { ...registers, neverFaults: true } as const;
+/** (linear, target slot) */
+const load = { args: 2, ...registers, slots: [1] } as const;
+/** (linear, source slot): all or nothing. */
+const store = { args: 2, general: false, slots: [1] } as const;
 
 export const simdCallouts = {
   /** #UD with CR0.EM or without CR4.OSFXSR, #NM with CR0.TS. */
-  sseAvailable: { args: 0, general: false, oncePerBlock: true },
+  sseAvailable: { args: 0, ...registers, slots: [], oncePerBlock: true },
   /** #UD with CR0.EM, #NM with CR0.TS, #MF when an x87 exception is pending. */
-  mmxAvailable: { args: 0, general: false },
+  mmxAvailable: { args: 0, ...registers, oncePerBlock: true, onX87State: true },
   /** #MF alone, for SSE instructions that also use MMX registers. */
-  pendingFloatException: { args: 0, general: false },
+  pendingFloatException: { args: 0, ...registers },
   /** All x87 registers valid, TOP 0: what instructions do that switch to MMX before they may fault. */
   enterMmx: { args: 0, ...plain },
 
-  /** (linear, target slot): the -Aligned form raises #GP(0) unless the address is a multiple of 16. */
-  load32: { args: 2, general: false },
-  load64: { args: 2, general: false },
-  load128: { args: 2, general: false },
-  load128Aligned: { args: 2, general: false },
-  /** (linear, source slot): all or nothing. */
-  store64: { args: 2, general: false },
-  store128: { args: 2, general: false },
-  store128Aligned: { args: 2, general: false },
+  /** The -Aligned forms raise #GP(0) unless the address is a multiple of 16. */
+  load64: load,
+  load128: load,
+  load128Aligned: load,
+  store64: store,
+  store128: store,
+  store128Aligned: store,
   /** (linear, low word, high word) */
   storePair: { args: 3, general: false },
   /** (linear, data slot, mask slot): MASKMOVDQU. */
-  storeMasked: { args: 3, general: false },
+  storeMasked: { args: 3, general: false, slots: [1, 2] },
   /** (linear, data low, data high, mask low, mask high): MASKMOVQ. */
   storeMaskedPair: { args: 5, general: false },
   /** (target, source): register moves that keep whatever bits there are. */
-  copy64: { args: 2, ...plain },
-  copy128: { args: 2, ...plain },
+  copy64: { ...binary, ...plain },
+  copy128: { ...binary, ...plain },
   /** (target, bytes): PSLLDQ and PSRLDQ. */
-  shiftLeftBytes: { args: 2, ...plain },
-  shiftRightBytes: { args: 2, ...plain },
+  shiftLeftBytes: { ...fromInteger, ...plain },
+  shiftRightBytes: { ...fromInteger, ...plain },
   /** (value): #GP(0) for reserved bits. */
-  ldmxcsr: { args: 1, general: false },
+  ldmxcsr: { args: 1, ...registers, vectors: true },
 
   addss: binary,
   addsd: binary,
@@ -96,9 +102,8 @@ export const simdCallouts = {
   cvttss2si: toInteger,
   cvtsd2si: toInteger,
   cvttsd2si: toInteger,
-  /** (target, int32 value) */
-  cvtsi2ss: binary,
-  cvtsi2sd: { ...binary, ...plain },
+  cvtsi2ss: fromInteger,
+  cvtsi2sd: { ...fromInteger, ...plain },
   cvtss2sd: binary,
   cvtsd2ss: binary,
   cvtps2pd: binary,
@@ -110,8 +115,8 @@ export const simdCallouts = {
   cvtpd2dq: binary,
   cvttpd2dq: binary,
   /** (target, first int32, second int32) */
-  cvtpi2ps: { args: 3, general: false },
-  cvtpi2pd: { args: 3, ...plain },
+  cvtpi2ps: { args: 3, ...registers, slots: [0] },
+  cvtpi2pd: { args: 3, ...plain, slots: [0] },
   /** (target, source): the two int32 results go to the target's first two words. */
   cvtps2pi: binary,
   cvttps2pi: binary,

@@ -45,11 +45,12 @@ export const systemCallouts = {
 
   // EFLAGS.
   /** (size): the image PUSHF pushes. */
-  readFlags: { args: 1, returns: true },
-  /** (size): POPF. */
-  popFlags: { args: 1, ends: true },
-  clearInterruptFlag: { args: 0 },
-  setInterruptFlag: { args: 0, ends: true },
+  readFlags: { args: 1, returns: true, writesMemory: false },
+  /** (size): POPF. Not 0: the dispatcher must look at interrupts and the mode. */
+  popFlags: { args: 1, returns: true, writesMemory: false },
+  clearInterruptFlag: { args: 0, general: false, writesMemory: false },
+  /** Not 0: the dispatcher must look at interrupts. */
+  setInterruptFlag: { args: 0, returns: true, general: false, readsTime: true, writesMemory: false },
 
   // Descriptor tables and the task register.
   /** (segment, offset, operand size). */

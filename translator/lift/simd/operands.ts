@@ -40,16 +40,15 @@ export const isMemory = (o: ShapeOperand): boolean => o.kind === operandKind.mem
 /** Words in a vector register of operand `o`. */
 export const wordsOf = (o: ShapeOperand): number => (o.kind === operandKind.mmx ? 2 : 4);
 
-/** Reads `count` words of operand `o`. A memory operand of 16 bytes must be aligned; its words come by way of the staging area. */
+/** Reads `count` words of operand `o`. A memory operand of 16 bytes must be aligned; several words come by way of the staging area. */
 export function readWords(b: Builder, o: ShapeOperand, count: number): Value[] {
   const words: Value[] = [];
   if (isMemory(o)) {
-    if (count === 4) {
-      b.call("load128Aligned", b.address(o, 16), slot.scratch);
-      for (let k = 0; k < 4; k++) words.push(b.get(slot.scratch + k));
-    } else {
-      const address = b.address(o, 4 * count);
-      for (let k = 0; k < count; k++) words.push(b.load(k === 0 ? address : b.add(address, 4 * k), 4));
+    const address = b.address(o, 4 * count);
+    if (count === 1) words.push(b.load(address, 4));
+    else {
+      b.call(count === 4 ? "load128Aligned" : "load64", address, slot.scratch);
+      for (let k = 0; k < count; k++) words.push(b.get(slot.scratch + k));
     }
   } else if (o.kind === operandKind.mmx) {
     words.push(b.getAt(b.field(o.field), slot.fpuMantissaLow));
@@ -71,7 +70,9 @@ export function writeWords(b: Builder, o: ShapeOperand, words: readonly (Value |
 /** Slot of the first word of an XMM register or of a memory operand staged in `slot.scratch`; 16 bytes of memory must be aligned. */
 export function sourceSlot(b: Builder, o: ShapeOperand): Value {
   if (!isMemory(o)) return b.field(o.field);
-  b.call(o.size === 4 ? "load32" : o.size === 8 ? "load64" : "load128Aligned", b.address(o, o.size), slot.scratch);
+  const address = b.address(o, o.size);
+  if (o.size === 4) b.set(slot.scratch, b.load(address, 4));
+  else b.call(o.size === 8 ? "load64" : "load128Aligned", address, slot.scratch);
   return b.constant(slot.scratch);
 }
 

@@ -1,0 +1,47 @@
+/**
+ * The one list of what makes guests faster and can be left out. Each row has a name that `--opt=-name` and the option `disabled` of translator and dispatcher
+ * know; whoever implements an optimisation asks `disabled.has(name)` in one place. Without all of them a guest runs on tier 0 as it was lifted: the reference
+ * that `xlat86 bisect` compares with. In the order in which they act on code.
+ */
+export const optimisations = {
+  fuse: "tier 0: neighbouring instructions as one handler",
+  links: "blocks name the blocks behind them; without, the dispatcher looks up each one",
+  jumps: "computed jumps look into a cache of targets before the dispatcher's table",
+  regions: "hot code becomes JavaScript; without, tier 0 runs everything",
+  vectors: "regions: MMX and SSE in line, on registers in locals; without, by callouts",
+  forward: "pass: reads of state become the values written before, inside a block",
+  simplify: "pass: algebra on values (in tier 0 too)",
+  dead: "pass: writes of state that nothing sees are dropped (in fused handlers too)",
+} as const satisfies Record<string, string>;
+
+export type OptimisationName = keyof typeof optimisations;
+export const optimisationNames = Object.freeze(Object.keys(optimisations)) as readonly OptimisationName[];
+
+/** The value of `--opt` that asks for the list. */
+export const optimisationHelp = "help";
+
+/**
+ * Reads a list such as "-simplify,-dead", "none" or "none,+regions": words apply from left to right, beginning with all optimisations on.
+ * @returns the names that are off; or, for a word that is none, that word as `unknown`
+ */
+export function parseOptimisations(text: string): { disabled: ReadonlySet<OptimisationName> } | { unknown: string } {
+  const disabled = new Set<OptimisationName>();
+  for (const word of text.split(",").filter((w) => w !== "")) {
+    const name = word.replace(/^[-+]/, "") as OptimisationName;
+    if (word === "none") for (const each of optimisationNames) disabled.add(each);
+    else if (word === "all") disabled.clear();
+    else if (!optimisationNames.includes(name)) return { unknown: word };
+    else if (word.startsWith("-")) disabled.add(name);
+    else disabled.delete(name);
+  }
+  return { disabled };
+}
+
+/** The shortest list that `parseOptimisations` reads as `disabled`: "all", "none", "-a,-b" or "none,+a". */
+export function describeOptimisations(disabled: ReadonlySet<string>): string {
+  const off = optimisationNames.filter((name) => disabled.has(name));
+  const on = optimisationNames.filter((name) => !disabled.has(name));
+  if (off.length === 0) return "all";
+  if (on.length === 0) return "none";
+  return off.length <= on.length ? off.map((name) => `-${name}`).join(",") : ["none", ...on.map((name) => `+${name}`)].join(",");
+}

@@ -1,0 +1,520 @@
+/**
+ * x87 callouts that generated code does in line when nothing unusual is about: registers held as pairs of doubles, results in their range, rounding to nearest.
+ * What an expansion does is what the callout would have done, to the last flag; when in doubt it calls.
+ */
+
+import { constantPair, memoryFormat } from "../../contract/callouts/x87.ts";
+import type { CalloutName } from "../../contract/callouts.ts";
+import { slot } from "../../contract/slots.ts";
+import type { MicroBlock } from "../../ir/block.ts";
+import type { Expression, Statement } from "../estree.ts";
+import * as js from "../estree.ts";
+import * as formulas from "./formulas.ts";
+import { Definitions, Quoted } from "./quoted.ts";
+import { type Effects, type Emitting, noLow, type Pair, type Place, type Rounding, type X87Stack } from "./stack.ts";
+
+/** What the emitter of statements lends. */
+export interface X87Expansion extends Emitting {
+  readonly stack: X87Stack;
+  /** Simple expressions. */
+  readonly args: readonly Expression[];
+  /** The callout itself, with what goes around it. @param result a declared local */
+  callout(result?: string): Statement[];
+  /** Declares a local with the TLB entry of the page at `address`. */
+  tlbEntry(table: "TR" | "TW", address: Expression): Expression;
+}
+
+/** Yields the result, if the callout has one. */
+type Expand = (e: X87Expansion) => Expression | void;
+
+const and = (...tests: (Expression | undefined)[]): Expression => tests.filter((t) => t !== undefined).reduce((a, b) => js.logical("&&", a, b));
+const assign = (place: Expression, value: Expression): Statement => js.expressionStatement(js.assign(place as never, value));
+const literalOf = (e: Expression): number => {
+  if (e.type !== "Literal") throw new Error("the lift gives a constant here");
+  return e.value as number;
+};
+
+function constant(e: X87Expansion, hint: string, value: Expression): Expression {
+  const name = e.name(hint);
+  e.push(js.declare("const", name, value));
+  return js.identifier(name);
+}
+
+const operands = (a: Pair, b: Pair): Record<string, Expression> => ({ h1: a.h, l1: a.l, h2: b.h, l2: b.l });
+const popped = (e: X87Expansion, count: number): (readonly [Place, boolean])[] =>
+  Array.from({ length: count }, (_, k) => [e.stack.st(k), true] as const);
+
+// ---- memory operands
+
+const isOrdinary = new Quoted("(Math.abs(v) >= least) | (v === 0)");
+const isLoadable = new Quoted("Math.abs(v) < 3.99168061906944e+292 && (Math.abs(v) >= least) | (v === 0)");
+/** Smallest magnitude of a pair: 2^-899; and of a normal single. */
+const leastDouble = js.literal(2 ** -899);
+const leastSingle = js.literal(2 ** -126);
+
+interface MemoryValue {
+  readonly v: Expression;
+  /** Beyond being accessible: no NaN, no infinity, nothing denormal. */
+  readonly test: Expression | undefined;
+}
+
+/** Loads a memory operand if it lies in plain RAM in one aligned piece; otherwise the value is NaN. */
+function peek(e: X87Expansion, format: number, address: Expression, isLoad: boolean): MemoryValue {
+  const T = e.tlbEntry("TR", address);
+  const { array, size } = memoryUnits[format];
+  e.free(array);
+  const aligned = js.binary("===", js.binary("&", js.binary("|", T, address), js.literal(size - 1)), js.literal(0));
+  const place = js.index(array, js.binary(">>>", js.binary("^", T, address), js.literal(31 - Math.clz32(size))));
+  const v = constant(e, "v", js.conditional(aligned, place, js.binary("/", js.literal(0), js.literal(0))));
+  const least = format === memoryFormat.double ? leastDouble : leastSingle;
+  if (format === memoryFormat.dword || format === memoryFormat.word) return { v, test: js.binary("===", v, v) };
+  return { v, test: (isLoad || format === memoryFormat.single ? isLoadable : isOrdinary).fill({ v, least }) };
+}
+
+const memoryUnits: Readonly<Record<number, { readonly array: string; readonly size: number }>> = Object.freeze({
+  [memoryFormat.single]: { array: "MS", size: 4 },
+  [memoryFormat.double]: { array: "M64", size: 8 },
+  [memoryFormat.dword]: { array: "M32", size: 4 },
+  [memoryFormat.word]: { array: "M16", size: 2 },
+});
+
+// ---- arithmetic
+
+type Formula = (e: X87Expansion, a: Pair, b: Pair) => { readonly pair: Pair; readonly rounding: Rounding; readonly test: Expression };
+
+function finished(
+  e: X87Expansion,
+  given: Readonly<Record<string, Expression>>,
+  { s, t }: { readonly s: Expression; readonly t: Expression },
+  accept: ((names: Readonly<Record<string, Expression>>) => Expression) | undefined,
+  otherwise?: Quoted,
+): ReturnType<Formula> {
+  const names = { ...given, s, t, ...formulas.finish.define(e, { s, t }) };
+  const test = and(formulas.inBinade.fill(names), accept?.(names));
+  return {
+    pair: { h: s, l: js.unary("-", names.n), isSure: true },
+    rounding: { r: names.r, s },
+    test: otherwise === undefined ? test : js.logical("||", test, otherwise.fill(names)),
+  };
+}
+
+const either =
+  (...tests: Quoted[]) =>
+  (names: Readonly<Record<string, Expression>>): Expression =>
+    tests.map((t) => t.fill(names)).reduce((a, b) => js.logical("||", a, b));
+
+const addition =
+  (definitions: Definitions<"s" | "t">): Formula =>
+  (e, a, b) => {
+    const given = operands(a, b);
+    return finished(e, given, definitions.define(e, given), either(formulas.comparable, formulas.certainOrDoubles));
+  };
+const plus = addition(formulas.sum);
+const minus = addition(formulas.difference);
+const isDoublable = new Quoted("Math.abs(h) < 1.99584030953472e+292");
+const multiplication: Formula = (e, x, y) => {
+  const [a, b] = x.l === noLow ? [y, x] : [x, y];
+  const given = operands(a, b);
+  const isExact = a.l === noLow;
+  const general = b.l === noLow ? formulas.productByDouble : a.h === b.h && a.l === b.l ? formulas.square : formulas.product;
+  const raw = (isExact ? formulas.productOfDoubles : general).define(e, given);
+  return finished(e, given, raw, isExact ? undefined : either(formulas.certainOrDoubles), formulas.zeroFactor);
+};
+const division: Formula = (e, a, b) => {
+  const given = operands(a, b);
+  const formula = b.l === noLow ? formulas.quotientByDouble : formulas.quotient;
+  return finished(e, given, formula.define(e, given), either(formulas.certain, formulas.noRemainder));
+};
+
+/** (info, destination, source, pops) */
+function registerForm(formula: Formula, isReversed: boolean): Expand {
+  return (e) => {
+    const { stack, args } = e;
+    const [info, destination, source, pops] = args;
+    const d = stack.st(destination);
+    const s = stack.st(source);
+    const test = stack.test("computes", stack.isSame(d, s) ? [d] : [d, s]);
+    const [a, b] = [stack.pair(d), stack.pair(s)];
+    const count = literalOf(pops);
+    if (formula === plus && a === b) {
+      // Twice as much is exact.
+      const pair = { h: js.binary("+", a.h, a.h), l: js.binary("+", a.l, a.l), isSure: true };
+      const effects: Effects = { info, values: [[d, pair]], rounding: { r: js.literal(0), s: pair.h }, tags: popped(e, count), pops: count };
+      return stack.commit(and(test, isDoublable.fill({ h: a.h })), effects, e.callout());
+    }
+    const result = isReversed ? formula(e, b, a) : formula(e, a, b);
+    const effects: Effects = { info, values: [[d, result.pair]], rounding: result.rounding, tags: popped(e, count), pops: count };
+    stack.commit(and(test, result.test), effects, e.callout());
+  };
+}
+
+/** (info, linear, format) */
+function memoryForm(formula: Formula, isReversed: boolean): Expand {
+  return (e) => {
+    const { stack, args } = e;
+    const [info, linear, format] = args;
+    const d = stack.st(0);
+    const test = stack.test("computes", [d]);
+    const a = stack.pair(d);
+    const { v, test: ordinary } = peek(e, literalOf(format), linear, false);
+    const b = { h: v, l: noLow };
+    const result = isReversed ? formula(e, b, a) : formula(e, a, b);
+    stack.commit(and(test, ordinary, result.test), { info, operand: linear, values: [[d, result.pair]], rounding: result.rounding }, e.callout());
+  };
+}
+
+const squareRoot: Expand = (e) => {
+  const { stack, args } = e;
+  const d = stack.st(0);
+  const test = stack.test("computes", [d]);
+  const { h, l } = stack.pair(d);
+  const raw: Record<string, Expression> & { s: Expression; t: Expression } = formulas.root.define(e, { h1: h, l1: l });
+  const result = finished(e, raw, raw, either(formulas.certain, formulas.noRemainderOfRoot));
+  stack.commit(and(test, result.test), { info: args[0], values: [[d, result.pair]], rounding: result.rounding }, e.callout());
+};
+
+const isPair = new Quoted("h === h");
+/** None is in integers. */
+const arePairs = (...pairs: Pair[]): Expression | undefined => {
+  const tests = pairs.filter(({ isSure }) => isSure !== true).map(({ h }) => isPair.fill({ h }));
+  return tests.length === 0 ? undefined : and(...tests);
+};
+const isZeroPair = new Quoted("h === 0");
+
+const changeSign: Expand = (e) => {
+  const { stack, args } = e;
+  const d = stack.st(0);
+  const test = stack.test("available", [d]);
+  const old = stack.pair(d);
+  const { h, l } = old;
+  const pair = { h: js.unary("-", h), l: js.conditional(isZeroPair.fill({ h }), l, js.unary("-", l)), isSure: old.isSure };
+  stack.commit(and(test, arePairs(old)), { info: args[0], values: [[d, pair]] }, e.callout());
+};
+
+const isNegative = new Quoted("h < 0");
+const absolute = new Quoted("Math.abs(h)");
+const absoluteValue: Expand = (e) => {
+  const { stack, args } = e;
+  const d = stack.st(0);
+  const test = stack.test("available", [d]);
+  const old = stack.pair(d);
+  const { h, l } = old;
+  const pair = { h: absolute.fill({ h }), l: js.conditional(isNegative.fill({ h }), js.unary("-", l), l), isSure: old.isSure };
+  stack.commit(and(test, arePairs(old)), { info: args[0], values: [[d, pair]] }, e.callout());
+};
+
+// ---- loads
+
+function pushed(e: X87Expansion, condition: (Expression | undefined)[], effects: Effects, pair: Pair, target: Place): void {
+  const { stack } = e;
+  stack.commit(and(...condition), { ...effects, values: [[target, pair]], tags: [[target, false]], pops: -1 }, e.callout());
+}
+
+/** (info, linear) */
+function load(format: number): Expand {
+  return (e) => {
+    const [info, linear] = e.args;
+    const target = e.stack.st(-1);
+    const test = e.stack.test("available", [], [target]);
+    const { v, test: ordinary } = peek(e, format, linear, true);
+    pushed(e, [test, ordinary], { info, operand: linear }, { h: v, l: noLow }, target);
+  };
+}
+
+/** (info, i) */
+const loadRegister: Expand = (e) => {
+  const [info, i] = e.args;
+  const source = e.stack.st(i);
+  const target = e.stack.st(-1);
+  const test = e.stack.test("available", [source], [target]);
+  const pair = e.stack.pair(source);
+  pushed(e, [test, arePairs(pair)], { info, copies: true }, pair, target);
+};
+
+/** (info, index) */
+const loadConstant: Expand = (e) => {
+  const [info, index] = e.args;
+  const { h, l, isExact } = constantPair(literalOf(index));
+  const target = e.stack.st(-1);
+  const test = e.stack.test(isExact ? "available" : "rounds", [], [target]);
+  pushed(e, [test], { info }, { h: js.literal(h), l: js.literal(l) }, target);
+};
+
+// ---- stores
+
+/** (info, i, pops) */
+const storeRegister: Expand = (e) => {
+  const { stack } = e;
+  const [info, i, pops] = e.args;
+  const source = stack.st(0);
+  const target = stack.st(i);
+  const isItself = stack.isSame(source, target);
+  const test = stack.test("available", isItself || stack.isTagKnown(target) ? [source] : [source, target]);
+  const pair = stack.pair(source);
+  const count = literalOf(pops);
+  const tags: (readonly [Place, boolean])[] = isItself ? [] : [[target, false]];
+  const values = isItself ? [] : [[target, pair] as const];
+  stack.commit(and(test, arePairs(pair)), { info, values, copies: true, tags: [...tags, ...popped(e, count)], pops: count }, e.callout());
+};
+
+const toDouble = new Definitions<"d" | "e">("d = h + l; e = h - d + l");
+/** The nearest single, ties to even: f, but for a double that lies half-way between two singles only because it was rounded. */
+const toSingle = new Definitions<"f" | "r">(`
+    c = Math.fround(d);
+    g = d - c + d;
+    f = e !== 0 && g !== d && Math.fround(g) === g && g > c === e > 0 ? g : c;
+    r = d - f + e`);
+const isSingle = new Quoted("Math.abs(d) >= 1.1754943508222875e-38 && Math.abs(f) < 3.402823669209385e+38 || d === 0");
+
+/** (info, linear, pops) */
+function store(format: number): Expand {
+  return (e) => {
+    const { stack } = e;
+    const [info, linear, pops] = e.args;
+    const source = stack.st(0);
+    const test = stack.test("rounds", [source]);
+    const pair = stack.pair(source);
+    const { h, l } = pair;
+    const { d, e: low } = toDouble.define(e, { h, l });
+    const narrow = format === memoryFormat.single ? toSingle.define(e, { d, e: low }) : undefined;
+    const T = e.tlbEntry("TW", linear);
+    const { array, size } = memoryUnits[format];
+    e.free(array);
+    const aligned = js.binary("===", js.binary("&", js.binary("|", T, linear), js.literal(size - 1)), js.literal(0));
+    const place = js.index(array, js.binary(">>>", js.binary("^", T, linear), js.literal(31 - Math.clz32(size))));
+    const value = narrow === undefined ? d : narrow.f;
+    const count = literalOf(pops);
+    const effects: Effects = {
+      info,
+      operand: linear,
+      rounding: { r: narrow === undefined ? low : narrow.r, s: d },
+      tags: popped(e, count),
+      pops: count,
+      statements: [assign(place, value)],
+    };
+    const inRange = narrow === undefined ? arePairs(pair) : isSingle.fill({ d, f: narrow.f });
+    stack.commit(and(test, aligned, inRange), effects, e.callout());
+  };
+}
+
+/** (info, i) */
+const exchange: Expand = (e) => {
+  const { stack } = e;
+  const [info, i] = e.args;
+  const a = stack.st(0);
+  const b = stack.st(i);
+  const test = stack.test("available", [a, b]);
+  const [x, y] = [stack.pair(a), stack.pair(b)];
+  const values = [[a, y] as const, [b, x] as const];
+  stack.commit(and(test, arePairs(x, y)), { info, values, copies: true }, e.callout());
+};
+
+/** To the nearest integer, ties to even, of magnitudes below 2^51; what looks like a tie only because d was rounded goes where e points. */
+const nearest = new Definitions<"i">(`
+    c = d + 6755399441055744 - 6755399441055744;
+    i = Math.abs(d - c) === 0.5 && e !== 0 ? d + (e > 0 ? 0.5 : -0.5) : c`);
+/** Towards zero; an integer that is one only because d was rounded up gives the one before. */
+const truncated = new Quoted("Math.trunc(d) === d && (d > 0 ? e < 0 : e > 0) ? d - (d > 0 ? 1 : -1) : Math.trunc(d)");
+const integerResidue = new Quoted("d - i + e");
+const isWithin = new Quoted("i >= least && i <= most");
+const truncates = new Quoted("(R[control] & 3072) !== 0");
+const wordsOf = new Quoted("(i - (i >>> 0)) / 4294967296 | 0");
+
+/** (info, linear, pops) */
+function storeInteger(bits: 16 | 32 | 64): Expand {
+  return (e) => {
+    const { stack } = e;
+    const [info, linear, pops] = e.args;
+    const source = stack.st(0);
+    const test = stack.test("roundsToInteger", [source]);
+    const { h, l } = stack.pair(source);
+    const { d, e: low } = toDouble.define(e, { h, l });
+    const near = nearest.define(e, { d, e: low }).i;
+    const chops = truncates.fill({ control: js.literal(slot.fpuControl) });
+    const i = constant(e, "i", js.conditional(chops, truncated.fill({ d, e: low }), near));
+    const limit = bits === 64 ? 2 ** 51 : 2 ** (bits - 1);
+    const inRange = isWithin.fill({ i, least: js.literal(-limit), most: js.literal(limit - 1) });
+    const T = e.tlbEntry("TW", linear);
+    const array = bits === 16 ? "M16" : "M32";
+    e.free(array);
+    const aligned = js.binary("===", js.binary("&", js.binary("|", T, linear), js.literal(bits / 8 - 1)), js.literal(0));
+    const place = js.binary(">>>", js.binary("^", T, linear), js.literal(bits === 16 ? 1 : 2));
+    const statements = [assign(js.index(array, place), js.toInt32(i))];
+    if (bits === 64) statements.push(assign(js.index(array, js.binary("+", place, js.literal(1))), wordsOf.fill({ i })));
+    const count = literalOf(pops);
+    const rounding = { r: integerResidue.fill({ d, i, e: low }), s: d };
+    const effects: Effects = { info, operand: linear, rounding, tags: popped(e, count), pops: count, statements };
+    stack.commit(and(test, aligned, inRange), effects, e.callout());
+  };
+}
+
+const highPart = new Quoted("M32[index + 1] * 4294967296");
+const lowPart = new Quoted("M32[index] >>> 0");
+const integerPair = new Definitions<"h" | "l">("h = high + low; l = -(h - high - low)");
+
+/** (info, linear) */
+const loadQword: Expand = (e) => {
+  const [info, linear] = e.args;
+  const target = e.stack.st(-1);
+  const test = e.stack.test("available", [], [target]);
+  const T = e.tlbEntry("TR", linear);
+  e.free("M32");
+  const aligned = js.binary("===", js.binary("&", js.binary("|", T, linear), js.literal(7)), js.literal(0));
+  const index = constant(e, "p", js.conditional(aligned, js.binary(">>>", js.binary("^", T, linear), js.literal(2)), js.literal(0)));
+  const high = constant(e, "v", highPart.fill({ index }));
+  const low = constant(e, "v", lowPart.fill({ index }));
+  const pair = integerPair.define(e, { high, low });
+  pushed(e, [test, aligned], { info, operand: linear }, { h: pair.h, l: pair.l }, target);
+};
+
+// ---- control and status words
+
+const isQuietControl = new Quoted("v === v && (R[status] & ~v & 63 | ~v & 32) === 0");
+
+/** (linear) */
+const loadControl: Expand = (e) => {
+  const [linear] = e.args;
+  const test = e.stack.test("available", []);
+  const { v } = peek(e, memoryFormat.word, linear, true);
+  const control = js.index("R", js.literal(slot.fpuControl));
+  const value = js.binary("|", js.binary("&", v, js.literal(0x1f3f)), js.literal(0x40));
+  const quiet = isQuietControl.fill({ v, status: js.literal(slot.fpuStatus) });
+  e.stack.commit(and(test, quiet), { rounding: "kept", statements: [assign(control, value)] }, e.callout());
+  e.stack.forgetDemands();
+};
+
+/** (linear) */
+const storeControl: Expand = (e) => {
+  const [linear] = e.args;
+  const test = e.stack.test("available", []);
+  const T = e.tlbEntry("TW", linear);
+  e.free("M16");
+  const aligned = js.binary("===", js.binary("&", js.binary("|", T, linear), js.literal(1)), js.literal(0));
+  const place = js.index("M16", js.binary(">>>", js.binary("^", T, linear), js.literal(1)));
+  const store = assign(place, js.index("R", js.literal(slot.fpuControl)));
+  e.stack.commit(and(test, aligned), { rounding: "kept", statements: [store] }, e.callout());
+};
+
+const storeStatus: Expand = (e) => {
+  const test = e.stack.test("available", []);
+  const result = e.name("r");
+  e.push(js.declare("let", result, e.stack.statusWord()));
+  e.stack.commit(test, { rounding: "kept", goesOn: true }, e.callout(result));
+  return js.identifier(result);
+};
+
+// ---- comparisons
+
+const relation = new Definitions<"c">("c = h1 - h2 + (l1 - l2)");
+const isOrdered = new Quoted("c === c");
+/** CF and ZF where EFLAGS has them. */
+const asFlags = new Quoted("c < 0 | (c === 0) << 6");
+/** C0 and C3 in the status word. */
+const asConditions = new Quoted("R[status] & -17665 | (c < 0) << 8 | (c === 0) << 14");
+
+function compared(e: X87Expansion, tests: (Expression | undefined)[], a: Pair, b: Pair, effects: Effects): void {
+  const { c } = relation.define(e, operands(a, b));
+  const conditions = asConditions.fill({ c, status: js.literal(slot.fpuStatus) });
+  const status = assign(js.index("R", js.literal(slot.fpuStatus)), conditions);
+  e.stack.commit(and(...tests, isOrdered.fill({ c })), { ...effects, statements: [status] }, e.callout());
+}
+
+/** (info, i, pops) */
+const compare: Expand = (e) => {
+  const { stack } = e;
+  const [info, i, pops] = e.args;
+  const a = stack.st(0);
+  const b = stack.st(i);
+  const test = stack.test("available", [a, b]);
+  const count = literalOf(pops);
+  const pairs = [stack.pair(a), stack.pair(b)] as const;
+  compared(e, [test], ...pairs, { info, tags: popped(e, count), pops: count });
+};
+
+/** (info, linear, pops, format) */
+const compareMemory: Expand = (e) => {
+  const { stack } = e;
+  const [info, linear, pops, format] = e.args;
+  const a = stack.st(0);
+  const test = stack.test("available", [a]);
+  const pair = stack.pair(a);
+  const { v, test: ordinary } = peek(e, literalOf(format), linear, true);
+  const count = literalOf(pops);
+  compared(e, [test, ordinary], pair, { h: v, l: noLow }, { info, operand: linear, tags: popped(e, count), pops: count });
+};
+
+/** (info) */
+const compareWithZero: Expand = (e) => {
+  const { stack } = e;
+  const a = stack.st(0);
+  const test = stack.test("available", [a]);
+  compared(e, [test], stack.pair(a), { h: js.literal(0), l: noLow }, { info: e.args[0] });
+};
+
+/** (info, i, pops): the answer is for EFLAGS. */
+const compareToFlags: Expand = (e) => {
+  const { stack } = e;
+  const [info, i, pops] = e.args;
+  const a = stack.st(0);
+  const b = stack.st(i);
+  const test = stack.test("available", [a, b]);
+  const { c } = relation.define(e, operands(stack.pair(a), stack.pair(b)));
+  const result = e.name("r");
+  e.push(js.declare("let", result, asFlags.fill({ c })));
+  const count = literalOf(pops);
+  const effects: Effects = { info, rounding: "kept", tags: popped(e, count), pops: count, goesOn: true };
+  stack.commit(and(test, isOrdered.fill({ c })), effects, e.callout(result));
+  return js.identifier(result);
+};
+
+const table: Partial<Record<CalloutName, Expand>> = {
+  fadd: registerForm(plus, false),
+  fsub: registerForm(minus, false),
+  fsubr: registerForm(minus, true),
+  fmul: registerForm(multiplication, false),
+  fdiv: registerForm(division, false),
+  fdivr: registerForm(division, true),
+  faddMemory: memoryForm(plus, false),
+  fsubMemory: memoryForm(minus, false),
+  fsubrMemory: memoryForm(minus, true),
+  fmulMemory: memoryForm(multiplication, false),
+  fdivMemory: memoryForm(division, false),
+  fdivrMemory: memoryForm(division, true),
+  fsqrt: squareRoot,
+  fchs: changeSign,
+  fabs: absoluteValue,
+  fldSingle: load(memoryFormat.single),
+  fldDouble: load(memoryFormat.double),
+  fildDword: load(memoryFormat.dword),
+  fildWord: load(memoryFormat.word),
+  fld: loadRegister,
+  fldConstant: loadConstant,
+  fst: storeRegister,
+  fstSingle: store(memoryFormat.single),
+  fstDouble: store(memoryFormat.double),
+  fistWord: storeInteger(16),
+  fistDword: storeInteger(32),
+  fistQword: storeInteger(64),
+  fildQword: loadQword,
+  fldcw: loadControl,
+  fnstcw: storeControl,
+  fnstswAx: storeStatus,
+  fxch: exchange,
+  fcom: compare,
+  fucom: compare,
+  fcomMemory: compareMemory,
+  ftst: compareWithZero,
+  fcomi: compareToFlags,
+  fucomi: compareToFlags,
+};
+
+/** V8 never optimises a function of more than 61,440 bytes of bytecode; an expansion comes to a few hundred. */
+const affordable = 120;
+
+export function isInLineX87Affordable(blocks: readonly MicroBlock[]): boolean {
+  let count = 0;
+  for (const block of blocks) for (const { s } of block.statements) if (s.kind === "call" && table[s.callout] !== undefined) count++;
+  return count <= affordable;
+}
+
+export const x87ExpansionOf = (callout: CalloutName): Expand | undefined => table[callout];

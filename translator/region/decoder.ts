@@ -1,0 +1,82 @@
+/** What `discover` asks about guest code, answered from the pages a request offers. */
+import type { RegionRequest } from "../contract/translator.ts";
+import { operandKind } from "../decode/instruction.ts";
+import type { JavaScriptTranslator } from "../index.ts";
+import type { MicroTemplate } from "../ir/micro.ts";
+import { type Decoder, pageOf, type RegionInstruction } from "./discover.ts";
+
+const longestInstruction = 15;
+/** Entries of a jump table that are looked at, and those that are taken. */
+const maximumTable = 512;
+const maximumTargets = 24;
+/** How far from the jump a table's entry may point, in bytes, to pass for one. */
+const reach = 1 << 15;
+
+export class RegionDecoder implements Decoder {
+  private readonly translator: JavaScriptTranslator;
+  private readonly request: RegionRequest;
+  readonly followsCalls: boolean;
+  private readonly straddling = new Uint8Array(2 * longestInstruction);
+
+  constructor(translator: JavaScriptTranslator, request: RegionRequest) {
+    this.translator = translator;
+    this.request = request;
+    this.followsCalls = request.followsCalls;
+  }
+
+  instruction(offset: number): RegionInstruction | undefined {
+    const { request, translator } = this;
+    const page = request.page(pageOf(offset));
+    if (page === undefined) return undefined;
+    const at = offset & 0xfff;
+    let shape = translator.decode(page.bytes, at, 0x1000, request.mode, offset);
+    if (shape < 0 && at + longestInstruction > 0x1000) {
+      const next = request.page(pageOf(offset) + 1);
+      if (next === undefined) return undefined;
+      const bytes = this.straddling;
+      bytes.set(page.bytes.subarray(0x1000 - longestInstruction), 0);
+      bytes.set(next.bytes.subarray(0, longestInstruction), longestInstruction);
+      shape = translator.decode(bytes, at - (0x1000 - longestInstruction), bytes.length, request.mode, offset);
+    }
+    return shape < 0 ? undefined : { offset, next: offset + translator.length, shape, fields: translator.fields.slice() };
+  }
+
+  template(shape: number): MicroTemplate {
+    return this.translator.template(shape);
+  }
+
+  heat(offset: number): number {
+    return this.request.heat(offset);
+  }
+
+  targets(i: RegionInstruction, before: RegionInstruction | undefined): readonly number[] {
+    const { request } = this;
+    const address = this.tableOf(i) ?? (before && this.loadsTarget(before, i) ? this.tableOf(before) : undefined);
+    if (address === undefined) return [];
+    const found = new Set<number>();
+    for (let k = 0; k < maximumTable; k++) {
+      const eip = request.word((address + 4 * k) | 0);
+      if (eip === undefined) break;
+      const offset = (eip - request.base) | 0;
+      if (offset < i.offset - reach || offset > i.offset + reach) break;
+      if (request.heat(offset) > 0) found.add(offset);
+    }
+    return [...found].sort((a, b) => request.heat(b) - request.heat(a)).slice(0, maximumTargets);
+  }
+
+  /** The linear address of the table in JMP [table + index * 4] or MOV reg, [table + index * 4]. */
+  private tableOf(i: RegionInstruction): number | undefined {
+    const { operands, segmentOverride } = this.translator.shapeOf(i.shape);
+    const table = operands[operands.length - 1];
+    if (table?.kind !== operandKind.memory || !table.hasIndex || table.hasBase || segmentOverride >= 0) return undefined;
+    return i.fields[table.field + 1] === 2 ? i.fields[table.field + 2] : undefined;
+  }
+
+  /** MOV reg, [...]; JMP reg. */
+  private loadsTarget(load: RegionInstruction, jump: RegionInstruction): boolean {
+    const { row, operands } = this.translator.shapeOf(load.shape);
+    const [target] = this.translator.shapeOf(jump.shape).operands;
+    if (row.name !== "mov" || operands[0]?.kind !== operandKind.register || target?.kind !== operandKind.register) return false;
+    return load.fields[operands[0].field] === jump.fields[target.field];
+  }
+}
