@@ -1,88 +1,144 @@
-// One run of one task on one peer: starts the process, notes when each line of guest output arrives, and reads the times off the markers.
+// One run of one guest on one peer: starts the process and notes when each line of guest output arrives.
+//
+// Guests mark their work on the serial line, and the time between the two markers is what counts:
+//
+//   BEGIN <name> <pass>
+//   END <name> <pass> <result>
 
 import { spawn } from "node:child_process";
-import { LINUX_READY_LINE } from "../src/guest/initramfs.ts";
+import { readFileSync } from "node:fs";
 import type { MachineStats } from "../src/index.ts";
 import { STATS_MARKER } from "./peers/guest-process.ts";
-import type { Command, Peer, Task } from "./peers/peer.ts";
+import type { Command } from "./peers/peer.ts";
 
+export interface Line {
+  text: string;
+  /** Seconds since the process was started. */
+  at: number;
+  /** Processor seconds of all its threads by then; null where the host does not tell. */
+  cpu: number | null;
+}
+
+/** One piece of work between its two markers. */
 export interface Pass {
   seconds: number;
-  /** What the guest computed; for the Linux boot the marker line. */
-  checksum: string;
+  /** Processor seconds of all threads of the peer, compilers included; null where the host does not tell. */
+  cpuSeconds: number | null;
+  /** What the guest computed: the text after the pass number. */
+  result: string;
+}
+
+/** Resident memory of the process at some moment. */
+export interface MemorySample {
+  at: number;
+  bytes: number;
 }
 
 export interface Run {
-  passes: Pass[];
-  /** Bytes of decoded code and characters of JavaScript at the end, for a peer that tells. */
-  codeCache: { bytes: number; text: number; blocks: number; regions: number } | null;
-  /** Guest instructions retired in the whole run, for a peer that counts them. */
-  instructions: number | null;
-  /** Why there is no result, or null. */
+  lines: Line[];
+  /** Counters at the end, from a peer that tells. */
+  stats: MachineStats | null;
+  memory: MemorySample[];
+  /** Why the run is not complete, or null. */
   failure: string | null;
 }
 
+export interface MeasureOptions {
+  /** Once the guest has printed this, the run is done. */
+  lastText: string;
+  /** Whether the process ends with a line of counters (Peer.reportsStats). */
+  reportsStats: boolean;
+  timeoutSeconds: number;
+  /** Whether the time limit is the run's ordinary end. */
+  endsByTime?: boolean;
+  /** Resident memory is looked up this often; not at all when absent. */
+  memoryEverySeconds?: number;
+  onLine?: (line: Line) => void;
+}
+
 const KEPT_OUTPUT = 2000;
+const MARKER = /^(BEGIN|END) (\S+) (\d+) ?(.*)$/;
 
-/** Reads marker lines and gathers the passes they delimit. */
-class MarkerReader {
-  readonly passes: Pass[] = [];
-  instructions: number | null = null;
-  codeCache: { bytes: number; text: number; blocks: number; regions: number } | null = null;
-  isDone = false;
-  private readonly task: Task;
-  private readonly waitsForStats: boolean;
-  private begun: number;
-
-  constructor(task: Task, waitsForStats: boolean, started: number) {
-    this.task = task;
-    this.waitsForStats = waitsForStats;
-    this.begun = started;
+/** The passes of the work called `name`, from the markers among the lines. */
+export function passesOf(lines: readonly Line[], name: string): Pass[] {
+  const passes: Pass[] = [];
+  let begun: Line | null = null;
+  for (const line of lines) {
+    const marker = MARKER.exec(line.text.trim());
+    if (marker?.[2] !== name) continue;
+    if (marker[1] === "BEGIN") begun = line;
+    else if (begun !== null) {
+      const cpuSeconds = line.cpu === null || begun.cpu === null ? null : line.cpu - begun.cpu;
+      passes.push({ seconds: line.at - begun.at, cpuSeconds, result: marker[4] });
+      begun = null;
+    }
   }
+  return passes;
+}
 
-  line(text: string, now: number): void {
-    if (text.startsWith(STATS_MARKER)) {
-      const stats = JSON.parse(text.slice(STATS_MARKER.length)) as MachineStats;
-      this.instructions = stats.instructions;
-      this.codeCache = { bytes: stats.codeCacheBytes, text: stats.regionTextLength, blocks: stats.blocks, regions: stats.regions };
-      this.isDone = this.passes.length > 0;
-      return;
-    }
-    if (this.task.kind === "linux") {
-      // From the start of the process: loading, firmware where a peer has one, unpacking, and the kernel's own start.
-      if (!text.includes(LINUX_READY_LINE)) return;
-      this.passes.push({ seconds: (now - this.begun) / 1000, checksum: LINUX_READY_LINE });
-      this.isDone = !this.waitsForStats;
-      return;
-    }
-    const [word, name, , checksum] = text.trim().split(" ");
-    if (word === "ALL") this.isDone = !this.waitsForStats;
-    if (name !== this.task.name) return;
-    if (word === "BEGIN") this.begun = now;
-    if (word === "END") this.passes.push({ seconds: (now - this.begun) / 1000, checksum });
+/** Resident bytes of a process, or null where the host does not tell (Linux does, in /proc). */
+export function residentBytes(pid: number): number | null {
+  try {
+    const match = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"));
+    return match ? Number(match[1]) * 1024 : null;
+  } catch {
+    return null;
   }
 }
 
-/** Runs the command until the guest is done, it fails, or `timeoutSeconds` are over. */
-export function measure(task: Task, peer: Peer, command: Command, timeoutSeconds: number): Promise<Run> {
+/** Linux counts processor time in /proc in hundredths of a second (USER_HZ). */
+const TICKS = 100;
+
+/** Processor seconds of a process with all its threads, or null where the host does not tell. */
+export function processorSeconds(pid: number): number | null {
+  try {
+    // The program's name, in parentheses, may hold anything; utime and stime are fields 14 and 15 (proc_pid_stat(5)).
+    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    return (Number(fields[11]) + Number(fields[12])) / TICKS;
+  } catch {
+    return null;
+  }
+}
+
+/** Runs the command until the guest is done, it fails, or the time is over. */
+export function measure(command: Command, options: MeasureOptions): Promise<Run> {
   return new Promise((done) => {
-    const reader = new MarkerReader(task, peer.reportsStats, performance.now());
+    const run: Run = { lines: [], stats: null, memory: [], failure: null };
+    const started = performance.now();
+    const now = () => (performance.now() - started) / 1000;
     // Standard input stays open and silent: QEMU would take its end for a hang-up of the serial line.
     const child = spawn(command.program, command.args, { stdio: ["pipe", "pipe", "pipe"] });
     let partial = "";
     let errors = "";
     let timedOut = false;
+    let isDone = false;
     const timer = setTimeout(() => {
       timedOut = true;
       child.kill("SIGKILL");
-    }, timeoutSeconds * 1000);
+    }, options.timeoutSeconds * 1000);
+    const sampler = options.memoryEverySeconds === undefined ? undefined : setInterval(sample, options.memoryEverySeconds * 1000);
+    function sample(): void {
+      const bytes = child.pid === undefined ? null : residentBytes(child.pid);
+      if (bytes !== null) run.memory.push({ at: now(), bytes });
+    }
+    function take(line: Line): void {
+      if (line.text.startsWith(STATS_MARKER)) {
+        run.stats = JSON.parse(line.text.slice(STATS_MARKER.length)) as MachineStats;
+        return;
+      }
+      run.lines.push(line);
+      options.onLine?.(line);
+    }
     child.stdin.on("error", () => {});
     child.stdout.on("data", (chunk: Buffer) => {
-      const now = performance.now();
-      const lines = (partial + chunk.toString("latin1")).split("\n");
-      partial = lines.pop() ?? "";
-      for (const line of lines) reader.line(line, now);
-      if (reader.isDone) child.kill("SIGKILL");
+      const at = now();
+      const cpu = child.pid === undefined ? null : processorSeconds(child.pid);
+      const texts = (partial + chunk.toString("latin1")).split("\n");
+      partial = texts.pop() ?? "";
+      for (const text of texts) take({ text, at, cpu });
+      isDone ||= texts.some((text) => text.includes(options.lastText));
+      if (isDone && (run.stats !== null || !options.reportsStats)) child.kill("SIGKILL");
     });
     child.stderr.on("data", (chunk: Buffer) => {
       errors = (errors + chunk.toString()).slice(-KEPT_OUTPUT);
@@ -92,14 +148,21 @@ export function measure(task: Task, peer: Peer, command: Command, timeoutSeconds
     });
     child.on("close", (code, signal) => {
       clearTimeout(timer);
-      if (reader.isDone) return done({ passes: reader.passes, instructions: reader.instructions, codeCache: reader.codeCache, failure: null });
-      const how = timedOut ? `no end within ${timeoutSeconds} s` : `ended early (${signal ?? `exit ${code}`})`;
-      done({
-        passes: reader.passes,
-        instructions: null,
-        codeCache: null,
-        failure: `${how}${errors ? `: ${errors.trim().split("\n").slice(-3).join(" | ")}` : ""}`,
-      });
+      clearInterval(sampler);
+      if (!isDone && !(timedOut && options.endsByTime)) {
+        const how = timedOut ? `no end within ${options.timeoutSeconds} s` : `ended early (${signal ?? `exit ${code}`})`;
+        run.failure = `${how}${lastWords(run.lines, errors)}`;
+      }
+      done(run);
     });
   });
+}
+
+/** What the process or, if it said nothing, its guest printed last. */
+function lastWords(lines: readonly Line[], errors: string): string {
+  const complaints = errors.trim().split("\n");
+  // Of an uncaught error, its message and not its stack.
+  const message = complaints.find((line) => /^\w*Error\b/.test(line));
+  const said = errors.trim() === "" ? lines.slice(-3).map((line) => line.text.trim()) : message ? [message] : complaints.slice(-3);
+  return said.length === 0 ? "" : `: ${said.join(" | ")}`;
 }

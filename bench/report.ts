@@ -37,6 +37,31 @@ const RATIOS: Ratio[] = [
   { of: "xlat86", to: "native" },
 ];
 
+/** A row of a table of plain numbers, smaller is better. */
+export interface ValueRow {
+  name: string;
+  /** By peer; none for a peer that has no result. */
+  values: Record<string, number>;
+}
+
+/** A column for each peer, the ratios, and their geometric means. */
+export function ratioTable(rows: readonly ValueRow[], peers: readonly string[], format: { unit: string; digits: number }): string {
+  const ratios = RATIOS.filter((ratio) => peers.includes(ratio.of) && peers.includes(ratio.to));
+  const ratio = (row: ValueRow, { of, to }: Ratio) =>
+    row.values[of] === undefined || row.values[to] === undefined ? null : row.values[of] / row.values[to];
+  const head = ["", ...peers.map((name) => `${name} (${format.unit})`), ...ratios.map(({ of, to }) => `${of} : ${to}`)];
+  const body = rows.map((row) => [
+    row.name,
+    ...peers.map((name) => row.values[name]?.toFixed(format.digits) ?? "-"),
+    ...ratios.map((each) => ratio(row, each)?.toFixed(2) ?? "-"),
+  ]);
+  const means = ratios.map((each) => {
+    const found = rows.map((row) => ratio(row, each)).filter((value) => value !== null);
+    return found.length > 0 ? geometricMean(found).toFixed(2) : "-";
+  });
+  return layOut(head, body, ratios.length > 0 ? ["geometric mean", ...peers.map(() => ""), ...means] : undefined);
+}
+
 function ratioOf(row: Row, ratio: Ratio, value: (cell: Cell) => number): number | null {
   const of = row.cells[ratio.of];
   const to = row.cells[ratio.to];
@@ -47,11 +72,13 @@ function line(cells: readonly string[]): string {
   return `| ${cells.join(" | ")} |`;
 }
 
-function layOut(head: string[], body: string[][], mean: string[]): string {
-  const widths = head.map((_, column) => Math.max(...[head, ...body, mean].map((cells) => cells[column].length)));
+/** A Markdown table; the last line is for a mean. */
+export function layOut(head: string[], body: string[][], mean?: string[]): string {
+  const last = mean === undefined ? [] : [mean];
+  const widths = head.map((_, column) => Math.max(...[head, ...body, ...last].map((cells) => cells[column].length)));
   const pad = (cells: readonly string[]) => cells.map((cell, column) => (column === 0 ? cell.padEnd(widths[column]) : cell.padStart(widths[column])));
   const rule = widths.map((width, column) => (column === 0 ? "-".repeat(width) : `${"-".repeat(width - 1)}:`));
-  return [line(pad(head)), line(rule), ...body.map((cells) => line(pad(cells))), line(pad(mean))].join("\n");
+  return [line(pad(head)), line(rule), ...[...body, ...last].map((cells) => line(pad(cells)))].join("\n");
 }
 
 /** The whole table as text. The first-pass table shows what warming up costs. */

@@ -7,12 +7,13 @@ import { compile, type HostNames } from "../runtime/code/compile.ts";
 import { type BlockInfo, createMachine } from "../src/index.ts";
 import type { RegionCode, RegionRequest } from "../translator/contract/translator.ts";
 import { JavaScriptTranslator } from "../translator/index.ts";
-import { discover, type RegionInstruction } from "../translator/region/discover.ts";
+import { RegionDecoder } from "../translator/region/decoder.ts";
+import { discover } from "../translator/region/discover.ts";
 import { KERNELS_CHECKSUMS, KERNELS_IMAGE } from "./kernels/build.ts";
 
 const ROUNDS = 40;
 const PAGE = 4096;
-const REGION_LIMIT = 250;
+const REGION_LIMIT = 400;
 const MEMORY = 64 << 20;
 
 type Stage = "decode" | "lift" | "forward" | "simplify" | "dead writes" | "emit and print" | "compile";
@@ -36,19 +37,22 @@ function requestFor(block: BlockInfo, blocks: readonly BlockInfo[], page: Uint8A
   const onPage = blocks.filter((other) => other.address >>> 12 === block.address >>> 12 && other.mode === block.mode);
   const heats = new Map(onPage.map((other) => [other.address % PAGE, Math.max(other.executions, other.tier === "region" ? 1 : 0)]));
   const name = `f_${block.address.toString(16)}`;
-  return { page, entry: block.address % PAGE, mode: block.mode, name, heat: (offset) => heats.get(offset) ?? 0 };
+  const base = block.address & ~(PAGE - 1);
+  return {
+    page: (k) => (k === 0 ? { bytes: page, address: base } : undefined),
+    entry: block.address % PAGE,
+    mode: block.mode,
+    name,
+    base,
+    followsCalls: false,
+    heat: (offset) => heats.get(offset) ?? 0,
+    word: () => undefined,
+  };
 }
 
 /** The first stage by itself: which code belongs to the region, decoded. */
 function decodeOnly(translator: JavaScriptTranslator, request: RegionRequest): void {
-  const decoder = {
-    instruction: (offset: number): RegionInstruction | undefined => {
-      const shape = translator.decode(request.page, offset, PAGE, request.mode, offset);
-      return shape < 0 ? undefined : { offset, next: offset + translator.length, shape, fields: translator.fields.slice() };
-    },
-    template: (shape: number) => translator.template(shape),
-  };
-  discover(decoder, request.entry, (offset) => request.heat(offset) > 0, REGION_LIMIT);
+  discover(new RegionDecoder(translator, request), request.entry, REGION_LIMIT);
 }
 
 /** Names that generated code binds: any value will do, nothing is run. */

@@ -1,8 +1,14 @@
 /** xlat86: whole x86 guests in Node.js and browsers, by translating guest machine code to JavaScript. */
+
+export { type OptimisationName, optimisations } from "../translator/contract/optimisations.ts";
 export { BootError, type BootProblem } from "./boot/error.ts";
 export type { GuestFile } from "./boot/plan.ts";
+export { type BisectOptions, type BisectResult, bisect, type Difference, type Parting, type Verdict } from "./inspector/bisect.ts";
+export { renderBisection } from "./inspector/bisect-report.ts";
 export { inspectAt, inspectHottest } from "./inspector/machine.ts";
+export { type CpuProfile, GuestTrace, guestProfile } from "./inspector/profile.ts";
 export { type RenderOptions, renderText } from "./inspector/render.ts";
+export { type GuestSymbol, readSymbols, Symbols } from "./inspector/symbols.ts";
 export type {
   InspectedBlock,
   InspectedExit,
@@ -22,4 +28,5 @@ export {
   type ModuleOptions,
 } from "./machine/options.ts";
 export { type RegisterName, registerNames, type SegmentInfo } from "./machine/registers.ts";
+export type { Sampler } from "./machine/sampler.ts";
 export type { BlockInfo, ExitInfo, MachineEvents, MachineStats, PortCount, RegionInfo, VmExitCount } from "./machine/types.ts";

@@ -6,10 +6,9 @@
 //
 // then "ALL DONE", and ends the machine through isa-debug-exit (port 0xf4). The guest itself reads no clock.
 
+#include "console.h"
 #include "kernel.h"
 
-#define COM1 0x3f8
-#define DEBUG_EXIT 0xf4
 #define MAPPED_BYTES (16u << 20)
 #define PAGE 4096u
 #define PRESENT_WRITABLE 3u
@@ -17,44 +16,10 @@
 #define CR0_EM_TS (1u << 2 | 1u << 3)
 #define CR4_OSFXSR_OSXMMEXCPT (1u << 9 | 1u << 10)
 
-struct multiboot_info {
-  uint32_t flags, mem_lower, mem_upper, boot_device;
-  const char *cmdline;
-};
-
 static uint32_t page_directory[1024] __attribute__((aligned(4096)));
 static uint32_t page_tables[MAPPED_BYTES / PAGE] __attribute__((aligned(4096)));
 static uint8_t code_page[CODE_BYTES] __attribute__((aligned(4096)));
 uint8_t *code_memory = code_page;
-
-static inline void out8(uint16_t port, uint8_t value) {
-  __asm__ volatile("outb %0, %1" : : "a"(value), "Nd"(port));
-}
-
-static inline uint8_t in8(uint16_t port) {
-  uint8_t value;
-  __asm__ volatile("inb %1, %0" : "=a"(value) : "Nd"(port));
-  return value;
-}
-
-static void print(const char *text) {
-  for (; *text; text++) {
-    while (!(in8(COM1 + 5) & 0x20)) {
-    }
-    out8(COM1, (uint8_t)*text);
-  }
-}
-
-static void print_number(uint32_t value, uint32_t base, int digits) {
-  char text[12];
-  int at = 11;
-  text[at] = 0;
-  do {
-    text[--at] = "0123456789abcdef"[value % base];
-    value /= base;
-  } while (value || 11 - at < digits);
-  print(text + at);
-}
 
 static void enable_paging(void) {
   for (uint32_t i = 0; i < MAPPED_BYTES / PAGE; i++) page_tables[i] = i * PAGE | PRESENT_WRITABLE;
@@ -74,21 +39,6 @@ static void enable_float(void) {
   __asm__ volatile("movl %0, %%cr4" : : "r"(cr4 | CR4_OSFXSR_OSXMMEXCPT));
 }
 
-// The text after `key` on the command line, or null.
-static const char *option(const char *line, const char *key) {
-  for (; *line; line++) {
-    const char *a = line, *b = key;
-    while (*b && *a == *b) a++, b++;
-    if (!*b) return a;
-  }
-  return 0;
-}
-
-static int names(const char *word, const char *name) {
-  while (*name && *word == *name) word++, name++;
-  return !*name && (*word == 0 || *word == ' ');
-}
-
 static void run(const struct kernel *kernel, uint32_t passes) {
   for (uint32_t pass = 0; pass < passes; pass++) {
     print("BEGIN "), print(kernel->name), print(" "), print_number(pass, 10, 1), print("\n");
@@ -102,12 +52,8 @@ void guest_main(const struct multiboot_info *info) {
   enable_float();
   const char *line = info->flags & 4 ? info->cmdline : "";
   const char *wanted = option(line, "kernel=");
-  const char *count = option(line, "passes=");
-  uint32_t passes = 0;
-  for (; count && *count >= '0' && *count <= '9'; count++) passes = passes * 10 + (uint32_t)(*count - '0');
+  uint32_t passes = number_option(line, "passes=", 1);
   for (unsigned i = 0; i < kernel_count; i++)
-    if (!wanted || names(wanted, kernels[i].name)) run(&kernels[i], passes ? passes : 1);
-  print("ALL DONE\n");
-  out8(DEBUG_EXIT, 0);
-  for (;;) __asm__ volatile("cli; hlt");
+    if (!wanted || names(wanted, kernels[i].name)) run(&kernels[i], passes);
+  end();
 }

@@ -1,36 +1,36 @@
-// What the two child processes that run a guest in this Node share: the task's files read into memory, and guest output passed on as it comes.
+// What the child processes that run a guest in this Node share: the guest's files read into memory, and guest output passed on as it comes.
 
 import { readFileSync, writeSync } from "node:fs";
-import { type GuestFiles, kernelCommandLine, memoryMiB, type Task } from "./peer.ts";
+import type { Guest } from "./peer.ts";
 
 /** Begins the line with the counters of a peer that has some. */
 export const STATS_MARKER = "STATS ";
 
 /** What a child process gets as its one argument, in JSON. */
 export interface ChildJob {
-  task: Task;
-  files: GuestFiles;
+  guest: Guest;
   /** The peer's own settings. */
   settings: Record<string, string | boolean>;
 }
 
 export interface LoadedGuest {
+  boot: Guest["boot"];
   kernel: Uint8Array<ArrayBuffer>;
   initrd?: Uint8Array<ArrayBuffer>;
   commandLine: string;
   memoryBytes: number;
+  lastText: string;
 }
 
 export function childJob(): ChildJob {
   return JSON.parse(process.argv[2]) as ChildJob;
 }
 
-export function loadGuest({ task, files }: ChildJob): LoadedGuest {
-  const memoryBytes = memoryMiB(task) << 20;
-  if (task.kind === "kernel") return { kernel: readBytes(files.kernels), commandLine: kernelCommandLine(task), memoryBytes };
-  const linux = files.linux;
-  if (!linux) throw new Error("the Linux task came without its files");
-  return { kernel: readBytes(linux.kernel), initrd: readBytes(linux.initrd), commandLine: linux.commandLine, memoryBytes };
+export function loadGuest(guest: Guest): LoadedGuest {
+  const { boot, commandLine, lastText } = guest;
+  const loaded: LoadedGuest = { boot, kernel: readBytes(guest.kernel), commandLine, memoryBytes: guest.memoryMiB * 2 ** 20, lastText };
+  if (guest.initrd !== undefined) loaded.initrd = readBytes(guest.initrd);
+  return loaded;
 }
 
 /** A copy with a buffer of its own: small reads of Node share one. */
@@ -41,4 +41,20 @@ function readBytes(file: string): Uint8Array<ArrayBuffer> {
 /** Writes at once, whatever the event loop is busy with: the harness notes the time of arrival. */
 export function passOn(bytes: Uint8Array): void {
   writeSync(1, bytes);
+}
+
+/** Says when `text` has gone by in a stream of output. */
+export class TextWatch {
+  private readonly text: string;
+  private tail = "";
+
+  constructor(text: string) {
+    this.text = text;
+  }
+
+  seen(bytes: Uint8Array): boolean {
+    const all = this.tail + Buffer.from(bytes).toString("latin1");
+    this.tail = all.slice(-this.text.length);
+    return all.includes(this.text);
+  }
 }

@@ -9,7 +9,7 @@ import { defaultGuestCache, installFile, withDebianTree } from "../../src/guest/
 import { progressBar } from "../../src/guest/progress.ts";
 import { buildNative } from "../kernels/build.ts";
 import type { ChildJob } from "./guest-process.ts";
-import { type Command, type GuestFiles, kernelCommandLine, memoryMiB, type Peer, type Task } from "./peer.ts";
+import type { Command, Peer } from "./peer.ts";
 
 const DIRECTORY = dirname(fileURLToPath(import.meta.url));
 const PROJECT = join(DIRECTORY, "..", "..");
@@ -41,7 +41,7 @@ function xlat86(name: string, engine: "translate" | "interpret", warmsUp: boolea
     reportsStats: true,
     missing: async () => null,
     version: () => packageVersion(join(PROJECT, "package.json")),
-    command: (task, files) => nodeChild("run-xlat86.ts", { task, files, settings: { engine } }),
+    command: (guest) => nodeChild("run-xlat86.ts", { guest, settings: { engine } }),
   };
 }
 
@@ -57,13 +57,13 @@ function v86(name: string, interpret: boolean, warmsUp: boolean): Peer {
       return null;
     },
     version: () => packageVersion(join(PROJECT, "node_modules/v86/package.json")),
-    command(task, files) {
+    command(guest) {
       const settings: ChildJob["settings"] = { interpret };
-      if (task.kind === "linux") {
+      if (guest.boot === "linux") {
         settings.bios = join(firmware, "bios.bin");
         settings.vgaBios = join(firmware, "vgabios.bin");
       }
-      return nodeChild("run-v86.ts", { task, files, settings });
+      return nodeChild("run-v86.ts", { guest, settings });
     },
   };
 }
@@ -83,6 +83,12 @@ async function firmwareDirectory(): Promise<string> {
   return directory;
 }
 
+/**
+ * 32-bit, without the long mode that would change nothing here, and with no more of SSE than xlat86's processor has: the guest's libraries choose their
+ * routines by CPUID.
+ */
+const QEMU_PROCESSOR = "n270,-pni,-ssse3,-movbe";
+
 const qemu: Peer = {
   name: "qemu",
   // TCG translates everything once, at first sight.
@@ -90,34 +96,15 @@ const qemu: Peer = {
   reportsStats: false,
   missing: async () => (firstLine("qemu-system-i386", ["--version"]) ? null : "qemu-system-i386 is not installed (Debian: qemu-system-x86)"),
   version: () => firstLine("qemu-system-i386", ["--version"]) ?? "",
-  command(task, files) {
-    // n270 is 32-bit, with SSE2 and without the long mode that would change nothing here. The serial line goes through a pipe without a monitor on it.
-    const machine = [
-      "-accel",
-      "tcg",
-      "-cpu",
-      "n270",
-      "-m",
-      `${memoryMiB(task)}`,
-      "-display",
-      "none",
-      "-monitor",
-      "none",
-      "-serial",
-      "stdio",
-      "-no-reboot",
-    ];
+  command(guest) {
+    const machine = ["-accel", "tcg", "-cpu", QEMU_PROCESSOR, "-m", `${guest.memoryMiB}`, "-display", "none", "-no-reboot"];
+    // The serial line goes through a pipe without a monitor on it.
+    const serial = ["-monitor", "none", "-serial", "stdio"];
     const exit = ["-device", "isa-debug-exit,iobase=0xf4,iosize=4"];
-    return { program: "qemu-system-i386", args: [...machine, ...exit, ...qemuGuest(task, files)] };
+    const images = ["-kernel", guest.kernel, ...(guest.initrd === undefined ? [] : ["-initrd", guest.initrd]), "-append", guest.commandLine];
+    return { program: "qemu-system-i386", args: [...machine, ...serial, ...exit, ...images] };
   },
 };
-
-function qemuGuest(task: Task, files: GuestFiles): string[] {
-  if (task.kind === "kernel") return ["-kernel", files.kernels, "-append", kernelCommandLine(task)];
-  const linux = files.linux;
-  if (!linux) throw new Error("the Linux task came without its files");
-  return ["-kernel", linux.kernel, "-initrd", linux.initrd, "-append", linux.commandLine];
-}
 
 const native: Peer = {
   name: "native",
@@ -133,7 +120,7 @@ const native: Peer = {
     }
   },
   version: () => cpuModel(),
-  command: (task) => (task.kind === "kernel" ? { program: NATIVE_PROGRAM, args: kernelCommandLine(task).split(" ") } : null),
+  command: (guest) => (guest.native ? { program: NATIVE_PROGRAM, args: guest.native } : null),
 };
 
 /** The host processor, as Linux names it. */

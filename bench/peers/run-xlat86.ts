@@ -1,11 +1,10 @@
 // Child process: one guest on this project.
 
-import { LINUX_READY_LINE } from "../../src/guest/initramfs.ts";
 import { createMachine } from "../../src/index.ts";
-import { childJob, loadGuest, passOn, STATS_MARKER } from "./guest-process.ts";
+import { childJob, loadGuest, passOn, STATS_MARKER, TextWatch } from "./guest-process.ts";
 
 const job = childJob();
-const guest = loadGuest(job);
+const guest = loadGuest(job.guest);
 const machine = createMachine({
   kernel: guest.kernel,
   initrd: guest.initrd,
@@ -13,14 +12,13 @@ const machine = createMachine({
   memory: guest.memoryBytes,
   engine: job.settings.engine === "interpret" ? "interpret" : "translate",
 });
-// After the guest's own end, or once the marker of the Linux boot has passed, the counters go out as one more line.
-let tail = "";
+// After the guest's own end, or once the last text has passed, the counters go out as one more line.
+const end = new TextWatch(guest.lastText);
 machine.on("serial", (bytes) => {
   passOn(bytes);
-  if (job.task.kind !== "linux") return;
-  tail = (tail + new TextDecoder("latin1").decode(bytes)).slice(-2 * LINUX_READY_LINE.length);
-  if (tail.includes(LINUX_READY_LINE)) machine.pause();
+  if (end.seen(bytes)) machine.pause();
 });
-await machine.run();
+const exit = await machine.run();
+if (exit.reason === "triple-fault") console.error(`triple fault: ${exit.state}`);
 passOn(new TextEncoder().encode(`\n${STATS_MARKER}${JSON.stringify(machine.stats())}\n`));
 process.exit(0);

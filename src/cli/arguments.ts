@@ -1,4 +1,5 @@
 /** Turns argv into a command with checked option values. Errors: `UsageError`, each naming the option and what it takes. */
+import { type OptimisationName, optimisationNames, optimisations, parseOptimisations } from "../../translator/contract/optimisations.ts";
 import { type DebugCategory, debugCategories, maxMemory, minMemory } from "../machine/options.ts";
 import { UsageError } from "./error.ts";
 import { type CommandName, type CommandRow, commandRows, type OptionName, type OptionRow, optionRows } from "./options.ts";
@@ -13,6 +14,13 @@ export interface RunOptions {
   serial: { readonly kind: "stdio" | "none" } | { readonly kind: "file"; readonly path: string };
   engine: "translate" | "interpret";
   clock: "host" | "virtual";
+  /** Optimisations to do without. */
+  disable: ReadonlySet<OptimisationName>;
+  /** The same for what bisect compares with. */
+  against: ReadonlySet<OptimisationName>;
+  /** Files with names of guest code. */
+  symbols: string[];
+  profile?: string;
   stats: "no" | "table" | "json";
   /** Seconds. */
   timeout?: number;
@@ -27,6 +35,7 @@ export interface RunOptions {
 export type Invocation =
   | { readonly action: "help"; readonly command?: CommandName }
   | { readonly action: "version" }
+  | { readonly action: "optimisations" }
   | { readonly action: "command"; readonly command: CommandName; readonly operands: readonly string[]; readonly options: RunOptions };
 
 const rows: readonly OptionRow[] = optionRows;
@@ -69,6 +78,7 @@ export function parseArguments(argv: readonly string[]): Invocation {
   for (const name of given.keys()) {
     if (!row.options.includes(name)) throw new UsageError(`${chosen} does not take --${name}; see xlat86 ${chosen} --help`);
   }
+  for (const name of ["opt", "against"] as const) if (given.get(name)?.includes("help")) return { action: "optimisations" };
   checkOperands(row, operands);
   return { action: "command", command: chosen, operands, options: checkValues(given, chosen) };
 }
@@ -127,11 +137,15 @@ function checkValues(given: ReadonlyMap<OptionName, readonly string[]>, command:
     // Tier 0 counts every block; a region's own instructions are not counted.
     engine: choice("engine", command === "dump" ? "interpret" : "translate"),
     clock: choice("clock", "host"),
+    disable: parseList("opt", last("opt") ?? "all"),
+    against: parseList("against", last("against") ?? "none"),
+    symbols: [...(given.get("symbols") ?? [])],
     stats: last("stats") === undefined ? "no" : last("stats") === "json" ? "json" : "table",
     debug: parseDebug(last("debug") ?? ""),
   };
   for (const name of ["kernel", "initrd", "append"] as const) if (last(name) !== undefined) options[name] = last(name)!;
   if (last("debug-file") !== undefined) options.debugFile = last("debug-file")!;
+  if (last("profile") !== undefined) options.profile = last("profile")!;
   const timeout = last("timeout");
   if (timeout !== undefined) options.timeout = parsePositive("timeout", timeout, "a number of seconds above 0");
   const at = last("at");
@@ -168,6 +182,22 @@ function parseDebug(text: string): DebugCategory[] {
     throw new UsageError(`--debug ${word}: ${near ? `did you mean ${near}?` : `expected any of ${debugCategories.join(",")}`}`);
   }
   return words as DebugCategory[];
+}
+
+function parseList(option: "opt" | "against", text: string): ReadonlySet<OptimisationName> {
+  const parsed = parseOptimisations(text);
+  if ("disabled" in parsed) return parsed.disabled;
+  const near = nearest(parsed.unknown.replace(/^[-+]/, ""), optimisationNames);
+  throw new UsageError(
+    `--${option} ${text}: no optimisation "${parsed.unknown}"; ${near ? `did you mean -${near}?` : `--${option} help lists them`}`,
+  );
+}
+
+/** What `--opt help` prints. */
+export function optimisationsHelp(): string {
+  const width = Math.max(...optimisationNames.map((name) => name.length)) + 3;
+  const lines = optimisationNames.map((name) => `  ${name.padEnd(width)}${optimisations[name]}\n`);
+  return `Optimisations. --opt=-a,-b does without a and b; --opt=none,+a uses a alone.\n\n${lines.join("")}`;
 }
 
 function parsePositive(name: string, text: string, expected: string): number {

@@ -3,7 +3,7 @@
 import { createRequire } from "node:module";
 import { BootError } from "../boot/error.ts";
 import { MachineError } from "../machine/options.ts";
-import { type Invocation, parseArguments } from "./arguments.ts";
+import { type Invocation, optimisationsHelp, parseArguments } from "./arguments.ts";
 import { UsageError } from "./error.ts";
 import { commandHelp, generalHelp } from "./help.ts";
 import { exitCode } from "./options.ts";
@@ -28,6 +28,10 @@ const commands: Readonly<Record<Command["command"], (command: Command) => Promis
     const { dump } = await import("./dump.ts");
     return dump(options);
   },
+  async bisect({ options }) {
+    const { bisectKernel } = await import("./bisect.ts");
+    return bisectKernel(options);
+  },
 };
 
 async function main(argv: readonly string[]): Promise<number> {
@@ -38,6 +42,10 @@ async function main(argv: readonly string[]): Promise<number> {
   }
   if (invocation.action === "version") {
     process.stdout.write(`xlat86 ${version()}\n`);
+    return exitCode.success;
+  }
+  if (invocation.action === "optimisations") {
+    process.stdout.write(optimisationsHelp());
     return exitCode.success;
   }
   return commands[invocation.command](invocation);

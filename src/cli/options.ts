@@ -25,6 +25,15 @@ export const optionRows = [
   { name: "serial", aliases: ["-serial"], value: "stdio|none|file:PATH", help: "where serial port 0 goes (default stdio)" },
   { name: "engine", value: "ENGINE", choices: ["translate", "interpret"], help: "translate hot code, or stay in tier 0 (default translate)" },
   { name: "clock", value: "CLOCK", choices: ["host", "virtual"], help: "guest time: the host's, or counted in instructions (default host)" },
+  { name: "opt", value: "LIST", help: "optimisations: -NAME[,-NAME] does without, none,+NAME with these alone; help lists them (default all)" },
+  { name: "against", value: "LIST", help: "what to compare --opt with, written the same way (default none: tier 0 alone)" },
+  {
+    name: "symbols",
+    value: "FILE",
+    many: true,
+    help: "names of guest code: an ELF file (vmlinux), System.map or kallsyms; an ELF kernel's own are known",
+  },
+  { name: "profile", value: "FILE", help: "write a profile of the guest (.cpuprofile) that opens in Chrome's DevTools" },
   { name: "stats", optionalValue: ["json"], help: "print statistics at exit on stderr, as a table or as JSON" },
   { name: "timeout", value: "SECONDS", help: "stop after this much host time, with exit code 124" },
   { name: "debug", aliases: ["-d"], value: "LIST", help: "log in_asm,ir,js,exec,int,callout (any of them, comma-separated)" },
@@ -49,7 +58,7 @@ export interface CommandRow {
   readonly detail: string;
 }
 
-const machineOptions = ["memory", "serial", "engine", "clock", "stats", "timeout", "debug", "debug-file"] as const;
+const machineOptions = ["memory", "serial", "engine", "clock", "opt", "stats", "profile", "symbols", "timeout", "debug", "debug-file"] as const;
 const kernelOptions = ["kernel", "initrd", "append", "module"] as const;
 
 export const commandRows = [
@@ -75,14 +84,21 @@ export const commandRows = [
   },
   {
     name: "dump",
-    options: [...kernelOptions, "memory", "engine", "clock", "timeout", "at", "hot", "after"],
+    options: [...kernelOptions, "memory", "engine", "clock", "opt", "timeout", "at", "hot", "after"],
     summary: "show what the translator makes of a block",
     detail:
       "Per block: address, mode, bytes, disassembly with the sensitive instructions marked, micro-ops before and after each pass, tier 0's handlers, and\nthe region's JavaScript. The guest runs on tier 0, where every block is counted, unless --engine translate says otherwise.",
+  },
+  {
+    name: "bisect",
+    options: [...kernelOptions, "memory", "opt", "against", "after", "timeout", "symbols"],
+    summary: "find the block and the optimisation by which two configurations part",
+    detail:
+      "Runs the kernel twice side by side, with --opt and with --against, until registers, devices or memory differ, and shows the block that did it, what\ndiffers, and without which optimisations it does not. Guest time is virtual, input is none. --after COUNTi stops after so many instructions.\nExit code: 0 if there is no difference, 1 if there is one.",
   },
 ] as const satisfies readonly CommandRow[];
 
 export type CommandName = (typeof commandRows)[number]["name"];
 
 /** Exit codes other than a value the guest chose itself. */
-export const exitCode = { success: 0, usage: 2, tripleFault: 3, timeout: 124, internal: 70 } as const;
+export const exitCode = { success: 0, different: 1, usage: 2, tripleFault: 3, timeout: 124, internal: 70 } as const;

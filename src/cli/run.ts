@@ -7,8 +7,9 @@ import { openDebugLog } from "./debug.ts";
 import { UsageError } from "./error.ts";
 import { fileExists, readGuestFile } from "./files.ts";
 import { exitCode } from "./options.ts";
+import { RunObserver } from "./run-observer.ts";
 import { openSerial } from "./serial.ts";
-import { summary, table } from "./stats.ts";
+import { type HostTime, summary, table } from "./stats.ts";
 import { Terminal } from "./terminal.ts";
 
 export type BootImages = Pick<MachineOptions, "kernel" | "initrd" | "append" | "modules">;
@@ -30,6 +31,7 @@ export function bootImages(command: string, options: RunOptions): BootImages {
 
 /** Runs to the end and returns the exit code. Errors: what `createMachine` throws, before anything was started. */
 export async function runAtTerminal(images: BootImages, options: RunOptions, more: { summary?: boolean } = {}): Promise<number> {
+  const observer = new RunObserver(options, images.kernel);
   const debug = openDebugLog(options);
   let left: number | undefined;
   let machine: Machine | undefined;
@@ -42,13 +44,22 @@ export async function runAtTerminal(images: BootImages, options: RunOptions, mor
   });
   const serial = openSerial(options.serial, (bytes) => terminal.write(bytes));
   try {
-    machine = createMachine({ ...images, memory: options.memory, engine: options.engine, clock: options.clock, debug: debug.option });
+    machine = createMachine({
+      ...images,
+      memory: options.memory,
+      engine: options.engine,
+      clock: options.clock,
+      disable: options.disable,
+      ...(observer.sampler ? { sampler: observer.sampler } : {}),
+      debug: debug.option,
+    });
     for (const warning of machine.warnings) process.stderr.write(`xlat86: ${warning}\n`);
     machine.on("serial", (bytes) => serial.write(bytes));
     terminal.open(options.serial.kind === "stdio");
+    observer.start();
     const exit = await machine.run(options.timeout === undefined ? {} : { timeout: options.timeout });
     terminal.close();
-    report(machine, exit, options, more.summary === true);
+    report(machine, exit, options, more.summary === true, await observer.stop());
     return left ?? codeOf(exit);
   } finally {
     terminal.close();
@@ -58,11 +69,12 @@ export async function runAtTerminal(images: BootImages, options: RunOptions, mor
   }
 }
 
-function report(machine: Machine, exit: ExitInfo, options: RunOptions, wantsSummary: boolean): void {
+function report(machine: Machine, exit: ExitInfo, options: RunOptions, wantsSummary: boolean, hostTime: HostTime | undefined): void {
   if (exit.reason === "triple-fault") process.stderr.write(`\nxlat86: triple fault: an exception while delivering a double fault\n${exit.state}\n`);
   if (exit.reason === "timeout") process.stderr.write(`\nxlat86: stopped after ${options.timeout} s (--timeout)\n`);
-  if (options.stats === "json") process.stderr.write(`${JSON.stringify({ exit: exit.reason, ...machine.stats() })}\n`);
-  else if (options.stats === "table") process.stderr.write(`\n${table(machine.stats())}`);
+  if (options.stats === "json")
+    process.stderr.write(`${JSON.stringify({ exit: exit.reason, ...machine.stats(), ...(hostTime ? { hostTime } : {}) })}\n`);
+  else if (options.stats === "table") process.stderr.write(`\n${table(machine.stats(), hostTime)}`);
   else if (wantsSummary) process.stderr.write(`\n${summary(machine.stats())}`);
 }
 

@@ -1,8 +1,21 @@
 /** Statistics as text for people. */
+
+import { describeOptimisations, type OptimisationName } from "../../translator/contract/optimisations.ts";
+import { type TimePart, timeParts } from "../inspector/profile.ts";
 import type { MachineStats } from "../machine/types.ts";
 
 const count = (n: number): string => Math.round(n).toLocaleString("en-US");
 const seconds = (s: number): string => `${s.toFixed(s < 10 ? 2 : 1)} s`;
+const percent = (part: number, whole: number): string => `${((100 * part) / Math.max(whole, 1e-9)).toFixed(1)}%`;
+const kibibytes = (bytes: number): string => `${count(bytes / 1024)} KiB`;
+
+/** What V8's profiler and the operating system say about the process; see host-time.ts. */
+export interface HostTime {
+  /** Host seconds by what they went into, sampled. */
+  readonly parts: Readonly<Record<TimePart, number>>;
+  /** CPU seconds of V8's other threads: its optimising compiler and its garbage collector. */
+  readonly otherThreads: number;
+}
 
 /** A few lines: what happened. */
 export function summary(stats: MachineStats): string {
@@ -23,27 +36,50 @@ export function summary(stats: MachineStats): string {
 /** Ports shown by number; the rest are in --stats=json. */
 const portsShown = 8;
 
-/** Everything: the summary and the table of VM exits by reason and ring. */
-export function table(stats: MachineStats): string {
+/** Everything: the summary, where time went, and the table of VM exits by reason and ring. */
+export function table(stats: MachineStats, host?: HostTime): string {
+  const inRegions = stats.instructions - stats.tierZeroInstructions;
+  const perEntry = stats.regionEntries > 0 ? ` (${count(inRegions / stats.regionEntries)} at a time)` : "";
+  const perMillion = (n: number): string => `${count(n)} (${((1e6 * n) / Math.max(stats.instructions, 1)).toFixed(1)} per million instructions)`;
   const head = lines([
-    ["engine, clock", `${stats.engine}, ${stats.clock}`],
+    ["engine, clock", `${stats.engine}, ${stats.clock}; optimisations ${describeOptimisations(new Set(stats.disabled as OptimisationName[]))}`],
+    [
+      "executed",
+      `${percent(inRegions, stats.instructions)} in regions${perEntry}, ${percent(stats.tierZeroInstructions, stats.instructions)} by tier 0`,
+    ],
+    ...(host === undefined ? [] : timeLines(host)),
+    [
+      "translation",
+      `${seconds(stats.regionSeconds)} for ${count(stats.regions)} regions, with V8's parsing; ${count(stats.shapes)} instruction shapes`,
+    ],
     [
       "code cache",
-      `${count(Math.round(stats.codeCacheBytes / 1024))} KiB decoded, ${count(Math.round(stats.regionTextLength / 1024))} KiB of JavaScript`,
+      `${kibibytes(stats.codeCacheBytes)} decoded, ${percent(stats.codeCacheBytes, stats.codeCacheCapacity)} full, flushed ${count(stats.codeCacheFlushes)} times; ${count(stats.regionsLive)} regions, ${kibibytes(stats.regionTextLength)} of JavaScript`,
     ],
+    ["code overwritten", `${count(stats.invalidations - stats.regionInvalidations)} blocks, ${count(stats.regionInvalidations)} regions`],
     ["events", `${count(stats.interrupts)} interrupts, ${count(stats.faults)} exceptions`],
-    ["TLB", `${count(stats.tlbMisses)} misses, ${count(stats.tlbFlushes)} flushes`],
+    ["TLB", `${perMillion(stats.tlbMisses)} misses, ${count(stats.tlbFlushes)} flushes`],
   ]);
   if (stats.exits.length === 0) return `${summary(stats)}${head}`;
   const all = stats.exits.reduce((sum, e) => sum + e.total, 0);
-  const share = (n: number): string => `${((100 * n) / all).toFixed(1)}%`;
   const cells = [
     ["VM exits", "ring 0", "ring 1", "ring 2", "ring 3", "total", "share"],
-    ...stats.exits.map((e) => [e.reason, ...e.byRing.map(count), count(e.total), share(e.total)]),
+    ...stats.exits.map((e) => [e.reason, ...e.byRing.map(count), count(e.total), percent(e.total, all)]),
   ];
   const widths = cells[0]!.map((_, column) => Math.max(...cells.map((row) => row[column]!.length)));
   const rows = cells.map((row) => `  ${row.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!))).join("  ")}\n`);
   return `${summary(stats)}${head}${rows.join("")}${ports(stats)}`;
+}
+
+/** Of the time the guest ran, its parts; "host" is the event loop, start-up and what else the process did. */
+function timeLines({ parts, otherThreads }: HostTime): [string, string][] {
+  const busy = timeParts.filter((part) => part !== "idle");
+  const whole = busy.reduce((sum, part) => sum + parts[part], 0);
+  const shown = busy.filter((part) => parts[part] >= whole / 1000).map((part) => `${part} ${percent(parts[part], whole)}`);
+  return [
+    ["time went into", shown.length === 0 ? "(too short to sample)" : shown.join(", ")],
+    ["V8's other threads", `${seconds(otherThreads)} of CPU: optimising compiler, garbage collector`],
+  ];
 }
 
 /** The busiest ports on one line. */

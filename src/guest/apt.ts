@@ -76,6 +76,11 @@ export async function hostMirror(): Promise<string> {
   return uncommented.match(/https?:\/\/\S+\/debian\/?(?=\s)/)?.[0] ?? "http://deb.debian.org/debian";
 }
 
+/** The `name=version` of each "Inst" line that `apt-get -s install` prints. */
+export function parseInstallPlan(plan: string): string[] {
+  return [...plan.matchAll(/^Inst (\S+) \((\S+) /gm)].map((match) => `${match[1]}=${match[2]}`);
+}
+
 export class PrivateApt {
   readonly directory: string;
   readonly architecture: string;
@@ -100,6 +105,13 @@ export class PrivateApt {
   async dependencies(packageName: string): Promise<string> {
     const record = await runTool("apt-cache", ["show", "--no-all-versions", packageName], { env: this.environment() });
     return record.match(/^Depends: (.*)$/m)?.[1] ?? "";
+  }
+
+  /** The packages and all that they depend on, as `name=version`, in the order in which an empty system would install them. */
+  async withDependencies(packages: readonly string[]): Promise<string[]> {
+    // -s only tells what would be done; the status file of this apt says that nothing is installed yet.
+    const plan = await runTool("apt-get", ["-q", "-s", "--no-install-recommends", "install", ...packages], { env: this.environment() });
+    return parseInstallPlan(plan);
   }
 
   /** Downloads packages into a directory; returns nothing, the directory then holds one .deb file for each. */

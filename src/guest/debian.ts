@@ -17,6 +17,8 @@ const RELEASE = "bookworm";
 const ARCHITECTURE = "i386";
 const KERNEL_META_PACKAGE = "linux-image-686";
 const BUSYBOX_PACKAGE = "busybox-static";
+/** Progress names no more packages than this. */
+const NAMED_PACKAGES = 4;
 
 /**
  * The kernel's command line for a boot under translation, one reason a word (what it saves was measured by counting guest instructions up to the shell):
@@ -108,7 +110,7 @@ export async function withDebianTree(
     await apt.update({ mirror: await hostMirror(), name: RELEASE }, updating);
 
     const packages = await choose(apt);
-    const downloading = stage(0.25, 0.95, packages.join(", "));
+    const downloading = stage(0.25, 0.95, packages.length <= NAMED_PACKAGES ? packages.join(", ") : `${packages.length} packages`);
     downloading(0);
     const debs = join(work, "debs");
     await apt.download(packages, debs, downloading);
@@ -139,7 +141,7 @@ export async function installFile(from: string, to: string): Promise<void> {
   await rename(temporary, to);
 }
 
-async function sha256(file: string): Promise<string> {
+export async function sha256(file: string): Promise<string> {
   return createHash("sha256")
     .update(await readFile(file))
     .digest("hex");

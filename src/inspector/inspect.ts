@@ -3,7 +3,7 @@
  * pass, JavaScript of both tiers. These are the values the machine runs on, not a second rendering of them.
  */
 import { type ModeKey, mode } from "../../translator/contract/mode-key.ts";
-import { decodeFailure } from "../../translator/contract/translator.ts";
+import { decodeFailure, type RegionPage } from "../../translator/contract/translator.ts";
 import { formatInstruction } from "../../translator/decode/format.ts";
 import { JavaScriptTranslator } from "../../translator/index.ts";
 import type { MicroBlock } from "../../translator/ir/block.ts";
@@ -23,6 +23,10 @@ export interface InspectRequest {
   /** EIP there. */
   readonly address: number;
   readonly mode: ModeKey;
+  /** The page `k` pages behind the block's, where it is at hand: regions take code from there too. */
+  readonly page?: (k: number) => RegionPage | undefined;
+  /** The word at a linear address, where it is at hand: jump tables. */
+  readonly word?: (linear: number) => number | undefined;
   /** Executions of the block at a page offset: regions only take in code that has run. By default all code counts as run. */
   readonly heat?: (offset: number) => number;
   /** The region that the machine has for this block. */
@@ -31,6 +35,7 @@ export interface InspectRequest {
 
 const pageSize = 4096;
 const longestBlock = 48;
+const longestInstruction = 15;
 
 export function inspectBlock(request: InspectRequest, translator = new JavaScriptTranslator()): InspectedBlock {
   return new Inspection(request, translator).run();
@@ -71,7 +76,7 @@ class Inspection {
       // Where no region can be made: the passes over the block by itself, everything being live at its end.
       if (this.passed.size === 0) {
         const block = translator.microBlock({ offset: request.offset, instructions: this.decoded, successors: [] });
-        this.keep("dead", dropDeadWrites(block, allLive));
+        if (translator.does("dead")) this.keep("dead", dropDeadWrites(block, allLive));
       }
       translator.observe = undefined;
     }
@@ -100,7 +105,7 @@ class Inspection {
       if (shape < 0) return `before ${failures[shape]}`;
       const next = at + translator.length;
       this.decoded.push({ offset: at, next, shape, fields: translator.fields.slice() });
-      this.instructions.push(this.instruction(at, shape));
+      this.instructions.push(this.instruction(at, shape, request.bytes.subarray(at)));
       if (!this.handlers.has(shape)) this.handlers.set(shape, inspectHandler(translator, shape));
       if (translator.template(shape).terminator !== undefined) return "with a transfer of control";
       at = next;
@@ -108,14 +113,14 @@ class Inspection {
     return `after ${longestBlock} instructions, the most that tier 0 takes`;
   }
 
-  /** The instruction that the translator just decoded, of shape number `shape`. */
-  private instruction(offset: number, shape: number): InspectedInstruction {
-    const { translator, request } = this;
+  /** The instruction that the translator just decoded from the first of the bytes `from`, of shape number `shape`. */
+  private instruction(offset: number, shape: number, from: Uint8Array): InspectedInstruction {
+    const { translator } = this;
     const { length } = translator;
     const exit = exitOf(translator.template(shape));
     return {
       address: this.eip(offset),
-      bytes: request.bytes.slice(offset, offset + length),
+      bytes: from.slice(0, length),
       text: formatInstruction(translator.instruction, this.eip(offset)),
       shape: translator.shape(shape).name,
       ...(exit ? { exit } : {}),
@@ -125,7 +130,10 @@ class Inspection {
   private region(): InspectedRegion | undefined {
     const { request } = this;
     const code = this.translator.region({
-      page: request.bytes.subarray(0, pageSize),
+      page: (k) => this.page(k),
+      base: this.pageAddress,
+      word: (linear) => request.word?.(linear),
+      followsCalls: false,
       entry: request.offset,
       mode: this.mode,
       name: `f_${(request.address >>> 0).toString(16)}`,
@@ -136,6 +144,19 @@ class Inspection {
     return { isInstalled: false, instructions: code.instructions, exits: code.exits.map((exit) => this.eip(exit)), text: code.text };
   }
 
+  private page(k: number): RegionPage | undefined {
+    const { request } = this;
+    return request.page?.(k) ?? (k === 0 ? { bytes: request.bytes.subarray(0, pageSize), address: this.pageAddress } : undefined);
+  }
+
+  /** Bytes from `offset` on, which may be on another page. */
+  private bytesAt(offset: number): Uint8Array {
+    if (offset >= 0 && offset < pageSize) return this.request.bytes.subarray(offset);
+    const k = Math.floor(offset / pageSize);
+    const both = [this.page(k), this.page(k + 1)].flatMap((page) => (page === undefined ? [] : [...page.bytes]));
+    return Uint8Array.from(both.slice(offset - k * pageSize, offset - k * pageSize + 2 * longestInstruction));
+  }
+
   private keep(pass: string, block: MicroBlock): void {
     const passes = this.passed.get(block.offset);
     if (passes === undefined) this.passed.set(block.offset, [{ pass, block }]);
@@ -143,13 +164,14 @@ class Inspection {
   }
 
   private microBlock(offset: number, passes: readonly { pass: string; block: MicroBlock }[]): InspectedMicroBlock {
-    const { translator, request } = this;
+    const { translator } = this;
     const { instructions } = passes[0].block;
     return {
       address: this.eip(offset),
-      instructions: instructions.map((i) =>
-        this.instruction(i.offset, translator.decode(request.bytes, i.offset, request.bytes.length, this.mode, i.offset)),
-      ),
+      instructions: instructions.map((i) => {
+        const bytes = this.bytesAt(i.offset);
+        return this.instruction(i.offset, translator.decode(bytes, 0, bytes.length, this.mode, i.offset), bytes);
+      }),
       passes: passes.map(({ pass, block }) => ({
         pass,
         microOps: printBlock(block).map(({ instruction, text }) => ({ address: this.eip(block.instructions[instruction].offset), text })),

@@ -1,5 +1,6 @@
 /** The inspector on a machine: the block at an address, or the blocks that do most of the work. */
 import { type ModeKey, mode } from "../../translator/contract/mode-key.ts";
+import type { RegionPage } from "../../translator/contract/translator.ts";
 import type { Machine } from "../machine/machine.ts";
 import { MachineError } from "../machine/options.ts";
 import type { BlockInfo } from "../machine/types.ts";
@@ -41,20 +42,28 @@ interface Place {
 function inspect(machine: Machine, known: readonly BlockInfo[], { address, physical, mode: key, block }: Place): InspectedBlock {
   const offset = physical % pageSize;
   const page = physical - offset;
-  const heat = new Map(
-    known.filter((b) => b.mode === key && b.address - (b.address % pageSize) === page).map((b) => [b.address % pageSize, b.executions]),
+  const pages = new LinearPages(machine, address - offset, page);
+  const heat = new Map(known.filter((b) => b.mode === key).map((b) => [b.address, b.executions]));
+  const heatAt = (at: number): number => {
+    const around = pages.page(Math.floor(at / pageSize));
+    return around === undefined ? 0 : (heat.get(around.address + (at & (pageSize - 1))) ?? 0);
+  };
+  const inspected = inspectBlock(
+    {
+      bytes: bytesFrom(machine, page, address - offset),
+      offset,
+      address,
+      mode: key,
+      // Of code that never ran all is shown that can be reached.
+      heat: block === undefined ? () => 1 : heatAt,
+      page: (k) => pages.page(k),
+      word: (linear) => pages.word(linear),
+      ...(block?.region
+        ? { installed: { ...block.region, isInstalled: true, exits: block.region.exits.map((exit) => (address - offset + exit) >>> 0) } }
+        : {}),
+    },
+    machine.newTranslator(),
   );
-  const inspected = inspectBlock({
-    bytes: bytesFrom(machine, page, address - offset),
-    offset,
-    address,
-    mode: key,
-    // Of code that never ran all is shown that can be reached.
-    heat: block === undefined ? () => 1 : (at) => heat.get(at) ?? 0,
-    ...(block?.region
-      ? { installed: { ...block.region, isInstalled: true, exits: block.region.exits.map((exit) => (address - offset + exit) >>> 0) } }
-      : {}),
-  });
   return { ...inspected, physical, ...(block ? { executions: block.executions } : {}) };
 }
 
@@ -71,6 +80,42 @@ function bytesFrom(machine: Machine, page: number, linearPage: number): Uint8Arr
   both.set(first);
   both.set(machine.memory.readPhysical(next - (next % pageSize), pageSize), pageSize);
   return both;
+}
+
+/** The pages around a block's, as the guest has them mapped now. */
+class LinearPages {
+  private readonly machine: Machine;
+  private readonly linear: number;
+  private readonly physical: number;
+  private readonly seen = new Map<number, RegionPage | undefined>();
+
+  /** @param linear address of the block's page; @param physical where it lies, mapped or not */
+  constructor(machine: Machine, linear: number, physical: number) {
+    this.machine = machine;
+    this.linear = linear;
+    this.physical = physical;
+  }
+
+  /** The page `k` pages behind the block's. */
+  page(k: number): RegionPage | undefined {
+    if (!this.seen.has(k)) this.seen.set(k, this.read(k));
+    return this.seen.get(k);
+  }
+
+  private read(k: number): RegionPage | undefined {
+    const { memory } = this.machine;
+    const address = k === 0 ? this.physical : memory.translate((this.linear + k * pageSize) >>> 0);
+    if (address === undefined || address + pageSize > memory.size) return undefined;
+    return { bytes: memory.readPhysical(address, pageSize), address };
+  }
+
+  /** The word at a linear address. */
+  word(linear: number): number | undefined {
+    const { memory } = this.machine;
+    const address = memory.translate(linear >>> 0);
+    if (address === undefined || address + 4 > memory.size || (address & 3) !== 0) return undefined;
+    return new DataView(memory.readPhysical(address, 4).buffer).getInt32(0, true);
+  }
 }
 
 /** Where physical pages are in the address space the guest is in now. Blocks are kept by physical address; people know code by its linear one. */

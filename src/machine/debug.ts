@@ -54,6 +54,9 @@ export function observeTranslator(translator: JavaScriptTranslator, debug: Debug
     get fields(): Int32Array {
       return translator.fields;
     },
+    get fieldCount(): number {
+      return translator.fieldCount;
+    },
     shape(number: number): ShapeCode {
       const code = translator.shape(number);
       if (seen.has(number)) return code;
@@ -66,6 +69,8 @@ export function observeTranslator(translator: JavaScriptTranslator, debug: Debug
       if (wants("js")) debug.write("js", `JS of ${code.name}\n${code.text}`);
       return code;
     },
+    // Instruction by instruction is what people want to see.
+    fuse: () => -1,
     get shapeCount(): number {
       return translator.shapeCount;
     },

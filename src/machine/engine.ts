@@ -10,6 +10,7 @@ import { mode } from "../../translator/contract/mode-key.ts";
 import { slot } from "../../translator/contract/slots.ts";
 import { JavaScriptTranslator } from "../../translator/index.ts";
 import { observeExecution, observeTranslator } from "./debug.ts";
+import { wholeStringCallouts } from "./lockstep.ts";
 import type { ResolvedOptions } from "./options.ts";
 import type { BlockInfo, MachineStats } from "./types.ts";
 import { portCounts, vmExits } from "./vm-exits.ts";
@@ -25,18 +26,33 @@ export class Engine {
   readonly #cpu: Cpu;
   readonly #dispatcher: Dispatcher;
   readonly #adapts: boolean;
+  readonly #options: ResolvedOptions;
+  readonly #translator: JavaScriptTranslator;
   #slice = virtualSlice;
 
-  constructor(cpu: Cpu, clock: MachineClock, options: ResolvedOptions) {
+  /** @param inLockstep guest time stands still while the guest runs: see lockstep.ts */
+  constructor(cpu: Cpu, clock: MachineClock, options: ResolvedOptions, inLockstep = false) {
     this.#cpu = cpu;
+    this.#options = options;
     this.#adapts = options.clock === "host";
-    const translator = new JavaScriptTranslator();
+    const translator = this.newTranslator();
+    this.#translator = translator;
     const observed = options.debug ? observeTranslator(translator, options.debug, () => cpu.R[slot.page]) : translator;
+    const { sampler } = options;
     this.#dispatcher = new Dispatcher(cpu, observed, {
-      poll: () => clock.runDue(),
+      poll: inLockstep ? () => {} : () => clock.runDue(),
       regionThreshold: options.engine === "translate" && !options.debug?.categories.includes("exec") ? hotExecutions : Number.POSITIVE_INFINITY,
+      disabled: options.disable,
+      ...(inLockstep ? { callouts: wholeStringCallouts() } : {}),
+      ...(sampler ? { sliceEnded: (inRegion) => sampler.sliceEnded(cpu.R, inRegion) } : {}),
       ...(options.debug ? observeExecution(cpu, options.debug) : {}),
     });
+  }
+
+  /** A translator like the engine's own, for a look at what it does. */
+  newTranslator(): JavaScriptTranslator {
+    const { disable, passes } = this.#options;
+    return new JavaScriptTranslator({ disabledPasses: disable, ...(passes ? { passes } : {}) });
   }
 
   /** Guest instructions retired since power-on. */
@@ -58,11 +74,21 @@ export class Engine {
     return reason;
   }
 
+  /** Runs for `instructions`, and to the end of the block under way; 0 only delivers what is due. */
+  runExactly(instructions: number): StopReason {
+    return this.#dispatcher.run(instructions);
+  }
+
+  /** Executes one instruction, a repeated string instruction as far as its callout goes, or delivers the exception it raises. */
+  stepAsIs(): StopReason {
+    return this.#dispatcher.runOneInstruction();
+  }
+
   /** Executes exactly one instruction, or delivers the exception it raises. */
   step(): StopReason {
     // A block of one instruction, whatever the mode says; the next instruction computes the mode anew.
     this.#cpu.R[slot.mode] |= mode.singleStep;
-    const reason = this.#dispatcher.run(1);
+    const reason = this.#dispatcher.runOneInstruction();
     updateMode(this.#cpu);
     return reason;
   }
@@ -91,18 +117,26 @@ export class Engine {
     return blocks.sort((a, b) => b.executions - a.executions);
   }
 
-  stats(): Pick<
-    MachineStats,
-    "instructions" | "blocks" | "regions" | "codeCacheBytes" | "regionTextLength" | "invalidations" | "interrupts" | "faults" | "exits" | "ports"
-  > {
+  stats(): Omit<MachineStats, "engine" | "clock" | "tlbMisses" | "tlbFlushes" | "hostSeconds" | "idleSeconds" | "guestSeconds"> {
     const { cache, regions } = this.#dispatcher;
+    const live = [...regions.live.values()];
     return {
+      disabled: [...this.#options.disable],
       instructions: this.instructions,
+      // Blocks that did not run to their end were counted in full.
+      tierZeroInstructions: Math.min(this.instructions, cache.executed + regions.tierZeroInstructions),
+      regionEntries: regions.entries,
+      shapes: this.#translator.shapeCount,
       blocks: cache.blocks,
       regions: regions.translated,
+      regionSeconds: regions.milliseconds / 1000,
       codeCacheBytes: cache.top * 4,
-      regionTextLength: [...regions.live.values()].reduce((sum, region) => sum + region.code.text.length, 0),
+      codeCacheCapacity: cache.C.length * 4,
+      codeCacheFlushes: cache.flushes,
+      regionsLive: live.length,
+      regionTextLength: live.reduce((sum, region) => sum + region.code.text.length, 0),
       invalidations: cache.invalidatedBlocks + regions.invalidated,
+      regionInvalidations: regions.invalidated,
       interrupts: this.#dispatcher.interruptsDelivered,
       faults: this.#dispatcher.faults,
       exits: vmExits(this.#cpu.exitCounts),

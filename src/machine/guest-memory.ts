@@ -3,6 +3,9 @@ import type { Cpu } from "../../runtime/cpu/cpu.ts";
 import type { PhysicalMemory } from "../../runtime/memory/physical.ts";
 import { MachineError } from "./options.ts";
 
+/** Bits of a page table entry. */
+const accessedAndDirty = 0x60;
+
 export class GuestMemory {
   readonly #physical: PhysicalMemory;
   readonly #cpu: Cpu;
@@ -45,6 +48,27 @@ export class GuestMemory {
   translate(linear: number): number | undefined {
     const physical = this.#cpu.walker.peek(linear | 0);
     return physical < 0 ? undefined : physical;
+  }
+
+  /**
+   * Physical addresses of the first `limit` words that differ from `other`'s, which must be of the same size. Accessed and dirty bits do not count: when a processor
+   * sets them again that a guest has cleared, without flushing its TLB, depends on what the TLB holds (SDM vol. 3, 4.10.2.3).
+   */
+  differences(other: GuestMemory | Int32Array, limit: number): number[] {
+    const a = this.#physical.i32;
+    const b = other instanceof GuestMemory ? other.#physical.i32 : other;
+    const found: number[] = [];
+    for (let k = 0; k < a.length && found.length < limit; k++) {
+      if (a[k] === b[k]) continue;
+      const isEntry = (a[k]! & 1) !== 0;
+      if (!isEntry || ((a[k]! ^ b[k]!) & ~accessedAndDirty) !== 0) found.push(4 * k);
+    }
+    return found;
+  }
+
+  /** All of RAM, copied. */
+  copy(): Int32Array {
+    return this.#physical.i32.slice();
   }
 
   #eachPage(address: number, length: number, visit: (physical: number, offset: number, count: number) => void): void {

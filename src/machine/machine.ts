@@ -9,6 +9,7 @@ import { HostClock, type MachineClock, VirtualClock } from "../../runtime/device
 import { PhysicalMemory } from "../../runtime/memory/physical.ts";
 import type { ModeKey } from "../../translator/contract/mode-key.ts";
 import { slot } from "../../translator/contract/slots.ts";
+import type { JavaScriptTranslator } from "../../translator/index.ts";
 import { planBoot } from "../boot/detect.ts";
 import { describeSize } from "../boot/error.ts";
 import type { BootPlan } from "../boot/plan.ts";
@@ -19,6 +20,7 @@ import { Firmware } from "./firmware.ts";
 import { GuestMemory } from "./guest-memory.ts";
 import { hostTurn, Sleeper } from "./host.ts";
 import { applyCpuState } from "./initial-state.ts";
+import { InterruptGate, Lockstep } from "./lockstep.ts";
 import { MachineError, type MachineOptions, type ResolvedOptions, resolveOptions } from "./options.ts";
 import { Registers } from "./registers.ts";
 import type { BlockInfo, ExitInfo, MachineEvents, MachineStats } from "./types.ts";
@@ -46,6 +48,14 @@ export function createMachine(options: MachineOptions): Machine {
   return new Machine(resolveOptions(options));
 }
 
+/**
+ * A machine that `lockstep` drives instead of `run`. Errors: as for `createMachine`.
+ * @internal
+ */
+export function createLockstepMachine(options: Omit<MachineOptions, "clock">): Machine & { readonly lockstep: Lockstep } {
+  return new Machine(resolveOptions({ ...options, clock: "virtual" }), true) as Machine & { readonly lockstep: Lockstep };
+}
+
 export class Machine {
   readonly registers: Registers;
   readonly memory: GuestMemory;
@@ -68,9 +78,16 @@ export class Machine {
   #hostSeconds = 0;
   #idleSeconds = 0;
   #runStarted = 0;
+  /** In lockstep: the instructions that guest time has taken note of. */
+  #time = 0;
+  /**
+   * Runs the guest in steps that other machines can follow; only there if the machine was made for that.
+   * @internal
+   */
+  readonly lockstep: Lockstep | undefined;
 
   /** Use `createMachine`. */
-  constructor(options: ResolvedOptions) {
+  constructor(options: ResolvedOptions, inLockstep = false) {
     this.#options = options;
     const firmware = new Firmware(options.memory);
     this.#plan = planBoot({
@@ -85,7 +102,8 @@ export class Machine {
     this.warnings = this.#plan.warnings;
 
     this.#physical = allocate(options.memory);
-    this.#clock = options.clock === "host" ? new HostClock(() => performance.now()) : new VirtualClock(() => this.#engine?.instructions ?? 0);
+    const virtualTime = inLockstep ? () => this.#time : () => this.#engine?.instructions ?? 0;
+    this.#clock = options.clock === "host" ? new HostClock(() => performance.now()) : new VirtualClock(virtualTime);
     const signals: BoardSignals = {
       // Devices drive their lines while they are built, before there is a CPU.
       interrupt: () => this.#cpu?.requestAttention(),
@@ -94,8 +112,10 @@ export class Machine {
       serial: (bytes) => this.#events.emit("serial", bytes),
     };
     this.#board = new Board(this.#physical, this.#clock, signals);
-    this.#cpu = new Cpu(this.#board.cpuBoard);
-    this.#engine = new Engine(this.#cpu, this.#clock, options);
+    const gate = new InterruptGate();
+    this.#cpu = new Cpu(inLockstep ? gate.gate(this.#board.cpuBoard) : this.#board.cpuBoard);
+    this.#engine = new Engine(this.#cpu, this.#clock, options, inLockstep);
+    this.lockstep = inLockstep ? this.#lockstep(gate) : undefined;
     this.registers = new Registers(this.#cpu);
     this.memory = new GuestMemory(this.#physical, this.#cpu);
     this.serial = {
@@ -108,6 +128,22 @@ export class Machine {
     this.#firmware = firmware;
   }
   readonly #firmware: Firmware;
+
+  #lockstep(gate: InterruptGate): Lockstep {
+    return new Lockstep({
+      cpu: this.#cpu,
+      board: this.#board,
+      engine: this.#engine,
+      clock: this.#clock as VirtualClock,
+      gate,
+      setTime: (instructions) => {
+        this.#time = instructions;
+      },
+      hasEnded: () => this.#exit !== undefined,
+      shutDown: () => this.#tripleFault(),
+      hasRegions: this.#options.engine === "translate" && !this.#options.disable.has("regions"),
+    });
+  }
 
   on<K extends keyof MachineEvents>(name: K, listener: Listener<MachineEvents[K]>): this {
     this.#events.on(name, listener);
@@ -190,6 +226,19 @@ export class Machine {
   /** The mode bits code is translated for now (translator/contract/mode-key.ts). */
   get mode(): ModeKey {
     return this.#cpu.R[slot.mode];
+  }
+
+  /** How the guest ended, if it did. */
+  get ended(): ExitInfo | undefined {
+    return this.#exit;
+  }
+
+  /**
+   * A translator like the machine's own, for a look at what it does.
+   * @internal
+   */
+  newTranslator(): JavaScriptTranslator {
+    return this.#engine.newTranslator();
   }
 
   get running(): boolean {

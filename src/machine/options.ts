@@ -1,6 +1,10 @@
 /** What a machine is made of, checked before anything is built. */
+
+import { type OptimisationName, optimisationNames } from "../../translator/contract/optimisations.ts";
+import type { Pass } from "../../translator/passes/pipeline.ts";
 import { describeSize } from "../boot/error.ts";
 import type { GuestFile } from "../boot/plan.ts";
+import type { Sampler } from "./sampler.ts";
 
 /** Bytes, or bytes with the name that error messages use for them. */
 export type GuestImage = Uint8Array | GuestFile;
@@ -30,6 +34,15 @@ export interface MachineOptions {
   readonly engine?: "translate" | "interpret";
   /** `host` (default): guest time follows the host's; `virtual`: counted in guest instructions, so that runs repeat. */
   readonly clock?: "host" | "virtual";
+  /** Optimisations to do without, by name (translator/contract/optimisations.ts). None by default. */
+  readonly disable?: Iterable<OptimisationName>;
+  /** Told every so often where the guest is: a `GuestTrace`, say. */
+  readonly sampler?: Sampler;
+  /**
+   * Passes over regions other than the usual ones: for tests of what finds wrong ones.
+   * @internal
+   */
+  readonly passes?: readonly Pass[];
   /** Receives debug text of the categories asked for. */
   readonly debug?: { readonly categories: readonly DebugCategory[]; readonly write: (category: DebugCategory, text: string) => void };
 }
@@ -42,6 +55,10 @@ export interface ResolvedOptions {
   readonly memory: number;
   readonly engine: "translate" | "interpret";
   readonly clock: "host" | "virtual";
+  readonly disable: ReadonlySet<OptimisationName>;
+  readonly sampler: Sampler | undefined;
+  /** @internal */
+  readonly passes: readonly Pass[] | undefined;
   readonly debug: MachineOptions["debug"];
 }
 
@@ -67,6 +84,14 @@ function oneOf<T extends string>(name: string, value: T | undefined, choices: re
   return value;
 }
 
+function checkOptimisations(names: Iterable<OptimisationName>): ReadonlySet<OptimisationName> {
+  const set = new Set(names);
+  for (const name of set) {
+    if (!optimisationNames.includes(name)) throw new MachineError(`disable: no optimisation "${name}"; there are ${optimisationNames.join(" ")}`);
+  }
+  return set;
+}
+
 /** Errors: `MachineError`. */
 export function checkMemorySize(bytes: number): number {
   const isWhole = Number.isInteger(bytes) && bytes % 4096 === 0;
@@ -88,6 +113,9 @@ export function resolveOptions(options: MachineOptions): ResolvedOptions {
     memory: checkMemorySize(options.memory ?? defaultMemory),
     engine: oneOf("engine", options.engine, ["translate", "interpret"]),
     clock: oneOf("clock", options.clock, ["host", "virtual"]),
+    disable: checkOptimisations(options.disable ?? []),
+    sampler: options.sampler,
+    passes: options.passes,
     debug: options.debug,
   };
 }

@@ -37,16 +37,30 @@ export interface MachineStats {
   readonly clock: "host" | "virtual";
   /** Guest instructions retired. */
   readonly instructions: number;
+  /** Optimisations that are off, by name (translator/contract/optimisations.ts). */
+  readonly disabled: readonly string[];
+  /** Of the instructions, about how many tier 0 executed; the rest ran in regions. */
+  readonly tierZeroInstructions: number;
+  /** Times the dispatcher entered a region. */
+  readonly regionEntries: number;
+  /** Instruction shapes that tier 0 has a handler for. */
+  readonly shapes: number;
   /** Basic blocks decoded and prepared for tier 0. */
   readonly blocks: number;
   /** Regions translated to JavaScript. */
   readonly regions: number;
-  /** Decoded code of tier 0 in use, bytes of its array. */
+  /** Host seconds spent making regions: translation, and V8's parsing of the result. */
+  readonly regionSeconds: number;
+  /** Decoded code of tier 0 in use, bytes of its array; how many there are; how often it was full and everything forgotten. */
   readonly codeCacheBytes: number;
-  /** JavaScript text of the regions in place, characters. */
+  readonly codeCacheCapacity: number;
+  readonly codeCacheFlushes: number;
+  /** Regions in place, and their JavaScript text, characters. */
+  readonly regionsLive: number;
   readonly regionTextLength: number;
-  /** Blocks and regions dropped because their bytes were written. */
+  /** Blocks and regions dropped because their bytes were written; of these the regions. */
   readonly invalidations: number;
+  readonly regionInvalidations: number;
   /** Hardware interrupts delivered. */
   readonly interrupts: number;
   /** Exceptions delivered. */

@@ -40,6 +40,12 @@ describe("dump --at", () => {
     expect(stdout).toMatch(/^region from 00100025 \(as it would be\): \d+ instructions/m);
   });
 
+  it("shows what the passes that are on do", async () => {
+    const { stdout } = await dump("loop", "--at", "0x100025", "--opt=-dead,-forward");
+    expect(stdout).toContain("\nmicro-ops, after simplify");
+    expect(stdout).not.toMatch(/after (dead|forward)/);
+  });
+
   it("runs first when told to", async () => {
     const { stdout } = await dump("loop", "--at", "0x100025", "--after", "10000i");
     expect(stdout).toMatch(/^the guest ran 10,0\d\d instructions \(timeout\)/);

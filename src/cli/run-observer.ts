@@ -1,0 +1,48 @@
+/** What is watched beside the guest when `--profile` or `--stats` ask for it. */
+import { writeSync } from "node:fs";
+import { GuestTrace, guestProfile } from "../inspector/profile.ts";
+import type { Symbols } from "../inspector/symbols.ts";
+import type { GuestImage } from "../machine/options.ts";
+import type { RunOptions } from "./arguments.ts";
+import { closeOutput, openOutput } from "./files.ts";
+import { HostProfiler } from "./host-time.ts";
+import type { HostTime } from "./stats.ts";
+import { guestSymbols } from "./symbols.ts";
+
+export class RunObserver {
+  readonly #wantsTime: boolean;
+  readonly #file: number | undefined;
+  readonly #symbols: Symbols | undefined;
+  readonly #trace: GuestTrace | undefined;
+  #profiler: HostProfiler | undefined;
+
+  /** Opens the files, so that a bad path is reported before the guest starts. Errors: `UsageError`. */
+  constructor(options: RunOptions, kernel: GuestImage) {
+    this.#wantsTime = options.profile !== undefined || options.stats !== "no";
+    if (options.profile === undefined) return;
+    this.#symbols = guestSymbols(options, kernel);
+    this.#trace = new GuestTrace(() => performance.now());
+    this.#file = openOutput("profile", options.profile);
+  }
+
+  /** For the machine; undefined if nobody wants to know. */
+  get sampler(): GuestTrace | undefined {
+    return this.#trace;
+  }
+
+  start(): void {
+    if (this.#wantsTime) this.#profiler = new HostProfiler();
+  }
+
+  /** Writes the profile. */
+  async stop(): Promise<HostTime | undefined> {
+    if (this.#profiler === undefined) return undefined;
+    const { profile, started, time } = await this.#profiler.stop();
+    if (this.#trace !== undefined && this.#file !== undefined && this.#symbols !== undefined) {
+      const request = { host: profile, guest: this.#trace, started, symbols: this.#symbols };
+      writeSync(this.#file, JSON.stringify(guestProfile(request)));
+      closeOutput(this.#file);
+    }
+    return time;
+  }
+}

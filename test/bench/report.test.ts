@@ -1,0 +1,87 @@
+// What `npm run bench` understands and prints.
+
+import { describe, expect, test } from "vitest";
+import { nanoResult } from "../../bench/nano/suite.ts";
+import { parseOptions } from "../../bench/options.ts";
+import { ratioTable, type ValueRow } from "../../bench/report.ts";
+import { hotCost, memoryTable } from "../../bench/scaling/suite.ts";
+import { type Suite, selectParts } from "../../bench/suite.ts";
+import { userlandReport } from "../../bench/userland/suite.ts";
+import { sevenZipSpeeds } from "../../bench/userland/workloads.ts";
+
+describe("options", () => {
+  test("defaults, values and the short form", () => {
+    expect(parseOptions([])).toMatchObject({ only: null, peers: null, runs: null, passes: 8, quick: false, timeoutSeconds: null });
+    expect(parseOptions(["--only", "nano,linux", "--minutes", "0.5", "--runs", "5"])).toMatchObject({
+      only: ["nano", "linux"],
+      minutes: 0.5,
+      runs: 5,
+    });
+    expect(parseOptions(["--quick"])).toMatchObject({ quick: true, runs: 1, passes: 4 });
+  });
+  test.each([[["--runs", "0"]], [["--minutes", "-1"]], [["--only"]], [["--onyl", "nano"]]])("%j is refused", (args) => {
+    expect(() => parseOptions(args)).toThrow(/--\w+/);
+  });
+});
+
+describe("selectParts", () => {
+  const suite = (name: string, ...parts: string[]): Suite => ({ name, parts, peers: [], run: async () => ({ text: "", data: null, problems: [] }) });
+  const suites = [suite("kernels", "sieve", "linux"), suite("nano", "nano/in", "nano/out")];
+  const selected = (...only: string[]) => [...selectParts(suites, only)].map(([{ name }, parts]) => `${name}: ${parts.join(" ")}`);
+
+  test("a suite by its name, a part by its own, in the suites' order", () => {
+    expect(selected("nano", "linux")).toEqual(["kernels: linux", "nano: nano/in nano/out"]);
+    expect(selected("nano/out", "nano/in")).toEqual(["nano: nano/in nano/out"]);
+  });
+  test("an unknown name is refused with those there are", () => {
+    expect(() => selected("nano/inn")).toThrow("no benchmark nano/inn; there are kernels, sieve, linux, nano, nano/in, nano/out");
+  });
+});
+
+test("ratioTable: a peer without a result has none, and stays out of the mean", () => {
+  const rows: ValueRow[] = [
+    { name: "a", values: { xlat86: 2, v86: 4, qemu: 1 } },
+    { name: "b", values: { xlat86: 8, v86: 1 } },
+  ];
+  expect(ratioTable(rows, ["xlat86", "v86", "qemu"], { unit: "s", digits: 1 })).toBe(`\
+|                | xlat86 (s) | v86 (s) | qemu (s) | xlat86 : v86 | xlat86 : qemu |
+| -------------- | ---------: | ------: | -------: | -----------: | ------------: |
+| a              |        2.0 |     4.0 |      1.0 |         0.50 |          2.00 |
+| b              |        8.0 |     1.0 |        - |         8.00 |             - |
+| geometric mean |            |         |          |         2.00 |          2.00 |`);
+});
+
+test("userlandReport: two rows a workload, a dash where a peer failed", () => {
+  const found = { times: { sort: { xlat86: [3, 1], v86: [6] } }, processorTimes: {} };
+  const text = userlandReport([{ name: "sort", what: "sorting" }], found, ["xlat86", "v86"], ["libc6=1"]);
+  expect(text).toMatch(/\| sort, first +\| +3\.00 \| +6\.00 \| +0\.50 \|/);
+  expect(text).toMatch(/\| sort, second +\| +1\.00 \| +- \| +- \|/);
+  expect(text).toContain("- sort: sorting");
+});
+
+test("nanoResult: the first pass warms up, and an operation without effect is told", () => {
+  const passes = [
+    { seconds: 9, result: "1000 1000" },
+    { seconds: 1, result: "1000 1000" },
+    { seconds: 3, result: "1000 1000" },
+  ];
+  expect(nanoResult(passes)).toEqual({ nanoseconds: 2e6, wrong: null });
+  expect(nanoResult([{ seconds: 1, result: "1000 999" }])?.wrong).toBe("999 of 1000 operations had their effect");
+  expect(nanoResult([])).toBeNull();
+});
+
+test("hotCost: nanoseconds an instruction of the first pass and of the last two", () => {
+  const passes = [4, 3, 2, 1].map((seconds) => ({ seconds, result: "100 abcd" }));
+  expect(hotCost(passes)).toEqual({ first: 40, warm: 15, checksum: "abcd abcd abcd abcd" });
+  expect(hotCost([])).toBeNull();
+});
+
+test("memoryTable: the sample nearest to each moment", () => {
+  const samples = [1, 4, 9].map((at) => ({ at, bytes: at * 2 ** 20 }));
+  expect(memoryTable({ v86: samples }, 10, 2).split("\n")[2]).toBe("| v86 |   4 |    9 |");
+});
+
+test("sevenZipSpeeds reads the line of averages, and nothing else", () => {
+  expect(sevenZipSpeeds("Avr:      8211    77   9503   7316  |      53528   105   4117   4329")).toEqual({ compressing: 8211, decompressing: 53528 });
+  expect(sevenZipSpeeds("ERROR: data error")).toBeNull();
+});
