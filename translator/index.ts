@@ -31,6 +31,12 @@ const maximumSuperinstructions = 4096;
 const maximumText = 90_000;
 /** A region of so few is let be. */
 const fewInstructions = 30;
+/**
+ * Guest instructions of a region that takes called functions in. V8 optimises such code again and again as its rarer parts are met: in Linux's decompressor 400
+ * cost twice the processor time of 128.
+ */
+const deepLimit = 128;
+
 /** More than any instruction has. */
 const maximumFields = 24;
 
@@ -67,7 +73,7 @@ export class JavaScriptTranslator implements Translator {
     this.disabledPasses = options.disabledPasses ?? new Set();
     this.passes = options.passes ?? blockPasses;
     this.tierZeroPasses = this.passes.filter((pass) => pass.name === "simplify");
-    this.regionLimit = options.regionLimit ?? 400;
+    this.regionLimit = options.regionLimit ?? 250;
   }
 
   /** Whether an optimisation is on. */
@@ -177,7 +183,7 @@ export class JavaScriptTranslator implements Translator {
   region(request: RegionRequest): RegionCode | undefined {
     // Segment limits to check and 16-bit wrap-around at every jump leave nothing to gain.
     if ((request.mode & mode.flat) === 0) return undefined;
-    let code = this.regionWithin(request, this.regionLimit);
+    let code = this.regionWithin(request, request.followsCalls ? Math.min(this.regionLimit, deepLimit) : this.regionLimit);
     // Floating point takes several times the text of anything else.
     while (code !== undefined && code.text.length > maximumText && code.instructions > fewInstructions) {
       code = this.regionWithin(request, Math.floor((0.9 * code.instructions * maximumText) / code.text.length));

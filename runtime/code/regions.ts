@@ -51,7 +51,12 @@ export interface Surroundings {
   word(linear: number): number | undefined;
 }
 
-const maximumGrowth = 3;
+const maximumGrowth = 1;
+/** Instructions above which a region is not made anew for more. */
+const largestGrowing = 200;
+const insidePatience = 16;
+/** Instructions of a region up to which other regions may have its code too. */
+const largestShared = 60;
 
 /** Pages around the entry's that code is taken from: R[faultOffset] has 20 bits for an offset. */
 const maximumReach = 120;
@@ -67,6 +72,8 @@ const gone: RegionFunction = () => {
 export class Regions {
   /** Live regions by shape number. */
   readonly live = new Map<number, Region>();
+  /** Headers of blocks that computed jumps went to. */
+  readonly entered = new Set<number>();
   translated = 0;
   invalidated = 0;
   /** Of regions that are no more: times entered, and guest instructions that tier 0 executed in the blocks at their head before. */
@@ -102,9 +109,18 @@ export class Regions {
     this.nextShape = lent.firstShape;
   }
 
-  /** By how much the threshold of executions is raised for code on a page: doubled with each region lost there. */
-  patience(page: number): number {
-    return 2 ** Math.min(this.losses.get(page) ?? 0, 20);
+  /**
+   * By how much the threshold of executions is raised for the block at `header`: doubled with each region lost on its page, and by more for code in the middle of a
+   * region, which tier 0 only runs until it meets a region's entry. What leads into that code (a return site, a region's exit) should get the region instead.
+   */
+  patience(header: number): number {
+    const address = this.cache.C[header - 3];
+    const page = address >>> 12;
+    const losses = 2 ** Math.min(this.losses.get(page) ?? 0, 20);
+    if (this.byExit.has(address) || this.entered.has(header)) return losses;
+    const offset = address & 0xfff;
+    const isInside = (region: Region): boolean => (region.ranges.get(page) ?? []).some(([from, length]) => from <= offset && offset < from + length);
+    return (this.byPage.get(page) ?? []).some(isInside) ? insidePatience * losses : losses;
   }
 
   /**
@@ -115,7 +131,8 @@ export class Regions {
     const { C } = this.cache;
     const address = C[header - 3];
     for (const region of this.byExit.get(address) ?? []) {
-      if (region.mode !== (C[header - 2] & 0xff) || !region.isDeep || region.growth === maximumGrowth) continue;
+      if (region.mode !== (C[header - 2] & 0xff) || !region.isDeep || region.growth === maximumGrowth || region.code.instructions > largestGrowing)
+        continue;
       const exit = region.exitTo.get(address) as number;
       const shift = exit >> 12;
       // Another mapping of the same code, with other pages around it?
@@ -236,13 +253,20 @@ export class Regions {
     return true;
   }
 
-  /** Executions of the live blocks of a page by the page offset they begin at. */
+  /**
+   * Executions of the live blocks of a page by the page offset they begin at. The entry of a large region counts as not run: leaving for it costs less than having its
+   * code once more.
+   */
   private heatsOn(page: RegionPage | undefined, mode: number): ReadonlyMap<number, number> {
     const heats = new Map<number, number>();
     if (page === undefined) return heats;
     const { C } = this.cache;
     const number = page.address >>> 12;
-    for (const b of this.cache.liveOn(number)) if ((C[b - 2] & 0xff) === mode && C[b - 3] >>> 12 === number) heats.set(C[b - 3] & 0xfff, C[b + 1]);
+    for (const b of this.cache.liveOn(number)) {
+      if ((C[b - 2] & 0xff) !== mode || C[b - 3] >>> 12 !== number) continue;
+      const region = this.live.get(C[b + 2] & shapeBits);
+      heats.set(C[b - 3] & 0xfff, region !== undefined && region.code.instructions > largestShared ? 0 : C[b + 1]);
+    }
     return heats;
   }
 
@@ -299,6 +323,7 @@ export class Regions {
     this.nextShape = this.lent.firstShape;
     this.byPage.clear();
     this.byExit.clear();
+    this.entered.clear();
     this.refused.clear();
     this.losses.clear();
   }

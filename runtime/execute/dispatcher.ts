@@ -320,7 +320,7 @@ export class Dispatcher {
     if (C[header + 1] < this.threshold || this.cache.isFull || (C[header - 2] & singleStep) !== 0) return;
     const page = (C[header - 3] & ~0xfff) >>> 0;
     const { physical } = cpu.board;
-    if (!physical.isRam(page) || C[header + 1] < this.threshold * this.regions.patience(page >>> 12)) return;
+    if (!physical.isRam(page) || C[header + 1] < this.threshold * this.regions.patience(header)) return;
     this.makeRegion(header, cpu.R[pageSlot]);
   }
 
@@ -626,6 +626,7 @@ export class Dispatcher {
     if ((R[modeSlot] & flat) !== 0 && this.keepsJumps) {
       this.jumps[2 * k] = eip;
       this.jumps[2 * k + 1] = header;
+      this.regions.entered.add(header);
     }
     return ~header;
   }

@@ -20,7 +20,7 @@ const virtualSlice = 1 << 20;
 const smallestSlice = 1 << 14;
 const largestSlice = 1 << 26;
 /** Executions of a block before it is worth a region. */
-const hotExecutions = 4000;
+const hotExecutions = 16_000;
 
 export class Engine {
   readonly #cpu: Cpu;

@@ -36,8 +36,12 @@ export interface Decoder {
   targets(i: RegionInstruction, before: RegionInstruction | undefined): readonly number[];
 }
 
-/** Code that ran less often than this share of the entry's executions stays out: compiling it would cost more than leaving for it. */
-const rarest = 1 / 64;
+/**
+ * Code that ran less often than this, or than so much of the entry's executions, stays out: compiling it would cost more than leaving for it. (Not a share of more
+ * executions: what an earlier region took in is not counted any more.)
+ */
+const rarest = 64;
+const rarestShare = 1 / 64;
 
 /** Return sites that a RET compares with. */
 const maximumReturnSites = 6;
@@ -88,7 +92,7 @@ function decodeHottest(decoder: Decoder, entry: number, limit: number) {
   const leaders = new Set<number>([entry]);
   // How often control came here from the entry, at most: a function has callers elsewhere too.
   const waiting = new Map<number, number>([[entry, Math.max(1, decoder.heat(entry))]]);
-  const least = Math.ceil(decoder.heat(entry) * rarest);
+  const least = Math.min(rarest, Math.ceil(decoder.heat(entry) * rarestShare));
   const want = (offset: number, weight: number): boolean => {
     if (!decoded.has(offset)) {
       const heat = Math.min(weight, decoder.heat(offset));
