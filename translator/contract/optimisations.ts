@@ -8,6 +8,8 @@ export const optimisations = {
   links: "blocks name the blocks behind them; without, the dispatcher looks up each one",
   jumps: "computed jumps look into a cache of targets before the dispatcher's table",
   regions: "hot code becomes JavaScript; without, tier 0 runs everything",
+  pages: "regions take code from the pages around their entry's",
+  calls: "regions entered very often take in the functions they call",
   vectors: "regions: MMX and SSE in line, on registers in locals; without, by callouts",
   forward: "pass: reads of state become the values written before, inside a block",
   simplify: "pass: algebra on values (in tier 0 too)",

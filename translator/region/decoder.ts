@@ -1,5 +1,5 @@
 /** What `discover` asks about guest code, answered from the pages a request offers. */
-import type { RegionRequest } from "../contract/translator.ts";
+import type { RegionPage, RegionRequest } from "../contract/translator.ts";
 import { operandKind } from "../decode/instruction.ts";
 import type { JavaScriptTranslator } from "../index.ts";
 import type { MicroTemplate } from "../ir/micro.ts";
@@ -18,20 +18,23 @@ export class RegionDecoder implements Decoder {
   readonly followsCalls: boolean;
   private readonly straddling = new Uint8Array(2 * longestInstruction);
 
+  private readonly followsPages: boolean;
+
   constructor(translator: JavaScriptTranslator, request: RegionRequest) {
     this.translator = translator;
     this.request = request;
-    this.followsCalls = request.followsCalls;
+    this.followsCalls = request.followsCalls && translator.does("calls");
+    this.followsPages = translator.does("pages");
   }
 
   instruction(offset: number): RegionInstruction | undefined {
     const { request, translator } = this;
-    const page = request.page(pageOf(offset));
+    const page = this.page(pageOf(offset));
     if (page === undefined) return undefined;
     const at = offset & 0xfff;
     let shape = translator.decode(page.bytes, at, 0x1000, request.mode, offset);
     if (shape < 0 && at + longestInstruction > 0x1000) {
-      const next = request.page(pageOf(offset) + 1);
+      const next = this.page(pageOf(offset) + 1);
       if (next === undefined) return undefined;
       const bytes = this.straddling;
       bytes.set(page.bytes.subarray(0x1000 - longestInstruction), 0);
@@ -39,6 +42,10 @@ export class RegionDecoder implements Decoder {
       shape = translator.decode(bytes, at - (0x1000 - longestInstruction), bytes.length, request.mode, offset);
     }
     return shape < 0 ? undefined : { offset, next: offset + translator.length, shape, fields: translator.fields.slice() };
+  }
+
+  private page(k: number): RegionPage | undefined {
+    return k === 0 || this.followsPages ? this.request.page(k) : undefined;
   }
 
   template(shape: number): MicroTemplate {
