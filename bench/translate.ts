@@ -13,7 +13,7 @@ import { KERNELS_CHECKSUMS, KERNELS_IMAGE } from "./kernels/build.ts";
 
 const ROUNDS = 40;
 const PAGE = 4096;
-const REGION_LIMIT = 250;
+const REGION_LIMIT = 400;
 const MEMORY = 64 << 20;
 
 type Stage = "decode" | "lift" | "forward" | "simplify" | "dead writes" | "emit and print" | "compile";

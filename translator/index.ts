@@ -73,7 +73,7 @@ export class JavaScriptTranslator implements Translator {
     this.disabledPasses = options.disabledPasses ?? new Set();
     this.passes = options.passes ?? blockPasses;
     this.tierZeroPasses = this.passes.filter((pass) => pass.name === "simplify");
-    this.regionLimit = options.regionLimit ?? 250;
+    this.regionLimit = options.regionLimit ?? 400;
   }
 
   /** Whether an optimisation is on. */

@@ -41,7 +41,7 @@ const slot = slotImported;
 const { budget, page: pageSlot, tlbHalf, mode: modeSlot, eip: eipSlot } = slot;
 const { flat, singleStep } = mode;
 
-const jumpEntries = 1 << 12;
+const jumpEntries = 1 << 14;
 /** A region that loops leaves after this many slices plus one, a power of two. */
 const slicesMask = 15;
 /** Entries of a region after which it is made anew with the functions it calls. */

@@ -40,7 +40,7 @@ export interface Decoder {
  * Code that ran less often than this, or than so much of the entry's executions, stays out: compiling it would cost more than leaving for it. (Not a share of more
  * executions: what an earlier region took in is not counted any more.)
  */
-const rarest = 64;
+const rarest = 250;
 const rarestShare = 1 / 64;
 
 /** Return sites that a RET compares with. */
