@@ -56,7 +56,7 @@ export interface DispatcherOptions {
   readonly sliceInstructions?: number;
   /** Executions after which a block found running at a slice's end is worth a region; Infinity: tier 0 alone. */
   readonly regionThreshold?: number;
-  /** Executions after which a block found running at a slice's end has its instructions fused (256); 0: every block, at once. */
+  /** Executions after which a block found running at a slice's end has its instructions fused (2000); 0: every block, at once. */
   readonly fuseThreshold?: number;
   /** Guest instructions a region must have to be worth it (3); tests that want every instruction in a region say 1. */
   readonly smallestRegion?: number;
@@ -131,7 +131,7 @@ export class Dispatcher {
     });
     this.builder = new BlockBuilder(this.cache, cpu.memory, translator, host, () => this.forget());
     this.H = this.builder.handlers;
-    this.fuseThreshold = options.fuseThreshold ?? 256;
+    this.fuseThreshold = options.fuseThreshold ?? 2000;
     this.threshold = options.disabled?.has("regions") === true ? Infinity : (options.regionThreshold ?? Infinity);
     this.regions = new Regions(this.cache, translator, host, {
       firstShape: firstRegionShape,
