@@ -27,12 +27,13 @@ import {
   pseudo,
   stopBlock,
 } from "../code/pseudo-shapes.ts";
-import { Regions, type Surroundings } from "../code/regions.ts";
+import { Regions } from "../code/regions.ts";
 import type { Cpu } from "../cpu/cpu.ts";
 import { instructionBreakpoints } from "../cpu/debug.ts";
 import { deliverDebugException, deliverException, deliverHardwareInterrupt, noteDebugCauses } from "../cpu/interrupts.ts";
 import { walkFlag } from "../memory/page-walk.ts";
 import { type Callout, hostNames } from "./host-names.ts";
+import { Promotion } from "./promotion.ts";
 
 // Bound here because V8 folds a module's own constants, but not those it imports.
 const eflag = eflagImported;
@@ -44,8 +45,6 @@ const { flat, singleStep } = mode;
 const jumpEntries = 1 << 14;
 /** A region that loops leaves after this many slices plus one, a power of two. */
 const slicesMask = 15;
-/** Entries of a region after which it is made anew with the functions it calls. */
-const deepThreshold = 1 << 19;
 
 export type StopReason = "halted" | "shutdown" | "slice" | "requested";
 
@@ -75,8 +74,7 @@ export interface DispatcherOptions {
 export class Dispatcher {
   readonly cache: CodeCache;
   readonly regions: Regions;
-  private readonly threshold: number;
-  private readonly fuseThreshold: number;
+  readonly promotion: Promotion;
   private readonly cpu: Cpu;
   private readonly translator: Translator;
   private readonly C: Int32Array;
@@ -92,8 +90,6 @@ export class Dispatcher {
   private readonly sliceEnded: DispatcherOptions["sliceEnded"];
   private readonly keepsLinks: boolean;
   private readonly keepsJumps: boolean;
-  /** Headers of the blocks whose instructions were fused, as far as they could be. */
-  private readonly fused = new Set<number>();
   private eipIsCurrent = false;
   /** A single instruction is under way in `step`. */
   private stepping = false;
@@ -131,14 +127,16 @@ export class Dispatcher {
     });
     this.builder = new BlockBuilder(this.cache, cpu.memory, translator, host, () => this.forget());
     this.H = this.builder.handlers;
-    this.fuseThreshold = options.fuseThreshold ?? 2000;
-    this.threshold = options.disabled?.has("regions") === true ? Infinity : (options.regionThreshold ?? Infinity);
     this.regions = new Regions(this.cache, translator, host, {
       firstShape: firstRegionShape,
       lastShape: shapeBits,
       handlers: this.H,
       smallestRegion: options.smallestRegion ?? 3,
       addStub: (link, offset, at, page) => this.builder.addStub(link, offset, at, page),
+    });
+    this.promotion = new Promotion(cpu, this.cache, this.builder, this.regions, {
+      fuse: options.fuseThreshold ?? 2000,
+      region: options.disabled?.has("regions") === true ? Number.POSITIVE_INFINITY : (options.regionThreshold ?? Number.POSITIVE_INFINITY),
     });
     this.cache.regionsWritten = (page, from, to) => this.regions.invalidate(page, from, to);
     this.cache.regionRanges = (page) => this.regions.rangesOn(page);
@@ -297,10 +295,7 @@ export class Dispatcher {
     if (C[p] === 0 && (C[p + 2] & shapeBits) < firstRegionShape) return p;
     R[budget] += C[p];
     C[p + 1]--;
-    if (C[p + 1] >= this.fuseThreshold) {
-      if (C[p] !== 0) this.heat(p);
-      else if (C[p + 1] >= deepThreshold) this.regions.deepen(p, this.around(p, R[pageSlot]));
-    }
+    this.promotion.sample(p);
     R[eipSlot] = (R[pageSlot] + (C[p + 2] >>> 16)) | 0;
     this.eipIsCurrent = true;
     this.sliceEnded?.((C[p + 2] & shapeBits) >= firstRegionShape);
@@ -311,49 +306,6 @@ export class Dispatcher {
       this.traceBlock?.((R[pageSlot] + (C[next + 2] >>> 16)) | 0, C[next - 2] & 0xff);
     }
     return next;
-  }
-
-  /** The end of a slice samples the profile: the block at `header` was about to run again. */
-  private heat(header: number): void {
-    const { C, cpu } = this;
-    this.fuse(header);
-    if (C[header + 1] < this.threshold || this.cache.isFull || (C[header - 2] & singleStep) !== 0) return;
-    const page = (C[header - 3] & ~0xfff) >>> 0;
-    const { physical } = cpu.board;
-    if (!physical.isRam(page) || C[header + 1] < this.threshold * this.regions.patience(header)) return;
-    this.makeRegion(header, cpu.R[pageSlot]);
-  }
-
-  /** Makes a region from the block at `header` on; `base` is the EIP of its page's first byte under the current paging. */
-  makeRegion(header: number, base: number, isDeep = false): void {
-    this.regions.make(header, this.around(header, base), isDeep);
-  }
-
-  private around(header: number, base: number): Surroundings {
-    const { memory, R } = this.cpu;
-    const { physical } = memory;
-    const half = R[tlbHalf];
-    const own = (this.C[header - 3] & ~0xfff) >>> 0;
-    return {
-      base,
-      page: (k) => {
-        const linear = (base + k * 0x1000) | 0;
-        const T = this.TX[half + (linear >>> 12)];
-        const address = k === 0 ? own : (T ^ linear) >>> 0;
-        if ((k !== 0 && (T & 1) !== 0) || !physical.isRam(address)) return undefined;
-        return { address, bytes: physical.u8.subarray(address, address + 0x1000) };
-      },
-      word: (linear) => {
-        const T = memory.TR[half + (linear >>> 12)];
-        return ((T | linear) & 3) === 0 ? physical.i32[(T ^ linear) >>> 2] : undefined;
-      },
-    };
-  }
-
-  private fuse(header: number): void {
-    if (this.fused.has(header)) return;
-    this.fused.add(header);
-    this.builder.fuse(header);
   }
 
   /** With R[eip] current: time, interrupts, reasons to stop; then the block to run. */
@@ -511,7 +463,7 @@ export class Dispatcher {
     let header = address < 2 ** 32 ? this.cache.find(address, key) : 0;
     if (header === 0) {
       header = this.builder.decode(linear, address, key);
-      if (this.fuseThreshold === 0) this.fuse(header);
+      this.promotion.decoded(header);
     }
     if ((key & flat) === 0 && this.endsBeyondLimit(header)) {
       // The first instruction alone, which may end before the limit; if it does not, it faults.
@@ -534,7 +486,7 @@ export class Dispatcher {
     this.cache.flush();
     this.regions.clear();
     this.jumps.fill(stopBlock);
-    this.fused.clear();
+    this.promotion.clear();
   }
 
   // ---- pseudo-instructions

@@ -247,7 +247,7 @@ export class Core {
     for (const { header, address, mode, executions } of [...cache.live()]) {
       if (cache.C[header] === 0 || executions === 0 || (mode & modes.singleStep) !== 0 || cache.isFull || !choose()) continue;
       // An earlier region of this round cannot have changed what the list says: making one kills no block.
-      this.dispatcher.makeRegion(header, address & ~0xfff, true);
+      this.dispatcher.promotion.makeRegion(header, address & ~0xfff, true);
     }
   }
 

@@ -153,7 +153,7 @@ export class GuestExecutor implements Executor {
     const header = dispatcher.cache.find(physical.entry, mode);
     if (header !== 0) {
       const before = dispatcher.regions.translated;
-      dispatcher.makeRegion(header, layout.entry & ~0xfff);
+      dispatcher.promotion.makeRegion(header, layout.entry & ~0xfff);
       this.encodings++;
       this.regions += dispatcher.regions.translated - before;
     }
