@@ -3,22 +3,11 @@
  * are exact though operands have low parts, results of zero, operands of very different size, and 53-bit precision. Each function answers whether it could; then
  * f.h + f.l is the rounded result and f.residue what was rounded off. All round to nearest.
  */
+import { productError } from "./pairs.ts";
 import type { FloatUnit } from "./unit.ts";
 
-const splitter = 134217729;
 const smallest = 2 ** -899;
 const largest = 2 ** 972;
-
-/** The rounding error of p = a * b. */
-function productError(a: number, b: number, p: number): number {
-  let y = splitter * a;
-  const a1 = y - (y - a);
-  const a2 = a - a1;
-  y = splitter * b;
-  const b1 = y - (y - b);
-  const b2 = b - b1;
-  return a1 * b1 - p + a1 * b2 + a2 * b1 + a2 * b2;
-}
 
 /** The rounding error of s = a + b. */
 function sumError(a: number, b: number, s: number): number {

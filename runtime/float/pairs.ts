@@ -37,7 +37,7 @@ export function addPairs(f: FloatUnit, ah: number, al: number, bh: number, bl: n
 }
 
 /** The rounding error of p = a * b. */
-function productError(a: number, b: number, p: number): number {
+export function productError(a: number, b: number, p: number): number {
   let t = splitter * a;
   const a1 = t - (t - a);
   const a2 = a - a1;

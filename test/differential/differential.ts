@@ -1,5 +1,6 @@
 /** One seed: the program cold against hot, with all passes and without some; a failing program is reduced before it is shown. */
 import { Decoder, DecoderOptions, Formatter, FormatterSyntax } from "iced-x86";
+import { optimisationNames } from "../../translator/contract/optimisations.ts";
 import { JavaScriptTranslator } from "../../translator/index.ts";
 import { blockPasses } from "../../translator/passes/pipeline.ts";
 import { Core } from "../support/core.ts";
@@ -20,7 +21,7 @@ export interface Failure {
 
 export class Differential {
   /** The reference: tier 0 with every instruction's micro-ops as lifted. */
-  readonly cold = new Core({ translator: new JavaScriptTranslator({ disabledPasses: new Set(blockPasses.map((pass) => pass.name)) }) });
+  readonly cold = new Core({ translator: new JavaScriptTranslator({ disabledPasses: new Set(optimisationNames) }) });
   readonly variants: readonly Variant[];
   programs = 0;
   inconclusive = 0;
