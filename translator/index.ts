@@ -9,7 +9,7 @@ import { decode, decodeStatus } from "./decode/decode.ts";
 import { newInstruction } from "./decode/instruction.ts";
 import { invalidRow } from "./decode/opcode-map.ts";
 import { instantiate, type MicroBlock, type MicroStatement } from "./ir/block.ts";
-import type { MicroTemplate } from "./ir/micro.ts";
+import type { MicroTemplate, Value } from "./ir/micro.ts";
 import { verify } from "./ir/verify.ts";
 import { PureTemplates } from "./javascript/pure-templates.ts";
 import { regionCode } from "./javascript/region.ts";
@@ -200,7 +200,10 @@ export class JavaScriptTranslator implements Translator {
     const successors = ordered.map((block) => block.successors);
     const numbers = new Map(ordered.map((block, k) => [block.offset, k]));
     const inside = successors.map((list) => list.map((to) => numbers.get(to) ?? -1).filter((to) => to >= 0));
-    const passed = ordered.map((block) => this.microBlock(block));
+    const passed = ordered.map((block) => {
+      const micro = this.microBlock(block);
+      return block.isSubroutineCall ? callSubroutine(micro) : micro;
+    });
     const nesting = plan(inside, (k) => {
       const { terminator } = passed[k];
       return terminator?.kind === "indirect" && terminator.flavour === "jump";
@@ -244,6 +247,20 @@ export class JavaScriptTranslator implements Translator {
     });
     return { offset: block.offset, instructions: block.instructions, statements, terminator };
   }
+}
+
+/** A block that ends in a CALL, as one that makes a callout for the function and goes on behind. */
+function callSubroutine(block: MicroBlock): MicroBlock {
+  const { terminator: call, instructions, statements } = block;
+  if (call?.kind !== "call" && call?.kind !== "indirect") throw new Error("no call");
+  const instruction = instructions.length - 1;
+  const target: Value = call.kind === "call" ? { kind: "codeAddress", offset: call.target } : call.target;
+  const s = { kind: "call", callout: "subroutine", args: [target] } as const;
+  return {
+    ...block,
+    statements: [...statements, { s, instruction }],
+    terminator: { kind: "jump", target: { kind: "constant", value: instructions[instruction].next } },
+  };
 }
 
 /** Liveness of registers and flag words over the region, then dead writes dropped block by block. At an exit everything lives. */

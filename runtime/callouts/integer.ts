@@ -2,7 +2,7 @@
 import type { integerCallouts } from "../../translator/contract/callouts/integer.ts";
 import { segment as segmentImported, slot as slotImported, vector } from "../../translator/contract/slots.ts";
 import type { Cpu } from "../cpu/cpu.ts";
-import { mulhu } from "../cpu/multiply.ts";
+import { signedQuotientFits } from "../cpu/divide.ts";
 import { checkSegment } from "../cpu/segments.ts";
 import { cmps, ins, lods, movs, outs, scas, stos } from "./strings.ts";
 
@@ -28,71 +28,37 @@ function divide(cpu: Cpu, size: number, divisor: number): void {
     const quotient = Math.trunc(dividend / divisor);
     if (quotient > 0xff) cpu.raise(vector.de);
     R[slot.eax] = (R[slot.eax] & ~0xffff) | quotient | ((dividend % divisor) << 8);
-  } else if (size === 2) {
+  } else {
     const dividend = ((R[slot.edx] << 16) | (R[slot.eax] & 0xffff)) >>> 0;
     const quotient = Math.trunc(dividend / divisor);
     if (quotient > 0xffff) cpu.raise(vector.de);
     R[slot.eax] = (R[slot.eax] & ~0xffff) | quotient;
     R[slot.edx] = (R[slot.edx] & ~0xffff) | (dividend % divisor);
-  } else {
-    if (R[slot.edx] >>> 0 >= divisor >>> 0) cpu.raise(vector.de);
-    const quotient = quotientOf(R[slot.edx], R[slot.eax], divisor);
-    R[slot.edx] = (R[slot.eax] - Math.imul(quotient, divisor)) | 0;
-    R[slot.eax] = quotient;
   }
-}
-
-/** Quotient of the unsigned high:low by `divisor`, where high < divisor: the double quotient is off by at most one. */
-function quotientOf(high: number, low: number, divisor: number): number {
-  const d = divisor >>> 0;
-  if (high === 0) return Math.trunc((low >>> 0) / d) | 0;
-  let q = Math.min(Math.trunc(((high >>> 0) * 4294967296 + (low >>> 0)) / d), 4294967295);
-  // Exact remainder as a signed 64-bit pair; its high word is 0 or -1 or, when the estimate is one low, the rest is >= d.
-  const productLow = Math.imul(q | 0, divisor) >>> 0;
-  let rest = ((high >>> 0) - (mulhu(q | 0, divisor) >>> 0)) * 4294967296 + ((low >>> 0) - productLow);
-  while (rest < 0) {
-    q--;
-    rest += d;
-  }
-  while (rest >= d) {
-    q++;
-    rest -= d;
-  }
-  return q | 0;
 }
 
 function divideSigned(cpu: Cpu, size: number, operand: number): void {
   const R = cpu.R;
-  if (operand === 0) cpu.raise(vector.de);
-  if (size < 4) {
-    const divisor = size === 1 ? (operand << 24) >> 24 : (operand << 16) >> 16;
-    const dividend = size === 1 ? (R[slot.eax] << 16) >> 16 : (R[slot.edx] << 16) | (R[slot.eax] & 0xffff);
-    const quotient = Math.trunc(dividend / divisor);
-    const limit = size === 1 ? 0x80 : 0x8000;
-    if (quotient >= limit || quotient < -limit) cpu.raise(vector.de);
-    const rest = (dividend - quotient * divisor) | 0;
-    if (size === 1) R[slot.eax] = (R[slot.eax] & ~0xffff) | (quotient & 0xff) | ((rest & 0xff) << 8);
-    else {
-      R[slot.eax] = (R[slot.eax] & ~0xffff) | (quotient & 0xffff);
-      R[slot.edx] = (R[slot.edx] & ~0xffff) | (rest & 0xffff);
-    }
-    return;
+  const divisor = size === 1 ? (operand << 24) >> 24 : (operand << 16) >> 16;
+  if (divisor === 0) cpu.raise(vector.de);
+  const dividend = size === 1 ? (R[slot.eax] << 16) >> 16 : (R[slot.edx] << 16) | (R[slot.eax] & 0xffff);
+  const quotient = Math.trunc(dividend / divisor);
+  const limit = size === 1 ? 0x80 : 0x8000;
+  if (quotient >= limit || quotient < -limit) cpu.raise(vector.de);
+  const rest = (dividend - quotient * divisor) | 0;
+  if (size === 1) R[slot.eax] = (R[slot.eax] & ~0xffff) | (quotient & 0xff) | ((rest & 0xff) << 8);
+  else {
+    R[slot.eax] = (R[slot.eax] & ~0xffff) | (quotient & 0xffff);
+    R[slot.edx] = (R[slot.edx] & ~0xffff) | (rest & 0xffff);
   }
-  const negative = R[slot.edx] < 0;
-  let high = R[slot.edx];
-  let low = R[slot.eax];
-  if (negative) {
-    low = -low | 0;
-    high = (~high + (low === 0 ? 1 : 0)) | 0;
-  }
-  const divisor = operand < 0 ? -operand | 0 : operand;
+}
+
+function checkDivide(cpu: Cpu, high: number, _low: number, divisor: number): void {
   if (high >>> 0 >= divisor >>> 0) cpu.raise(vector.de);
-  const magnitude = quotientOf(high, low, divisor);
-  const negativeQuotient = negative !== operand < 0;
-  if (magnitude < 0 && !(negativeQuotient && magnitude === -2147483648)) cpu.raise(vector.de);
-  const rest = (low - Math.imul(magnitude, divisor)) | 0;
-  R[slot.eax] = negativeQuotient ? -magnitude | 0 : magnitude;
-  R[slot.edx] = negative ? -rest | 0 : rest;
+}
+
+function checkDivideSigned(cpu: Cpu, high: number, low: number, divisor: number): void {
+  if (!signedQuotientFits(high, low, divisor)) cpu.raise(vector.de);
 }
 
 // ---- decimal adjustment (SDM vol. 2, DAA and so on)
@@ -260,6 +226,8 @@ export const integerImplementations = {
   raiseException,
   divide,
   divideSigned,
+  checkDivide,
+  checkDivideSigned,
   movs,
   cmps,
   stos,

@@ -19,4 +19,7 @@ export const systemImplementations = {
   ...identificationImplementations,
   ...msrImplementations,
   ...portImplementations,
+  subroutine: () => {
+    throw new Error("subroutine: regions print it");
+  },
 } satisfies Record<keyof typeof systemCallouts, (cpu: Cpu, ...args: number[]) => number | void>;

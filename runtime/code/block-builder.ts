@@ -17,8 +17,7 @@ const missing: Handler = () => {
 };
 
 export class BlockBuilder {
-  /** Handlers by shape number. Filled at full length from the start: an array that grew by gaps would be a dictionary. */
-  readonly handlers: Handler[] = new Array<Handler>(shapeBits + 1).fill(missing);
+  private readonly handlers: Handler[];
   /** Words of an instruction by shape number: shape word, fields, links. */
   readonly sizes: number[] = [];
   /** Guest instructions by shape number. */
@@ -37,13 +36,17 @@ export class BlockBuilder {
   private readonly words = new Int32Array(2048);
   private readonly openBus = new Uint8Array(0x1000).fill(0xff);
 
-  /** @param makeRoom drops all translated code: the cache is full */
-  constructor(cache: CodeCache, memory: LinearMemory, translator: Translator, host: HostNames, makeRoom: () => void) {
+  /**
+   * @param handlers by shape number; filled at full length at once, for an array that grew by gaps would be a dictionary
+   * @param makeRoom drops all translated code: the cache is full
+   */
+  constructor(cache: CodeCache, memory: LinearMemory, translator: Translator, host: HostNames, handlers: Handler[], makeRoom: () => void) {
     this.cache = cache;
     this.C = cache.C;
     this.memory = memory;
     this.translator = translator;
     this.host = host;
+    this.handlers = handlers.fill(missing);
     this.makeRoom = makeRoom;
   }
 

@@ -38,6 +38,8 @@ export interface RegionHost {
   readonly handlers: ((p: number) => number)[];
   /** Guest instructions that a region must have. */
   readonly smallestRegion: number;
+  /** Regions call regions. */
+  readonly callsSubroutines: boolean;
   readonly addStub: (link: number, offset: number, at: number, page: number) => number;
 }
 
@@ -187,8 +189,9 @@ export class Regions {
       word: around.word,
       followsCalls: isDeep,
     });
-    // One or two instructions without a loop: entering and leaving would cost more than they do.
-    if (code === undefined || code.instructions < this.lent.smallestRegion) {
+    // One or two instructions without a loop: entering and leaving would cost more than they do, but for a caller that is a region.
+    const least = code?.isCallable === true && this.lent.callsSubroutines ? 1 : this.lent.smallestRegion;
+    if (code === undefined || code.instructions < least) {
       this.refused.add(header);
       return;
     }

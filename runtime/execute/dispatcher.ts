@@ -33,7 +33,9 @@ import { instructionBreakpoints } from "../cpu/debug.ts";
 import { deliverDebugException, deliverException, deliverHardwareInterrupt, noteDebugCauses } from "../cpu/interrupts.ts";
 import { walkFlag } from "../memory/page-walk.ts";
 import { type Callout, hostNames } from "./host-names.ts";
+import { JumpCache } from "./jump-cache.ts";
 import { Promotion } from "./promotion.ts";
+import { regionCalls } from "./region-calls.ts";
 
 // Bound here because V8 folds a module's own constants, but not those it imports.
 const eflag = eflagImported;
@@ -42,7 +44,6 @@ const slot = slotImported;
 const { budget, page: pageSlot, tlbHalf, mode: modeSlot, eip: eipSlot } = slot;
 const { flat, singleStep } = mode;
 
-const jumpEntries = 1 << 14;
 /** A region that loops leaves after this many slices plus one, a power of two. */
 const slicesMask = 15;
 
@@ -79,11 +80,12 @@ export class Dispatcher {
   private readonly translator: Translator;
   private readonly C: Int32Array;
   private readonly TX: Int32Array;
-  /** Jump cache for computed targets: EIP and header, direct-mapped. A hit is checked against the block itself, so nothing need be flushed but with the code cache. */
-  private readonly jumps = new Int32Array(2 * jumpEntries).fill(stopBlock);
+  private readonly jumps: JumpCache;
   private readonly builder: BlockBuilder;
-  /** The builder's handlers, by shape number. */
+  /** Handlers by shape number. */
   private readonly H: Handler[];
+  /** What regions know of their callers (contract/slots.ts, jsCall). */
+  private readonly J = new Int32Array(2);
   private readonly poll: () => void;
   private readonly sliceInstructions: number;
   private readonly traceBlock: DispatcherOptions["traceBlock"];
@@ -118,19 +120,24 @@ export class Dispatcher {
     this.cache = new CodeCache(options.codeWords ?? 1 << 23, fixedWords);
     this.C = this.cache.C;
     this.TX = cpu.memory.TX;
-    const host = hostNames(cpu, this.C, options.callouts ?? calloutImplementations, {
-      jump: (eip) => this.jump(eip),
+    this.jumps = new JumpCache(this.C, cpu.R, this.TX);
+    this.H = new Array<Handler>(shapeBits + 1);
+    const arrays = { C: this.C, H: this.H, J: this.J };
+    const jump = (eip: number): number => this.jump(eip);
+    const host = hostNames(cpu, arrays, options.callouts ?? calloutImplementations, {
+      ...regionCalls({ ...arrays, R: cpu.R, TX: this.TX, jumps: this.jumps, jump }),
+      jump,
       dispatch: () => ~this.dispatch(),
       faulted: () => this.faulted(),
       moreTime: (used) => this.moreTime(used),
       guardedStore: (A, size, value) => this.guardedStore(A, size, value),
     });
-    this.builder = new BlockBuilder(this.cache, cpu.memory, translator, host, () => this.forget());
-    this.H = this.builder.handlers;
+    this.builder = new BlockBuilder(this.cache, cpu.memory, translator, host, this.H, () => this.forget());
     this.regions = new Regions(this.cache, translator, host, {
       firstShape: firstRegionShape,
       lastShape: shapeBits,
       handlers: this.H,
+      callsSubroutines: options.disabled?.has("returns") !== true,
       smallestRegion: options.smallestRegion ?? 3,
       addStub: (link, offset, at, page) => this.builder.addStub(link, offset, at, page),
     });
@@ -485,7 +492,7 @@ export class Dispatcher {
   forget(): void {
     this.cache.flush();
     this.regions.clear();
-    this.jumps.fill(stopBlock);
+    this.jumps.clear();
     this.promotion.clear();
   }
 
@@ -553,22 +560,13 @@ export class Dispatcher {
 
   /** An indirect jump to `eip`: the mode is what it was. */
   private jump(eip: number): number {
-    const { R } = this.cpu;
-    const { C, jumps } = this;
-    const k = (eip ^ (eip >>> 10)) & (jumpEntries - 1);
-    const header = jumps[2 * k + 1];
-    if (jumps[2 * k] === eip && (C[header - 2] & 0xff) === R[modeSlot]) {
-      // The page may have been remapped, or the block have died (address -1, which no translation yields), since.
-      const T = this.TX[R[tlbHalf] + (eip >>> 12)];
-      if ((T & 1) === 0 && (T ^ eip) === C[header - 3]) {
-        R[pageSlot] = eip & ~0xfff;
-        return ~header;
-      }
-    }
-    return this.jumpSlowly(eip, k);
+    const header = this.jumps.find(eip);
+    if (header === 0) return this.jumpSlowly(eip);
+    this.cpu.R[pageSlot] = eip & ~0xfff;
+    return ~header;
   }
 
-  private jumpSlowly(eip: number, k: number): number {
+  private jumpSlowly(eip: number): number {
     const { R } = this.cpu;
     R[eipSlot] = eip;
     this.eipIsCurrent = true;
@@ -576,8 +574,7 @@ export class Dispatcher {
     const header = this.enter();
     // Only flat mode has EIP = linear address and no limit to check.
     if ((R[modeSlot] & flat) !== 0 && this.keepsJumps) {
-      this.jumps[2 * k] = eip;
-      this.jumps[2 * k + 1] = header;
+      this.jumps.note(eip, header);
       this.regions.entered.add(header);
     }
     return ~header;

@@ -3,13 +3,15 @@ import type { CalloutName } from "../../translator/contract/callouts.ts";
 import { vectorHelpers } from "../callouts/simd/host-names.ts";
 import type { HostNames } from "../code/compile.ts";
 import type { Cpu } from "../cpu/cpu.ts";
+import { divs, divu } from "../cpu/divide.ts";
 import { mulhs, mulhu } from "../cpu/multiply.ts";
 import { checkSegment } from "../cpu/segments.ts";
+import type { RegionCalls } from "./region-calls.ts";
 
 export type Callout = (cpu: Cpu, ...args: number[]) => number | void;
 
 /** The dispatcher's entries for generated code. */
-export interface Returns {
+export interface Returns extends RegionCalls {
   /** A computed jump: the link to follow. */
   jump(eip: number): number;
   /** R[eip] is current: the link to follow. */
@@ -22,7 +24,14 @@ export interface Returns {
   guardedStore(A: number, size: 1 | 2 | 4, value: number): boolean;
 }
 
-export function hostNames(cpu: Cpu, C: Int32Array, callouts: Readonly<Record<CalloutName, Callout>>, returns: Returns): HostNames {
+/** The code array, the handlers and what regions know of their callers (contract/slots.ts, jsCall). */
+export interface CodeArrays {
+  readonly C: Int32Array;
+  readonly H: readonly ((p: number) => number)[];
+  readonly J: Int32Array;
+}
+
+export function hostNames(cpu: Cpu, { C, H, J }: CodeArrays, callouts: Readonly<Record<CalloutName, Callout>>, returns: Returns): HostNames {
   const { memory } = cpu;
   const { physical } = memory;
   return {
@@ -31,11 +40,15 @@ export function hostNames(cpu: Cpu, C: Int32Array, callouts: Readonly<Record<Cal
     cpu,
     mulhu,
     mulhs,
+    divu,
+    divs,
     R: cpu.R,
     F: cpu.F,
     S: cpu.simd.S,
     X: cpu.exitCounts,
     C,
+    H,
+    J,
     M8: physical.i8,
     M16: physical.i16,
     M32: physical.i32,
@@ -56,6 +69,11 @@ export function hostNames(cpu: Cpu, C: Int32Array, callouts: Readonly<Record<Cal
     checkSegment: (s: number, offset: number, size: number, isWrite: number) => checkSegment(cpu, s, offset, size, isWrite !== 0),
     jump: (eip: number) => returns.jump(eip),
     dispatch: () => returns.dispatch(),
+    follow: (link: number) => returns.follow(link),
+    followTo: (eip: number) => returns.followTo(eip),
+    returnTo: (eip: number) => returns.returnTo(eip),
+    callee: (link: number) => returns.callee(link),
+    calleeAt: (eip: number) => returns.calleeAt(eip),
     sg1: (A: number, value: number) => returns.guardedStore(A, 1, value),
     sg2: (A: number, value: number) => returns.guardedStore(A, 2, value),
     sg4: (A: number, value: number) => returns.guardedStore(A, 4, value),

@@ -75,7 +75,7 @@ class Inspection {
       region = this.region();
       // Where no region can be made: the passes over the block by itself, everything being live at its end.
       if (this.passed.size === 0) {
-        const block = translator.microBlock({ offset: request.offset, instructions: this.decoded, successors: [] });
+        const block = translator.microBlock({ offset: request.offset, instructions: this.decoded, successors: [], isSubroutineCall: false });
         if (translator.does("dead")) this.keep("dead", dropDeadWrites(block, allLive));
       }
       translator.observe = undefined;

@@ -45,6 +45,8 @@ const arrays: Readonly<Record<string, boolean>> = {
   MS: true,
   X: true,
   C: false,
+  J: true,
+  H: false,
   TR: false,
   TW: false,
   TX: false,
@@ -56,6 +58,7 @@ const functions: ReadonlySet<string> = new Set([
   "checkSegment",
   ...["readDouble", "readSingle", "doubleLimit", "singleLimit", "readRam", "writeRam"],
   "jump",
+  ...["follow", "followTo", "returnTo", "callee", "calleeAt"],
   "dispatch",
   "faulted",
   "moreTime",
@@ -87,6 +90,9 @@ export function violations(text: string, declared: readonly string[]): string[] 
   if (root.type !== "FunctionExpression") wrong.push(`is a ${root.type}, not a function`);
   const used = new Set<string>();
 
+  /** Locals that hold a handler, and may be called: a region is one. */
+  const handlers = new Set<string>();
+  const initialValues = new Set<AnyNode>();
   const scopes: Set<string>[] = [];
   const isLocal = (name: string): boolean => scopes.some((scope) => scope.has(name));
   const reference = (name: string, as: "array" | "function" | "value" | "math"): void => {
@@ -129,6 +135,8 @@ export function violations(text: string, declared: readonly string[]): string[] 
           if (d.id.type !== "Identifier" || d.init === null) wrong.push("declaration without a value");
           if (d.id.name in arrays || functions.has(d.id.name) || d.id.name === "Math" || values.has(d.id.name))
             wrong.push(`${d.id.name} hidden by a local`);
+          if (node.kind === "const") initialValues.add(d.init);
+          if (node.kind === "const" && d.init?.type === "MemberExpression" && d.init.object.name === "H") handlers.add(d.id.name);
           visit(d.init);
         }
         return;
@@ -139,6 +147,7 @@ export function violations(text: string, declared: readonly string[]): string[] 
         return;
       case "MemberExpression":
         if (node.object.type !== "Identifier") wrong.push("property of an expression");
+        else if (node.object.name === "H" && !initialValues.has(node)) wrong.push("a handler that is not just called");
         else if (node.computed) {
           reference(node.object.name, "array");
           visit(node.property);
@@ -197,7 +206,9 @@ export function violations(text: string, declared: readonly string[]): string[] 
   const visitCall = (node: AnyNode): void => {
     const { callee } = node;
     let args = node.arguments;
-    if (callee.type === "Identifier") {
+    if (callee.type === "Identifier" && handlers.has(callee.name)) {
+      if (args.length > 0) wrong.push("a handler called with arguments");
+    } else if (callee.type === "Identifier") {
       reference(callee.name, "function");
       if (callee.name.startsWith("v_")) {
         const first = args[0];

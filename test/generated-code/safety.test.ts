@@ -70,9 +70,11 @@ describe("the check itself", () => {
   it("allows exactly the names that the host binds", () => {
     const core = new Core();
     const callouts = {} as Parameters<typeof hostNames>[2];
-    const returns = { jump: () => 0, dispatch: () => 0, moreTime: () => -1, faulted: () => 0, guardedStore: () => false };
+    const calls = { follow: () => 0, followTo: () => 0, returnTo: () => 0, callee: () => 0, calleeAt: () => 0 };
+    const returns = { ...calls, jump: () => 0, dispatch: () => 0, moreTime: () => -1, faulted: () => 0, guardedStore: () => false };
+    const arrays = { C: new Int32Array(1), H: [], J: new Int32Array(2) };
     const callout = (name: string): boolean => name.startsWith("v_");
-    const offered = Object.keys(hostNames(core.cpu, new Int32Array(1), callouts, returns));
+    const offered = Object.keys(hostNames(core.cpu, arrays, callouts, returns));
     // L is the region's own.
     expect([...offered, "L"].sort()).toEqual(freeNames.filter((name) => !callout(name)).sort());
     expect(freeNames.filter(callout).sort()).toEqual(

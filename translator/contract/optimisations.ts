@@ -10,6 +10,7 @@ export const optimisations = {
   regions: "hot code becomes JavaScript; without, tier 0 runs everything",
   pages: "regions take code from the pages around their entry's",
   calls: "regions entered very often take in the functions they call",
+  returns: "regions call the regions of functions as JavaScript functions, whose RET returns to the caller",
   vectors: "regions: MMX and SSE in line, on registers in locals; without, by callouts",
   forward: "pass: reads of state become the values written before, inside a block",
   simplify: "pass: algebra on values (in tier 0 too)",

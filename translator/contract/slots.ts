@@ -117,6 +117,9 @@ export const slot = {
   count: 204,
 } as const;
 
+/** Words of the array J, about calls of regions by regions: where the RET of the running function is to return to, how deep calls nest; what a region then returns. */
+export const jsCall = { returnTo: 0, depth: 1, returned: 0x3fffffff } as const;
+
 export type SlotName = keyof typeof slot;
 
 /** Segment register numbers as ModRM and prefixes encode them; LDTR and TR follow. */

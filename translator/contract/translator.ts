@@ -98,4 +98,6 @@ export interface RegionCode {
   /** Guest bytes the text was made from: pairs of page offset and length, neither across pages. */
   readonly ranges: readonly (readonly [number, number])[];
   readonly instructions: number;
+  /** Leaves by RET or a computed jump, so that regions gain by calling it however short it is. */
+  readonly isCallable: boolean;
 }

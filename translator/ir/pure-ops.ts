@@ -13,7 +13,7 @@ export interface PureOpRow {
   readonly type?: ValueType;
 }
 
-export const pureHelpers = ["mulhu", "mulhs"] as const;
+export const pureHelpers = ["mulhu", "mulhs", "divu", "divs"] as const;
 
 export const pureOps = {
   add: { parameters: "a b", js: "(a + b) | 0" },
@@ -22,6 +22,12 @@ export const pureOps = {
   /** High 32 bits of the 64-bit product. */
   mulhu: { parameters: "a b", js: "mulhu(a, b)" },
   mulhs: { parameters: "a b", js: "mulhs(a, b)" },
+  /** Quotients of high:low by d that fit 32 bits: whoever uses them has checked (divideOverflows). */
+  divideUnsigned: { parameters: "high low d", js: "high === 0 ? ((low >>> 0) / (d >>> 0)) | 0 : divu(high, low, d)" },
+  divideSigned: { parameters: "high low d", js: "high === low >> 31 ? (low / d) | 0 : divs(high, low, d)" },
+  divideOverflows: { parameters: "high low d", js: "(high >>> 0) >= (d >>> 0)", type: "bool" },
+  /** It may: looked at closely by the callout. */
+  divideSignedMayOverflow: { parameters: "high low d", js: "high !== low >> 31 || ((d + 1) >>> 0) < 2", type: "bool" },
   and: { parameters: "a b", js: "a & b" },
   or: { parameters: "a b", js: "a | b" },
   xor: { parameters: "a b", js: "a ^ b" },

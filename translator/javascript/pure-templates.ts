@@ -4,13 +4,15 @@
  */
 import { parseExpressionAt } from "acorn";
 import type { Expression } from "estree";
-import { type PureOp, type PureOpRow, pureOps } from "../ir/pure-ops.ts";
+import { type PureOp, type PureOpRow, pureHelpers, pureOps } from "../ir/pure-ops.ts";
 
 export interface PureTemplate {
   readonly parameters: readonly string[];
   readonly tree: Expression;
   /** How often each parameter occurs: an argument used twice must be a simple expression. */
   readonly uses: readonly number[];
+  /** The helpers it calls. */
+  readonly helpers: readonly string[];
 }
 
 /** Any ESTree node of the small expression language the rows are written in. */
@@ -27,7 +29,8 @@ export class PureTemplates {
       const parameters = row.parameters.split(" ");
       const tree = strip(parseExpressionAt(row.js, 0, { ecmaVersion: 2022 }) as unknown as Node) as unknown as Expression;
       const uses = parameters.map((p) => countUses(tree as unknown as Node, p));
-      this.templates.set(name as PureOp, { parameters, tree, uses });
+      const helpers = pureHelpers.filter((helper) => countUses(tree as unknown as Node, helper) > 0);
+      this.templates.set(name as PureOp, { parameters, tree, uses, helpers });
     }
   }
 

@@ -19,7 +19,7 @@
  */
 import { type CalloutName, type CalloutRow, callouts } from "../contract/callouts.ts";
 import { type ModeKey, mode } from "../contract/mode-key.ts";
-import { type SlotName, slot } from "../contract/slots.ts";
+import { jsCall, type SlotName, slot } from "../contract/slots.ts";
 import type { RegionCode } from "../contract/translator.ts";
 import { type MicroBlock, slotNumber } from "../ir/block.ts";
 import type { SlotRef, Terminator, Value } from "../ir/micro.ts";
@@ -41,6 +41,7 @@ const leaving = {
   /** R[eip] = t is set below; go on there through the dispatcher */ dispatchAt: -2,
   /** R[eip] is right */ dispatch: -3,
   fault: -4,
+  /** to EIP t by RET */ returned: -5,
 } as const;
 
 /** R[faultOffset]: the offset relative to the entry's page in 20 bits, signed. */
@@ -92,6 +93,7 @@ class RegionPrinter implements Target {
   private current: MicroBlock;
   /** The instruction under way made a callout that may write memory. */
   private calledOut = false;
+  private readonly callsSubroutines: boolean;
   /** Some callout may fault after it changed general registers. */
   private callsGeneral = false;
   private readonly analysis;
@@ -108,6 +110,7 @@ class RegionPrinter implements Target {
     this.current = input.blocks[0];
     for (const [k, block] of input.blocks.entries()) this.numbers.set(block.offset, k + input.plan.first);
     this.analysis = input.plan.analysis;
+    this.callsSubroutines = input.blocks.some(({ statements }) => statements.some(({ s }) => s.kind === "call" && s.callout === "subroutine"));
     for (const block of input.blocks) {
       for (const { s } of block.statements) {
         if (s.kind !== "get" && s.kind !== "set") continue;
@@ -142,6 +145,7 @@ class RegionPrinter implements Target {
       js.declare("const", "PB", this.register(slot.page)),
       ...[...this.used].map((n) => js.declare("let", this.local(n).name, this.register(n))),
       ...this.vectors.declarations(),
+      ...(this.callsSubroutines ? [js.declare("const", "r", js.index("J", js.literal(jsCall.returnTo)))] : []),
       js.declare("let", "n", this.register(slot.budget)),
       js.declare("let", "n0", js.identifier("n")),
       js.declare("let", "x", js.literal(0)),
@@ -162,8 +166,9 @@ class RegionPrinter implements Target {
       if (end <= boundary) return [[block.offset, end - block.offset] as const];
       return [[block.offset, boundary - block.offset] as const, [boundary, end - boundary] as const];
     });
+    const isCallable = this.leavesBy.has(leaving.returned) || this.leavesBy.has(leaving.computed);
     const instructions = this.input.blocks.reduce((sum, block) => sum + block.instructions.length, 0);
-    return { text, freeNames: [...new Set([...this.freeNames, ...this.vectors.freeNames])], exits: this.exits, ranges, instructions };
+    return { text, freeNames: [...new Set([...this.freeNames, ...this.vectors.freeNames])], exits: this.exits, ranges, instructions, isCallable };
   }
 
   /** A callout that may change general registers and then fault (a string instruction under way): what it left in R counts, not the locals from before. */
@@ -197,11 +202,16 @@ class RegionPrinter implements Target {
     };
     if (this.exits.length > 0) {
       const link = js.index("C", js.binary("+", js.identifier("L"), js.identifier("x")));
-      out.push(js.ifStatement(js.binary(">=", js.identifier("x"), js.literal(0)), [js.returnStatement(link)]));
+      this.freeNames.add("follow");
+      out.push(js.ifStatement(js.binary(">=", js.identifier("x"), js.literal(0)), [js.returnStatement(js.call("follow", [link]))]));
+    }
+    if (this.leavesBy.has(leaving.returned)) {
+      this.freeNames.add("returnTo");
+      when(leaving.returned, js.returnStatement(js.call("returnTo", [js.identifier("t")])));
     }
     if (this.leavesBy.has(leaving.computed)) {
-      this.freeNames.add("jump");
-      when(leaving.computed, js.returnStatement(js.call("jump", [js.identifier("t")])));
+      this.freeNames.add("followTo");
+      when(leaving.computed, js.returnStatement(js.call("followTo", [js.identifier("t")])));
     }
     this.freeNames.add("faulted");
     this.freeNames.add("dispatch");
@@ -262,15 +272,17 @@ class RegionPrinter implements Target {
     const known = from < first ? new Set<number>() : pagesOf(this.input.blocks[from - first]);
     return [...pagesOf(this.input.blocks[to - first])]
       .filter((k) => k !== 0 && !known.has(k))
-      .map((k) => {
-        this.freeNames.add("TX");
-        const page = js.binary("+", js.identifier("PB"), js.literal(k << 12));
-        const number = js.binary(">>>", page, js.literal(12));
-        const half = this.tlbHalf();
-        const entry = js.index("TX", half === undefined ? number : js.binary("+", half, number));
-        const isAnother = js.binary("!==", js.binary("^", entry, page), js.literal(this.input.pageAddress(k) | 0));
-        return js.ifStatement(isAnother, this.exit(target));
-      });
+      .map((k) => js.ifStatement(this.isAnotherPage(k), this.exit(target)));
+  }
+
+  /** Whether the page `k` pages behind the entry's is not the one that this was made from any more, or not in the TLB. */
+  private isAnotherPage(k: number): Expression {
+    this.freeNames.add("TX");
+    const page = k === 0 ? js.identifier("PB") : js.toInt32(js.binary("+", js.identifier("PB"), js.literal(k << 12)));
+    const number = js.binary(">>>", page, js.literal(12));
+    const half = this.tlbHalf();
+    const entry = js.index("TX", half === undefined ? number : js.binary("+", half, number));
+    return js.binary("!==", js.binary("^", entry, page), js.literal(this.input.pageAddress(k) | 0));
   }
 
   private edgeOnPage(from: number, to: number, target: number): Statement[] {
@@ -380,7 +392,7 @@ class RegionPrinter implements Target {
       case "indirect":
         return [
           js.expressionStatement(js.assign(js.identifier("t"), emitter.value(t.target))),
-          ...(usesSelector(node - first) ? this.toSelector() : [...this.computedEdges(node, successors), ...this.leaveBy(leaving.computed)]),
+          ...(usesSelector(node - first) ? this.toSelector() : [...this.computedEdges(node, successors), ...this.leaveBy(t.flavour === "return" ? leaving.returned : leaving.computed)]),
         ];
       case "proceed":
         return [js.ifStatement(js.binary("!==", emitter.value(t.unless), js.literal(0)), this.leaveBy(leaving.dispatch)), ...this.edge(node, next)];
@@ -506,6 +518,58 @@ class RegionPrinter implements Target {
       return [js.expressionStatement(js.assign(js.identifier("n"), budgetNow))];
     }
     return row.vectors === true ? [...this.readBack(this.vectors.used), ...this.vectors.reload()] : [];
+  }
+  /**
+   * A CALL of a function outside, by a JavaScript call of its region if it has one: state goes to R before and comes back after. The function's RET returns `returned`
+   * when it pops the return address noted in J; anything else that ends the call (an exit to code without a region, an interrupt, a fault) is passed on to
+   * the dispatcher, for this region's state is in R too.
+   *
+   *     R[..] = ..; x = callee(C[L + k]);               // shape number of the region there, or 0; R[page] is its page then
+   *     if (x === 0) { x = k; break X }
+   *     J[returnTo] = PB + next; J[depth] = J[depth] + 1;
+   *     const e = H[x]; x = e();                       // an expression of its own for each CALL: V8 learns which function it calls
+   *     J[depth] = J[depth] - 1;
+   *     if (x !== returned) return x;
+   *     J[returnTo] = r; R[page] = PB; eax = R[0]; ...
+   */
+  subroutine(target: { readonly eip: Expression } | { readonly offset: number }): Statement[] {
+    const x = js.identifier("x");
+    const depth = js.index("J", js.literal(jsCall.depth));
+    const set = (place: Expression, value: Expression): Statement => js.expressionStatement(js.assign(place as never, value));
+    const step = (by: number): Statement => set(depth, js.toInt32(js.binary("+", depth, js.literal(by))));
+    const out: Statement[] = [...this.writeBack(this.dirty), this.spillBudget(), set(js.identifier("n0"), js.identifier("n"))];
+    const isZero = js.binary("===", x, js.literal(0));
+    if ("offset" in target) {
+      let k = this.exits.indexOf(target.offset);
+      if (k < 0) k = this.exits.push(target.offset) - 1;
+      this.freeNames.add("callee");
+      out.push(set(x, js.call("callee", [js.index("C", js.binary("+", js.identifier("L"), js.literal(k)))])), js.ifStatement(isZero, this.leaveBy(k)));
+    } else {
+      this.freeNames.add("calleeAt");
+      const left = [set(js.identifier("t"), target.eip), ...this.leaveBy(leaving.computed)];
+      out.push(set(x, js.call("calleeAt", [target.eip])), js.ifStatement(isZero, left));
+    }
+    this.freeNames.add("J");
+    this.freeNames.add("H");
+    const callee = this.name("e");
+    out.push(
+      set(js.index("J", js.literal(jsCall.returnTo)), this.codeAddress(js.literal(this.next))),
+      step(1),
+      js.declare("const", callee, js.index("H", x)),
+      set(x, js.call(callee, [])),
+      step(-1),
+      js.ifStatement(js.binary("!==", x, js.literal(jsCall.returned)), [js.returnStatement(x)]),
+      set(js.index("J", js.literal(jsCall.returnTo)), js.identifier("r")),
+      set(this.register(slot.page), js.identifier("PB")),
+      ...this.reload(),
+      ...this.vectors.reload(),
+    );
+    // The pages that the rest of the region takes for granted.
+    const leave = this.leaveAt(this.codeAddress(js.literal(this.next)), 0);
+    const changed = [...new Set([0, ...pagesOf(this.current)])].map((k) => this.isAnotherPage(k));
+    const outOfTime = js.binary("<", js.identifier("n"), js.literal(0));
+    out.push(js.ifStatement([...changed, outOfTime].reduce((a, b) => js.logical("||", a, b)), leave));
+    return out;
   }
   mayAlias(a: SlotRef, b: SlotRef): boolean {
     return slotNumber(a) === slotNumber(b);

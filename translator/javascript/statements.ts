@@ -51,6 +51,8 @@ export interface Target {
   /** Told before and after statement number `k` is printed; may add statements after it. */
   beforeStatement?(k: number): void;
   afterStatement?(k: number): Statement[];
+  /** Prints the callout `subroutine` for a function at an EIP that is computed, or at a page offset that is known. */
+  subroutine?(target: { readonly eip: Expression } | { readonly offset: number }): Statement[];
   /** Whether two places may be the same. */
   mayAlias(a: SlotRef, b: SlotRef): boolean;
   /** A fresh local name. */
@@ -61,8 +63,10 @@ export interface Target {
   readonly x87?: X87Site;
 }
 
-/** Checks that call only to raise: the condition, over slots. */
-const guards: Readonly<Partial<Record<CalloutName, { readonly op: PureOp; readonly slots: readonly number[] }>>> = Object.freeze({
+/** Checks that call only to raise: the condition, over slots or, where none are named, the callout's arguments. */
+const guards: Readonly<Partial<Record<CalloutName, { readonly op: PureOp; readonly slots?: readonly number[] }>>> = Object.freeze({
+  checkDivide: { op: "divideOverflows" },
+  checkDivideSigned: { op: "divideSignedMayOverflow" },
   sseAvailable: { op: "sseUnavailable", slots: [slot.cr0, slot.cr4] },
   mmxAvailable: { op: "mmxNotReady", slots: [slot.cr0, slot.fpuStatus, slot.fpuControl, slot.fpuPairs] },
   pendingFloatException: { op: "x87NotReady", slots: [slot.fpuStatus, slot.fpuControl, slot.fpuPairs] },
@@ -185,14 +189,15 @@ export class StatementEmitter {
 
   private call(s: CallStatement): void {
     const row: CalloutRow = callouts[s.callout];
+    if (s.callout === "subroutine" && this.target.subroutine !== undefined) return this.subroutine(s.args[0]);
     const args = s.args.map((a) => this.simple(a, "a"));
     if (this.expandX87(s, row, args)) return;
     const { inLineVectors: vectors } = this.target;
     const numbers = vectors === undefined ? [] : s.args.map(numberOf);
     const guard = guards[s.callout];
     if (guard !== undefined) {
-      const slots = guard.slots.map((n) => this.constantSlot(n));
-      return this.push(js.ifStatement(this.templates.instantiate(guard.op, slots), this.callout(s, row, args)));
+      const operands = guard.slots?.map((n) => this.constantSlot(n)) ?? args;
+      return this.push(js.ifStatement(this.templates.instantiate(guard.op, operands), this.callout(s, row, args)));
     }
     const expand = vectors === undefined ? undefined : expansionOf(s.callout);
     if (vectors !== undefined && expand !== undefined) {
@@ -218,6 +223,14 @@ export class StatementEmitter {
     for (const x of this.callout(s, row, args, isUsed ? (r) => js.declare("const", local, r) : undefined)) this.push(x);
     for (const x of vectors?.afterCallout(row, numbers) ?? []) this.push(x);
     // Registers may have other values now, and the TLB other entries.
+    this.writeEntries.clear();
+  }
+
+  private subroutine(target: Value): void {
+    const isKnown = target.kind === "codeAddress" && target.offset.kind === "constant";
+    const place = isKnown ? { offset: (target.offset as { value: number }).value } : { eip: this.simple(target, "a") };
+    this.x87?.forget();
+    for (const x of this.target.subroutine?.(place) ?? []) this.push(x);
     this.writeEntries.clear();
   }
 
@@ -387,8 +400,8 @@ export class StatementEmitter {
       case "codeAddress":
         return this.shared(v, this.target.codeAddress(this.expression(v.offset)));
       case "pure": {
-        for (const helper of helperNames) if (v.op === helper) this.free(helper);
-        const { uses } = this.templates.get(v.op);
+        const { uses, helpers } = this.templates.get(v.op);
+        for (const helper of helpers) this.free(helper);
         const args = v.args.map((a, k) => (uses[k] > 1 ? this.simple(a, "t") : this.expression(a)));
         return this.shared(v, this.templates.instantiate(v.op, args));
       }
@@ -411,8 +424,6 @@ export class StatementEmitter {
     this.out.push(s);
   }
 }
-
-const helperNames = ["mulhu", "mulhs"] as const;
 
 /** Valid translation and natural alignment in one test. */
 function fastTest(entry: string, address: Expression, size: number): Expression {

@@ -113,9 +113,20 @@ const liftMultiplyTruncating: LiftFunction = (b, i) => {
   setMultiplyFlags(b, b.pure("notEqual", product, b.signExtend(product, size)));
 };
 
+/** DIV, IDIV: flags are undefined; hardware here leaves them alone. */
 function liftDivide(callout: "divide" | "divideSigned"): LiftFunction {
   return (b, i) => {
-    b.call(callout, i.operands[0].size, b.read(i.operands[0]));
+    const d = b.read(i.operands[0]);
+    if (i.operands[0].size < 4) {
+      b.call(callout, i.operands[0].size, d);
+      return;
+    }
+    const high = b.get(slot.edx);
+    const low = b.get(slot.eax);
+    b.call(callout === "divide" ? "checkDivide" : "checkDivideSigned", high, low, d);
+    const quotient = b.pure(callout === "divide" ? "divideUnsigned" : "divideSigned", high, low, d);
+    b.set(slot.edx, b.sub(low, b.pure("mul", quotient, d)));
+    b.set(slot.eax, quotient);
   };
 }
 

@@ -16,6 +16,7 @@ export class RegionDecoder implements Decoder {
   private readonly translator: JavaScriptTranslator;
   private readonly request: RegionRequest;
   readonly followsCalls: boolean;
+  readonly expectsReturns: boolean;
   private readonly straddling = new Uint8Array(2 * longestInstruction);
 
   private readonly followsPages: boolean;
@@ -24,6 +25,7 @@ export class RegionDecoder implements Decoder {
     this.translator = translator;
     this.request = request;
     this.followsCalls = request.followsCalls && translator.does("calls");
+    this.expectsReturns = translator.does("returns");
     this.followsPages = translator.does("pages");
   }
 

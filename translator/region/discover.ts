@@ -22,6 +22,8 @@ export interface RegionBlock {
   readonly instructions: readonly RegionInstruction[];
   /** Page offsets that control may go to, in the order of the terminator; those without a block in the region are exits. For a computed jump: those worth a test. */
   readonly successors: readonly number[];
+  /** Ends in a CALL of a function outside the region, and goes on behind it in the region. */
+  readonly isSubroutineCall: boolean;
 }
 
 export interface Decoder {
@@ -30,6 +32,8 @@ export interface Decoder {
   template(shape: number): MicroTemplate;
   /** Whether called functions are taken in. */
   readonly followsCalls: boolean;
+  /** Whether the code behind a CALL belongs to the caller's region although the function called does not. */
+  readonly expectsReturns: boolean;
   /** Executions of the code at a page offset. */
   heat(offset: number): number;
   /** Where a computed jump goes, as far as can be told: page offsets, the likeliest first. `before`: the instruction before it in its block, if any. */
@@ -72,6 +76,10 @@ export function staticTargets(t: Terminator | undefined, i: RegionInstruction): 
 
 export function pageOf(offset: number): number {
   return offset >> 12;
+}
+
+function isCall(t: Terminator | undefined): boolean {
+  return t?.kind === "call" || (t?.kind === "indirect" && t.flavour === "call");
 }
 
 function straddles(i: RegionInstruction): boolean {
@@ -125,7 +133,7 @@ function decodeHottest(decoder: Decoder, entry: number, limit: number) {
       }
       const targets = terminator.kind === "indirect" && terminator.flavour === "jump" ? decoder.targets(i, previous) : staticTargets(terminator, i);
       const taken = (terminator.kind === "call" && !decoder.followsCalls ? [] : targets).filter((target) => want(target, weight));
-      if (terminator.kind === "call" && taken.length > 0) want(i.next, weight);
+      if (isCall(terminator) && (taken.length > 0 || decoder.expectsReturns)) want(i.next, weight);
       break;
     }
   }
@@ -155,6 +163,7 @@ function cut(decoder: Decoder, decoded: ReadonlyMap<number, RegionInstruction>, 
     const instructions: RegionInstruction[] = [];
     let terminator: Terminator | undefined;
     let successors: number[] = [];
+    let isSubroutineCall = false;
     for (let offset = leader; ; ) {
       const i = decoded.get(offset);
       if (i === undefined || (instructions.length > 0 && leaders.has(offset))) {
@@ -168,11 +177,17 @@ function cut(decoder: Decoder, decoded: ReadonlyMap<number, RegionInstruction>, 
         successors = isTable
           ? decoder.targets(i, instructions[instructions.length - 2]).filter((target) => decoded.has(target))
           : staticTargets(terminator, i);
+        const isFollowed = decoder.followsCalls && successors.some((target) => decoded.has(target));
+        isSubroutineCall = decoder.expectsReturns && isCall(terminator) && !isFollowed && decoded.has(i.next);
+        if (isSubroutineCall) {
+          successors = [i.next];
+          terminator = undefined;
+        }
         break;
       }
       offset = i.next;
     }
-    if (instructions.length > 0) blocks.set(leader, { offset: leader, instructions, successors, terminator });
+    if (instructions.length > 0) blocks.set(leader, { offset: leader, instructions, successors, isSubroutineCall, terminator });
   }
   return blocks;
 }

@@ -6,7 +6,11 @@ export const integerCallouts = {
   checkCodeLimit: { args: 1, general: false },
   /** (vector): raises an exception without error code. */
   raiseException: { args: 1 },
-  /** (size, divisor): DIV: AL/AX/EAX and AH/DX/EDX; #DE. */
+  /** (high, low, divisor): #DE if the quotient of a DIV of EDX:EAX does not fit 32 bits. */
+  checkDivide: { args: 3, general: false, writesMemory: false },
+  /** The same for IDIV. */
+  checkDivideSigned: { args: 3, general: false, writesMemory: false },
+  /** (size, divisor): DIV of AX or DX:AX; #DE. */
   divide: { args: 2 },
   /** (size, divisor): IDIV. */
   divideSigned: { args: 2 },
