@@ -219,6 +219,7 @@ export class JavaScriptTranslator implements Translator {
         plan: nesting,
         pageAddress: (k) => (request.page(k) as RegionPage).address,
         inLineVectors: this.does("vectors"),
+        isCarryLazy: this.does("carries"),
       },
       this.pureTemplates,
     );

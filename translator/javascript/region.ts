@@ -22,10 +22,11 @@ import { type ModeKey, mode } from "../contract/mode-key.ts";
 import { jsCall, type SlotName, slot } from "../contract/slots.ts";
 import type { RegionCode } from "../contract/translator.ts";
 import { type MicroBlock, slotNumber } from "../ir/block.ts";
-import type { SlotRef, Terminator, Value } from "../ir/micro.ts";
+import type { SetStatement, SlotRef, Terminator, Value } from "../ir/micro.ts";
 import type { RegionPlan } from "../region/plan.ts";
 import type { Expression, Statement } from "./estree.ts";
 import * as js from "./estree.ts";
+import { assignCarry, carryVector, declareCarry, setBoth } from "./lazy-carry.ts";
 import { print } from "./print.ts";
 import type { PureTemplates } from "./pure-templates.ts";
 import { isVectorSlot } from "./simd/accesses.ts";
@@ -70,6 +71,8 @@ export interface RegionInput {
   readonly pageAddress: (k: number) => number;
   /** Whether callouts on vector registers are done in line. */
   readonly inLineVectors: boolean;
+  /** Whether carries are computed only where they are seen. */
+  readonly isCarryLazy: boolean;
 }
 
 export function regionCode(input: RegionInput, templates: PureTemplates): RegionCode {
@@ -143,7 +146,7 @@ class RegionPrinter implements Target {
     const spill = this.writeBack(this.dirty);
     const statements: Statement[] = [
       js.declare("const", "PB", this.register(slot.page)),
-      ...[...this.used].map((n) => js.declare("let", this.local(n).name, this.register(n))),
+      ...[...this.used].flatMap((n) => (this.isLazy(n) ? declareCarry(this.register(n)) : [js.declare("let", this.local(n).name, this.register(n))])),
       ...this.vectors.declarations(),
       ...(this.callsSubroutines ? [js.declare("const", "r", js.index("J", js.literal(jsCall.returnTo)))] : []),
       js.declare("let", "n", this.register(slot.budget)),
@@ -189,10 +192,17 @@ class RegionPrinter implements Target {
 
   /** Locals to R: `slots`, and vector registers that are in locals at times. */
   private writeBack(slots: Iterable<number>): Statement[] {
-    return [...[...slots].map((n) => js.expressionStatement(js.assign(this.register(n) as never, this.local(n)))), ...this.vectors.spill()];
+    const value = (n: number): Expression => (this.isLazy(n) ? carryVector() : this.local(n));
+    return [...[...slots].map((n) => js.expressionStatement(js.assign(this.register(n) as never, value(n)))), ...this.vectors.spill()];
   }
   private readBack(slots: Iterable<number>): Statement[] {
-    return [...slots].map((n) => js.expressionStatement(js.assign(this.local(n), this.register(n))));
+    return [...slots].flatMap((n) =>
+      this.isLazy(n) ? setBoth(this.register(n)) : [js.expressionStatement(js.assign(this.local(n), this.register(n)))],
+    );
+  }
+  /** Kept as what it can be computed from: see lazy-carry.ts. */
+  private isLazy(n: number): boolean {
+    return n === slot.flagCarry && this.input.isCarryLazy && this.dirty.has(n);
   }
 
   private epilogue(): Statement[] {
@@ -392,7 +402,9 @@ class RegionPrinter implements Target {
       case "indirect":
         return [
           js.expressionStatement(js.assign(js.identifier("t"), emitter.value(t.target))),
-          ...(usesSelector(node - first) ? this.toSelector() : [...this.computedEdges(node, successors), ...this.leaveBy(t.flavour === "return" ? leaving.returned : leaving.computed)]),
+          ...(usesSelector(node - first)
+            ? this.toSelector()
+            : [...this.computedEdges(node, successors), ...this.leaveBy(t.flavour === "return" ? leaving.returned : leaving.computed)]),
         ];
       case "proceed":
         return [js.ifStatement(js.binary("!==", emitter.value(t.unless), js.literal(0)), this.leaveBy(leaving.dispatch)), ...this.edge(node, next)];
@@ -427,8 +439,12 @@ class RegionPrinter implements Target {
       return js.index("F", js.literal(n >> 1));
     }
     if (isVectorSlot(n)) return this.vectors.word(n);
+    if (this.isLazy(n)) return carryVector();
     const local = localNames[n];
     return local === undefined ? this.register(n) : js.identifier(local);
+  }
+  assignSlot(s: SetStatement, print: (v: Value) => Expression): Statement[] | undefined {
+    return s.type === "i32" && this.isLazy(slotNumber(s.slot)) ? assignCarry(s.value, print) : undefined;
   }
   codeAddress(offset: Expression): Expression {
     return js.toInt32(js.binary("+", js.identifier("PB"), offset));
@@ -543,7 +559,10 @@ class RegionPrinter implements Target {
       let k = this.exits.indexOf(target.offset);
       if (k < 0) k = this.exits.push(target.offset) - 1;
       this.freeNames.add("callee");
-      out.push(set(x, js.call("callee", [js.index("C", js.binary("+", js.identifier("L"), js.literal(k)))])), js.ifStatement(isZero, this.leaveBy(k)));
+      out.push(
+        set(x, js.call("callee", [js.index("C", js.binary("+", js.identifier("L"), js.literal(k)))])),
+        js.ifStatement(isZero, this.leaveBy(k)),
+      );
     } else {
       this.freeNames.add("calleeAt");
       const left = [set(js.identifier("t"), target.eip), ...this.leaveBy(leaving.computed)];
@@ -568,7 +587,12 @@ class RegionPrinter implements Target {
     const leave = this.leaveAt(this.codeAddress(js.literal(this.next)), 0);
     const changed = [...new Set([0, ...pagesOf(this.current)])].map((k) => this.isAnotherPage(k));
     const outOfTime = js.binary("<", js.identifier("n"), js.literal(0));
-    out.push(js.ifStatement([...changed, outOfTime].reduce((a, b) => js.logical("||", a, b)), leave));
+    out.push(
+      js.ifStatement(
+        [...changed, outOfTime].reduce((a, b) => js.logical("||", a, b)),
+        leave,
+      ),
+    );
     return out;
   }
   mayAlias(a: SlotRef, b: SlotRef): boolean {

@@ -37,6 +37,8 @@ export interface Target {
   field(index: number): Expression;
   /** The place that holds a slot: an array element or a local. */
   slotPlace(ref: SlotRef, type: "i32" | "f64"): Expression;
+  /** Writes a slot that is not kept as it is; undefined: it is. */
+  assignSlot?(s: SetStatement, print: (v: Value) => Expression): Statement[] | undefined;
   /** EIP at a page offset. */
   codeAddress(offset: Expression): Expression;
   /** Which half of a TLB: an expression to add to the page number, or undefined for the lower half known statically. */
@@ -304,6 +306,11 @@ export class StatementEmitter {
   }
 
   private set(s: SetStatement): void {
+    const assigned = this.target.assignSlot?.(s, (v) => this.expression(v));
+    if (assigned !== undefined) {
+      for (const x of assigned) this.push(x);
+      return;
+    }
     const value = this.expression(s.value);
     const place = this.target.slotPlace(s.slot, s.type);
     if (place.type === "Identifier") this.writeEntries.delete(place.name);
