@@ -47,6 +47,9 @@ export interface Decoder {
 const rarest = 250;
 const rarestShare = 1 / 64;
 
+/** Returns to the code behind a CALL from which on it is taken in with its caller: each CALL costs the text of some twenty statements. */
+const hotCall = 4000;
+
 /** Return sites that a RET compares with. */
 const maximumReturnSites = 6;
 
@@ -133,7 +136,8 @@ function decodeHottest(decoder: Decoder, entry: number, limit: number) {
       }
       const targets = terminator.kind === "indirect" && terminator.flavour === "jump" ? decoder.targets(i, previous) : staticTargets(terminator, i);
       const taken = (terminator.kind === "call" && !decoder.followsCalls ? [] : targets).filter((target) => want(target, weight));
-      if (isCall(terminator) && (taken.length > 0 || decoder.expectsReturns)) want(i.next, weight);
+      const isWorthCalling = decoder.expectsReturns && Math.min(weight, decoder.heat(i.next)) >= hotCall;
+      if (isCall(terminator) && (taken.length > 0 || isWorthCalling)) want(i.next, weight);
       break;
     }
   }
