@@ -56,6 +56,7 @@ const functions: ReadonlySet<string> = new Set([
   "checkSegment",
   ...["readDouble", "readSingle", "doubleLimit", "singleLimit", "readRam", "writeRam"],
   "jump",
+  "jumpSegmented",
   "dispatch",
   "faulted",
   "moreTime",

@@ -18,8 +18,8 @@
  * leaving in the middle gives back what was not executed.
  */
 import { type CalloutName, type CalloutRow, callouts } from "../contract/callouts.ts";
-import { type ModeKey, mode } from "../contract/mode-key.ts";
-import { type SlotName, slot } from "../contract/slots.ts";
+import { isLinearCode, type ModeKey, mode } from "../contract/mode-key.ts";
+import { type SlotName, segment, slot } from "../contract/slots.ts";
 import type { RegionCode } from "../contract/translator.ts";
 import { type MicroBlock, slotNumber } from "../ir/block.ts";
 import type { SlotRef, Terminator, Value } from "../ir/micro.ts";
@@ -83,6 +83,7 @@ class RegionPrinter implements Target {
   private readonly used = new Set<number>();
   private readonly dirty = new Set<number>();
   private readonly exits: number[] = [];
+  private readonly wrapping = new Set<number>();
   private names = 0;
   /** Page offset of the instruction being printed, and of its successor. */
   private offset = 0;
@@ -163,7 +164,14 @@ class RegionPrinter implements Target {
       return [[block.offset, boundary - block.offset] as const, [boundary, end - boundary] as const];
     });
     const instructions = this.input.blocks.reduce((sum, block) => sum + block.instructions.length, 0);
-    return { text, freeNames: [...new Set([...this.freeNames, ...this.vectors.freeNames])], exits: this.exits, ranges, instructions };
+    return {
+      text,
+      freeNames: [...new Set([...this.freeNames, ...this.vectors.freeNames])],
+      exits: this.exits,
+      wrapping: this.wrapping,
+      ranges,
+      instructions,
+    };
   }
 
   /** A callout that may change general registers and then fault (a string instruction under way): what it left in R counts, not the locals from before. */
@@ -200,8 +208,9 @@ class RegionPrinter implements Target {
       out.push(js.ifStatement(js.binary(">=", js.identifier("x"), js.literal(0)), [js.returnStatement(link)]));
     }
     if (this.leavesBy.has(leaving.computed)) {
-      this.freeNames.add("jump");
-      when(leaving.computed, js.returnStatement(js.call("jump", [js.identifier("t")])));
+      const name = this.isLinear ? "jump" : "jumpSegmented";
+      this.freeNames.add(name);
+      when(leaving.computed, js.returnStatement(js.call(name, [js.identifier("t")])));
     }
     this.freeNames.add("faulted");
     this.freeNames.add("dispatch");
@@ -243,33 +252,36 @@ class RegionPrinter implements Target {
     return [js.labeled(`B${latest}`, js.block(this.within(node, rest))), ...this.tree(latest)];
   }
 
-  /** An edge from `from` to page offset `target`. */
-  private edge(from: number, target: number): Statement[] {
+  /** An edge from `from` to page offset `target`. @param wraps EIP there is taken modulo 64 KiB; inside the region it is below that */
+  private edge(from: number, target: number, wraps = false): Statement[] {
     const to = this.numbers.get(target);
-    if (to === undefined) return this.exit(target);
+    if (to === undefined) return this.exit(target, wraps);
     const { first, isRedirected } = this.input.plan;
     if (from >= first && isRedirected(from - first, to - first)) {
       return [js.expressionStatement(js.assign(js.identifier("t"), this.codeAddress(js.literal(target)))), ...this.toSelector()];
     }
-    const checks = this.pageChecks(from, to, target);
+    const checks = this.pageChecks(from, to, target, wraps);
     if (checks.length > 0) return [...checks, ...this.edgeOnPage(from, to, target)];
     return this.edgeOnPage(from, to, target);
   }
 
-  /** Leaves by the exit to `target` if a page that `to` is on and `from` is not is another one now. */
-  private pageChecks(from: number, to: number, target: number): Statement[] {
+  /** Leaves by the exit to `target` if a page that `to` is on and `from` is not is another one now, or not wholly in the code segment. */
+  private pageChecks(from: number, to: number, target: number, wraps: boolean): Statement[] {
     const { first } = this.input.plan;
     const known = from < first ? new Set<number>() : pagesOf(this.input.blocks[from - first]);
     return [...pagesOf(this.input.blocks[to - first])]
       .filter((k) => k !== 0 && !known.has(k))
       .map((k) => {
         this.freeNames.add("TX");
-        const page = js.binary("+", js.identifier("PB"), js.literal(k << 12));
+        const eip = js.binary("+", js.identifier("PB"), js.literal(k << 12));
+        const page = this.isLinear ? eip : js.toInt32(js.binary("+", eip, this.register(slot.segmentBase + segment.cs)));
         const number = js.binary(">>>", page, js.literal(12));
         const half = this.tlbHalf();
         const entry = js.index("TX", half === undefined ? number : js.binary("+", half, number));
         const isAnother = js.binary("!==", js.binary("^", entry, page), js.literal(this.input.pageAddress(k) | 0));
-        return js.ifStatement(isAnother, this.exit(target));
+        const unsigned = (value: Expression): Expression => js.binary(">>>", value, js.literal(0));
+        const isOutside = js.binary(">=", unsigned(eip), unsigned(this.register(slot.codeEnd)));
+        return js.ifStatement(this.isLinear ? isAnother : js.logical("||", isOutside, isAnother), this.exit(target, wraps));
       });
   }
 
@@ -280,10 +292,16 @@ class RegionPrinter implements Target {
     return isMerge[to] ? [js.breakTo(`B${to}`)] : this.tree(to);
   }
 
-  private exit(target: number): Statement[] {
-    let k = this.exits.indexOf(target);
+  private exit(target: number, wraps: boolean): Statement[] {
+    let k = this.exits.findIndex((other, n) => other === target && this.wrapping.has(n) === wraps);
     if (k < 0) k = this.exits.push(target) - 1;
+    if (wraps) this.wrapping.add(k);
     return this.leaveBy(k);
+  }
+
+  /** EIP is the linear address. */
+  private get isLinear(): boolean {
+    return isLinearCode(this.input.mode);
   }
 
   private leaveBy(x: number): Statement[] {
@@ -363,12 +381,12 @@ class RegionPrinter implements Target {
     if (t === undefined) return this.edge(node, successors[0]);
     switch (t.kind) {
       case "jump":
-        return this.edge(node, constant(t.target));
+        return this.edge(node, constant(t.target), t.wraps);
       case "call":
-        return this.edge(node, constant(t.target));
+        return this.edge(node, constant(t.target), t.wraps);
       case "branch": {
         const condition = emitter.value(t.condition);
-        const taken = this.edge(node, constant(t.taken));
+        const taken = this.edge(node, constant(t.taken), t.wraps);
         return [js.ifStatement(condition, taken), ...this.edge(node, constant(t.fall))];
       }
       case "again":

@@ -70,6 +70,11 @@ export function staticTargets(t: Terminator | undefined, i: RegionInstruction): 
   }
 }
 
+/** A computed jump, perhaps through a table, inside the code segment. */
+export function isTableJump(t: Terminator | undefined): boolean {
+  return t?.kind === "indirect" && t.flavour === "jump" && !t.far;
+}
+
 export function pageOf(offset: number): number {
   return offset >> 12;
 }
@@ -123,7 +128,7 @@ function decodeHottest(decoder: Decoder, entry: number, limit: number) {
         offset = i.next;
         continue;
       }
-      const targets = terminator.kind === "indirect" && terminator.flavour === "jump" ? decoder.targets(i, previous) : staticTargets(terminator, i);
+      const targets = isTableJump(terminator) ? decoder.targets(i, previous) : staticTargets(terminator, i);
       const taken = (terminator.kind === "call" && !decoder.followsCalls ? [] : targets).filter((target) => want(target, weight));
       if (terminator.kind === "call" && taken.length > 0) want(i.next, weight);
       break;
@@ -164,8 +169,7 @@ function cut(decoder: Decoder, decoded: ReadonlyMap<number, RegionInstruction>, 
       instructions.push(i);
       terminator = decoder.template(i.shape).terminator;
       if (terminator !== undefined) {
-        const isTable = terminator.kind === "indirect" && terminator.flavour === "jump";
-        successors = isTable
+        successors = isTableJump(terminator)
           ? decoder.targets(i, instructions[instructions.length - 2]).filter((target) => decoded.has(target))
           : staticTargets(terminator, i);
         break;
@@ -208,7 +212,7 @@ function returnsOf(blocks: ReadonlyMap<number, OpenBlock>, entry: number): OpenB
     if (block === undefined || seen.has(offset)) continue;
     seen.add(offset);
     const { terminator } = block;
-    if (terminator?.kind === "indirect" && terminator.flavour === "return") found.push(block);
+    if (terminator?.kind === "indirect" && terminator.flavour === "return" && !terminator.far) found.push(block);
     else if (terminator?.kind === "call") work.push(block.instructions[block.instructions.length - 1].next);
     else work.push(...block.successors);
   }
