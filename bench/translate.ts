@@ -47,6 +47,7 @@ function requestFor(block: BlockInfo, blocks: readonly BlockInfo[], page: Uint8A
     followsCalls: false,
     heat: (offset) => heats.get(offset) ?? 0,
     word: () => undefined,
+    segmentBase: () => 0,
   };
 }
 

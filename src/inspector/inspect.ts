@@ -133,6 +133,8 @@ class Inspection {
       page: (k) => this.page(k),
       base: this.pageAddress,
       word: (linear) => request.word?.(linear),
+      // Not at hand: jump tables of segmented code are not found.
+      segmentBase: () => 0,
       followsCalls: false,
       entry: request.offset,
       mode: this.mode,
