@@ -2,7 +2,7 @@ import { defineConfig } from "tsup";
 
 /** JavaScript only: the declarations come from `tsc -p tsconfig.build.json` (TypeScript 7 has no JavaScript API for tsup to call). */
 export default defineConfig({
-  entry: { index: "src/index.ts", cli: "src/cli/main.ts" },
+  entry: { index: "src/index.ts", node: "src/node.ts", cli: "src/cli/main.ts" },
   outDir: "dist",
   format: "esm",
   platform: "node",

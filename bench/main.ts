@@ -7,11 +7,12 @@ import { nanoSuite } from "./nano/suite.ts";
 import { type BenchOptions, BenchUsageError, parseOptions, USAGE } from "./options.ts";
 import type { Peer } from "./peers/peer.ts";
 import { allPeers, cpuModel } from "./peers/peers.ts";
+import { realModeSuite } from "./real-mode/suite.ts";
 import { scalingSuite } from "./scaling/suite.ts";
 import { type Suite, selectParts } from "./suite.ts";
 import { userlandSuite } from "./userland/suite.ts";
 
-const SUITES: Suite[] = [kernelsSuite, userlandSuite, nanoSuite, scalingSuite];
+const SUITES: Suite[] = [kernelsSuite, userlandSuite, nanoSuite, scalingSuite, realModeSuite];
 
 function log(text: string): void {
   process.stderr.write(`${text}\n`);

@@ -32,6 +32,7 @@ export const USAGE = `npm run bench -- [options]
     nano               single operations of a kernel of our own, ns each; one alone: nano/int80, nano/page-fault, ...
     scaling            scaling/hot: ns for one instruction as more distinct ones are hot, 1,000 to 1,000,000;
                        scaling/memory: resident memory as a guest runs; scaling/machines: 1 to 8 machines in one process
+    16-bit             16-bit/real/NAME, 16-bit/protected16/NAME: kernels in 16-bit code, in real mode and in protected mode
     all                everything
   --peers NAME,...   these peers (xlat86, v86, xlat86-tier0, v86-nojit, qemu, native); userland, nano and scaling
                      are meant for xlat86, v86 and qemu

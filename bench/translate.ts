@@ -45,8 +45,10 @@ function requestFor(block: BlockInfo, blocks: readonly BlockInfo[], page: Uint8A
     name,
     base,
     followsCalls: false,
+    hotCall: 1,
     heat: (offset) => heats.get(offset) ?? 0,
     word: () => undefined,
+    segmentBase: () => 0,
   };
 }
 

@@ -18,9 +18,13 @@ export type {
   InspectedPass,
   InspectedRegion,
 } from "./inspector/types.ts";
+export type { Keyboard } from "./machine/keyboard.ts";
 export { createMachine, type Machine, type RunControl, type SerialPort } from "./machine/machine.ts";
+export type { Mouse, MouseButton } from "./machine/mouse.ts";
 export {
   type DebugCategory,
+  type Drive,
+  type Drives,
   debugCategories,
   type GuestImage,
   MachineError,
@@ -29,4 +33,7 @@ export {
 } from "./machine/options.ts";
 export { type RegisterName, registerNames, type SegmentInfo } from "./machine/registers.ts";
 export type { Sampler } from "./machine/sampler.ts";
+export type { Screen, ScreenCell, ScreenText } from "./machine/screen.ts";
 export type { BlockInfo, ExitInfo, MachineEvents, MachineStats, PortCount, RegionInfo, VmExitCount } from "./machine/types.ts";
+export type { WaitOptions } from "./machine/wait.ts";
+export { type DiskImage, type ImageDescription, MemoryStore, type OpenImageOptions, openImage, StorageError } from "./storage/index.ts";

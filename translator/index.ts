@@ -21,7 +21,7 @@ import { bodyOf, canFuse, fuse, type HandlerBody } from "./passes/fuse.ts";
 import { blockPasses, type Pass, type PassObserver, runPasses } from "./passes/pipeline.ts";
 import type { Fold } from "./passes/simplify.ts";
 import { RegionDecoder } from "./region/decoder.ts";
-import { discover, type RegionBlock } from "./region/discover.ts";
+import { discover, isTableJump, type RegionBlock } from "./region/discover.ts";
 import { plan, type RegionPlan } from "./region/plan.ts";
 
 /** A superinstruction's handler costs about 20 KiB of host memory, and time until V8 has optimised it. */
@@ -105,10 +105,10 @@ export class JavaScriptTranslator implements Translator {
       return status === decodeStatus.truncated ? decodeFailure.truncated : decodeFailure.tooLong;
     }
     this.fieldCount = writeFields(i, pageOffset, this.fields, 0);
-    const shape = shapeKey(i, key);
+    const shape = shapeKey(i, key, pageOffset);
     let number = this.numbers.get(shape);
     if (number === undefined) {
-      number = this.shapes.push(shapeOf(i, key)) - 1;
+      number = this.shapes.push(shapeOf(i, key, pageOffset)) - 1;
       this.numbers.set(shape, number);
     }
     return number;
@@ -181,8 +181,6 @@ export class JavaScriptTranslator implements Translator {
   }
 
   region(request: RegionRequest): RegionCode | undefined {
-    // Segment limits to check and 16-bit wrap-around at every jump leave nothing to gain.
-    if ((request.mode & mode.flat) === 0) return undefined;
     let code = this.regionWithin(request, request.followsCalls ? Math.min(this.regionLimit, deepLimit) : this.regionLimit);
     // Floating point takes several times the text of anything else.
     while (code !== undefined && code.text.length > maximumText && code.instructions > fewInstructions) {
@@ -204,10 +202,7 @@ export class JavaScriptTranslator implements Translator {
       const micro = this.microBlock(block);
       return block.isSubroutineCall ? callSubroutine(micro) : micro;
     });
-    const nesting = plan(inside, (k) => {
-      const { terminator } = passed[k];
-      return terminator?.kind === "indirect" && terminator.flavour === "jump";
-    });
+    const nesting = plan(inside, (k) => isTableJump(passed[k].terminator));
     const blocks = this.disabledPasses.has("dead") ? passed : dropDead(passed, successors, numbers, nesting);
     if (this.observe !== undefined && blocks !== passed) for (const block of blocks) this.observe("dead", block);
     return regionCode(

@@ -64,12 +64,22 @@ function cellOf(name: string, runs: readonly Run[], peer: Peer): Cell {
   };
 }
 
-async function benchTask(name: string, boot: Guest | null, context: SuiteContext, problems: string[]): Promise<Row> {
+/**
+ * Measures one guest on all peers.
+ * @param guestFor the guest for a number of passes; @param wanted its checksum
+ */
+export async function benchTask(
+  name: string,
+  guestFor: (passes: number) => Guest,
+  wanted: string | undefined,
+  context: SuiteContext,
+  problems: string[],
+): Promise<Row> {
   const { options, peers, log } = context;
   const runs = new Map<Peer, Run[]>();
   for (let round = 0; round < (options.runs ?? RUNS); round++) {
     for (const peer of peers) {
-      const guest = boot ?? kernelGuest(name, passCount(peer, options));
+      const guest = guestFor(passCount(peer, options));
       const command = peer.command(guest);
       const earlier = runs.get(peer) ?? [];
       if (!command || earlier.some((run) => run.failure !== null)) continue;
@@ -90,7 +100,7 @@ async function benchTask(name: string, boot: Guest | null, context: SuiteContext
     if (done.every((run) => run.failure === null)) cells[peer.name] = cellOf(name, done, peer);
   }
   const row = { task: name, cells };
-  problems.push(...disagreements(row, expected[name]));
+  problems.push(...disagreements(row, wanted));
   return row;
 }
 
@@ -110,7 +120,10 @@ export const kernelsSuite: Suite = {
     const linux = parts.includes(LINUX_TASK) ? await linuxGuest() : null;
     const problems: string[] = [];
     const rows: Row[] = [];
-    for (const name of parts) rows.push(await benchTask(name, name === LINUX_TASK ? linux : null, context, problems));
+    for (const name of parts) {
+      const guestFor = (passes: number): Guest => (name === LINUX_TASK && linux !== null ? linux : kernelGuest(name, passes));
+      rows.push(await benchTask(name, guestFor, expected[name], context, problems));
+    }
     const peers = context.peers.map((peer) => peer.name);
     let text = `Median of ${context.options.runs ?? RUNS} run(s). Seconds a pass, warm:\n\n${table(rows, peers)}
 \nSeconds of the first pass, with whatever it had to translate:\n\n${table(rows, peers, (cell) => cell.firstPassSeconds)}

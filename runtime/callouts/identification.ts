@@ -34,6 +34,10 @@ const feature = {
 } as const;
 const features = Object.values(feature).reduce((all, bit) => all | bit, 0);
 
+/** Shown while the local APIC is enabled (SDM vol. 3, 11.4.3). */
+const onChipApic = 1 << 9;
+const initialApicIdShift = 24;
+
 /** Leaf 2: 4 KiB and 4 MiB page TLBs, 16 KiB first-level caches, 512 KiB second-level cache: descriptors of the same model. */
 const cacheDescriptors = [0x03020101, 0, 0, 0x0c040843];
 const executeDisable = 1 << 20;
@@ -72,6 +76,11 @@ function cpuid(cpu: Cpu): void {
   R[slot.ebx] = ebx;
   R[slot.ecx] = ecx;
   R[slot.edx] = edx;
+  const { apic } = cpu.board;
+  if (found === basicLeaves[1] && apic !== undefined) {
+    R[slot.ebx] |= apic.initialId << initialApicIdShift;
+    if (apic.isEnabled) R[slot.edx] |= onChipApic;
+  }
 }
 
 export const identificationImplementations = { cpuid };

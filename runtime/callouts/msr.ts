@@ -40,7 +40,7 @@ const inSlot = (name: string, index: number): MsrRow => ({
 /** Accepts writes, reads as 0. */
 const ignored = (name: string): MsrRow => ({ name, read: () => 0, write: () => {} });
 
-/** Local APIC base with the bootstrap-processor bit; its enable bit is clear, for there is none. */
+/** Without a local APIC: the base with the bootstrap-processor bit, and the enable bit clear. */
 const apicBase = 0xfee00100 | 0;
 const fastStrings = 1;
 
@@ -59,7 +59,19 @@ const modelSpecificRegisters: ReadonlyMap<number, MsrRow> = new Map<number, MsrR
     },
   ],
   [0x17, constant("IA32_PLATFORM_ID", 0)],
-  [0x1b, storage("IA32_APIC_BASE", 0x1b, apicBase)],
+  [
+    0x1b,
+    {
+      name: "IA32_APIC_BASE",
+      read: (cpu) => cpu.board.apic?.baseLow ?? cpu.msrs.get(0x1b) ?? apicBase,
+      readHigh: (cpu) => cpu.board.apic?.baseHigh ?? 0,
+      write: (cpu, low, high) => {
+        const { apic } = cpu.board;
+        if (apic === undefined) cpu.msrs.set(0x1b, low);
+        else if (!apic.writeBase(low, high)) cpu.raise(vector.gp, 0);
+      },
+    },
+  ],
   [0x2a, constant("EBL_CR_POWERON", 0)],
   [0x79, ignored("IA32_BIOS_UPDT_TRIG")],
   // Software clears it, executes CPUID and reads the revision back (SDM vol. 3, 9.11.7): no update is loaded.

@@ -8,6 +8,7 @@ import { mode } from "../../translator/contract/mode-key.ts";
 import { segment as segmentImported, slot as slotImported } from "../../translator/contract/slots.ts";
 import type { Cpu } from "../cpu/cpu.ts";
 import { checkPort } from "../cpu/io-permission.ts";
+import { access } from "../cpu/mode.ts";
 import { checkSegment } from "../cpu/segments.ts";
 
 // Bound here because V8 folds a module's own constants, but not those it imports.
@@ -49,13 +50,19 @@ function mustStop(R: Int32Array, elements: number): boolean {
 }
 
 /**
- * How many elements of `size` bytes from `offset` on, going up, stay inside the page of `linear` and inside a 16-bit offset; one at most
- * while single-stepping.
+ * How many elements of `size` bytes from `offset` on, going up, stay inside the page of `linear`, inside a 16-bit offset and inside the segment, whose first is known
+ * to; one at most while single-stepping.
  */
-function elementsInPage(R: Int32Array, linear: number, offset: number, size: number, mask: number): number {
+function elementsInPage(R: Int32Array, s: number, linear: number, offset: number, size: number, mask: number): number {
   const inPage = Math.trunc((0x1000 - (linear & 0xfff)) / size);
-  const room = mask === -1 ? inPage : Math.min(inPage, Math.trunc((0x10000 - offset) / size));
+  let room = mask === -1 ? inPage : Math.min(inPage, Math.trunc((0x10000 - offset) / size));
+  if (R[slot.segmentChecked + s] !== 0) room = Math.min(room, elementsInSegment(R, s, offset, size));
   return (R[slot.mode] & mode.singleStep) !== 0 ? Math.min(room, 1) : room;
+}
+
+function elementsInSegment(R: Int32Array, s: number, offset: number, size: number): number {
+  if ((R[slot.segmentAccess + s] & (access.code | access.expandDown)) === access.expandDown) return 1;
+  return Math.trunc(((R[slot.segmentLimit + s] >>> 0) - (offset >>> 0) + 1) / size);
 }
 
 export function movs(cpu: Cpu, size: number, addressSize: number, source: number, repeat: number): number {
@@ -75,8 +82,11 @@ export function movs(cpu: Cpu, size: number, addressSize: number, source: number
     const TF = memory.TR[half + (fromLinear >>> 12)];
     const TT = memory.TW[half + (toLinear >>> 12)];
     let n = 1;
-    const plain = ((TF | TT) & 1) === 0 && (R[slot.segmentChecked + source] | R[slot.segmentChecked + segment.es]) === 0;
-    if (plain && !backward) n = Math.min(count, elementsInPage(R, fromLinear, from, size, mask), elementsInPage(R, toLinear, to, size, mask));
+    const plain = ((TF | TT) & 1) === 0;
+    if (plain && !backward) {
+      const room = Math.min(elementsInPage(R, source, fromLinear, from, size, mask), elementsInPage(R, segment.es, toLinear, to, size, mask));
+      n = Math.min(count, room);
+    }
     if (plain && !backward && n > 0) {
       const a = (TF ^ fromLinear) >>> 0;
       const b = (TT ^ toLinear) >>> 0;
@@ -113,8 +123,8 @@ export function stos(cpu: Cpu, size: number, addressSize: number, repeat: number
     const linear = linearOf(cpu, segment.es, to, size, true);
     const T = memory.TW[R[slot.tlbHalf] + (linear >>> 12)];
     let n = 0;
-    if ((T & 1) === 0 && !backward && R[slot.segmentChecked + segment.es] === 0 && (linear & (size - 1)) === 0) {
-      n = Math.min(count, elementsInPage(R, linear, to, size, mask));
+    if ((T & 1) === 0 && !backward && (linear & (size - 1)) === 0) {
+      n = Math.min(count, elementsInPage(R, segment.es, linear, to, size, mask));
       const at = (T ^ linear) >>> 0;
       if (size === 1) memory.physical.u8.fill(value, at, at + n);
       else if (size === 2) memory.physical.i16.fill(value, at >>> 1, (at >>> 1) + n);
@@ -155,10 +165,10 @@ function setCompareFlags(R: Int32Array, x: number, y: number, size: number): voi
 }
 
 /** RAM index of `linear` if the page behind it can be read in bulk, else -1. */
-function readableRun(cpu: Cpu, s: number, linear: number, size: number): number {
+function readableRun(cpu: Cpu, linear: number, size: number): number {
   const R = cpu.R;
   const T = cpu.memory.TR[R[slot.tlbHalf] + (linear >>> 12)];
-  if ((T & 1) !== 0 || (linear & (size - 1)) !== 0 || R[slot.segmentChecked + s] !== 0) return -1;
+  if ((T & 1) !== 0 || (linear & (size - 1)) !== 0) return -1;
   return ((T ^ linear) >>> 0) / size;
 }
 
@@ -178,13 +188,13 @@ export function scas(cpu: Cpu, size: number, addressSize: number, repeat: number
     if (count === 0) return 0;
     const offset = R[slot.edi] & mask;
     const linear = linearOf(cpu, segment.es, offset, size, false);
-    const at = backward ? -1 : readableRun(cpu, segment.es, linear, size);
+    const at = backward ? -1 : readableRun(cpu, linear, size);
     let n = 1;
     let y = 0;
     if (at >= 0) {
       const ram = elements(cpu, size);
       const wanted = size === 2 ? (x << 16) >> 16 : x;
-      const limit = Math.min(count, elementsInPage(R, linear, offset, size, mask));
+      const limit = Math.max(1, Math.min(count, elementsInPage(R, segment.es, linear, offset, size, mask)));
       const stopsOn = repeat !== whileEqual;
       n = 0;
       while (n < limit && (ram[at + n++] === wanted) !== stopsOn);
@@ -210,14 +220,14 @@ export function cmps(cpu: Cpu, size: number, addressSize: number, source: number
     const to = R[slot.edi] & mask;
     const fromLinear = linearOf(cpu, source, from, size, false);
     const toLinear = linearOf(cpu, segment.es, to, size, false);
-    const a = backward ? -1 : readableRun(cpu, source, fromLinear, size);
-    const b = backward ? -1 : readableRun(cpu, segment.es, toLinear, size);
+    const a = backward ? -1 : readableRun(cpu, fromLinear, size);
+    const b = backward ? -1 : readableRun(cpu, toLinear, size);
     let n = 1;
     let x = 0;
     let y = 0;
     if (a >= 0 && b >= 0) {
       const ram = elements(cpu, size);
-      const limit = Math.min(count, elementsInPage(R, fromLinear, from, size, mask), elementsInPage(R, toLinear, to, size, mask));
+      const limit = Math.min(count, elementsInPage(R, source, fromLinear, from, size, mask), elementsInPage(R, segment.es, toLinear, to, size, mask));
       const stopsOn = repeat !== whileEqual;
       n = 0;
       do {
@@ -243,19 +253,38 @@ export function cmps(cpu: Cpu, size: number, addressSize: number, source: number
   }
 }
 
-/** INS and OUTS. The port is read only after the memory is known to be writable: device reads have side effects. */
+/**
+ * INS and OUTS. The port is read only after the memory is known to be writable: device reads have side effects. Data ports that can hand over many elements at
+ * once do so inside a page; what is left, and every element that may fault, goes one by one.
+ */
 export function ins(cpu: Cpu, size: number, addressSize: number, repeat: number): number {
   const { R, memory } = cpu;
+  const { ports } = cpu.board;
   const mask = counterMask(addressSize);
   const by = R[slot.eflags] & directionFlag ? -size : size;
   const port = R[slot.edx] & 0xffff;
   checkPort(cpu, port, size);
   for (;;) {
     if (repeat !== 0 && (R[slot.ecx] & mask) === 0) return 0;
-    const linear = linearOf(cpu, segment.es, R[slot.edi] & mask, size, true);
+    const offset = R[slot.edi] & mask;
+    const linear = linearOf(cpu, segment.es, offset, size, true);
     memory.probeWrite(linear, size);
+    if (repeat !== 0 && size !== 1 && by > 0 && ports.readBlock !== undefined) {
+      const T = memory.TW[R[slot.tlbHalf] + (linear >>> 12)];
+      const n = (T & 1) === 0 ? Math.min((R[slot.ecx] & mask) >>> 0, elementsInPage(R, segment.es, linear, offset, size, mask)) : 0;
+      const at = (T ^ linear) >>> 0;
+      const bytes = n > 1 ? ports.readBlock(port, size as 2 | 4, memory.physical.u8.subarray(at, at + n * size)) : 0;
+      if (bytes > 0) {
+        const done = bytes / size;
+        cpu.portCounts[port] += done;
+        addTo(R, slot.edi, mask, bytes);
+        addTo(R, slot.ecx, mask, -done);
+        if (mustStop(R, (done >>> 3) + 1)) return (R[slot.ecx] & mask) === 0 ? 0 : 1;
+        continue;
+      }
+    }
     cpu.portCounts[port]++;
-    store(cpu, linear, size, cpu.board.ports.read(port, size as 1 | 2 | 4));
+    store(cpu, linear, size, ports.read(port, size as 1 | 2 | 4));
     addTo(R, slot.edi, mask, by);
     if (repeat === 0) return 0;
     addTo(R, slot.ecx, mask, -1);
@@ -264,16 +293,33 @@ export function ins(cpu: Cpu, size: number, addressSize: number, repeat: number)
 }
 
 export function outs(cpu: Cpu, size: number, addressSize: number, source: number, repeat: number): number {
-  const R = cpu.R;
+  const { R, memory } = cpu;
+  const { ports } = cpu.board;
   const mask = counterMask(addressSize);
   const by = R[slot.eflags] & directionFlag ? -size : size;
   const port = R[slot.edx] & 0xffff;
   checkPort(cpu, port, size);
   for (;;) {
     if (repeat !== 0 && (R[slot.ecx] & mask) === 0) return 0;
-    const value = load(cpu, linearOf(cpu, source, R[slot.esi] & mask, size, false), size);
+    const offset = R[slot.esi] & mask;
+    const linear = linearOf(cpu, source, offset, size, false);
+    if (repeat !== 0 && size !== 1 && by > 0 && ports.writeBlock !== undefined) {
+      const T = memory.TR[R[slot.tlbHalf] + (linear >>> 12)];
+      const n = (T & 1) === 0 ? Math.min((R[slot.ecx] & mask) >>> 0, elementsInPage(R, source, linear, offset, size, mask)) : 0;
+      const at = (T ^ linear) >>> 0;
+      const bytes = n > 1 ? ports.writeBlock(port, size as 2 | 4, memory.physical.u8.subarray(at, at + n * size)) : 0;
+      if (bytes > 0) {
+        const done = bytes / size;
+        cpu.portCounts[port] += done;
+        addTo(R, slot.esi, mask, bytes);
+        addTo(R, slot.ecx, mask, -done);
+        if (mustStop(R, (done >>> 3) + 1)) return (R[slot.ecx] & mask) === 0 ? 0 : 1;
+        continue;
+      }
+    }
+    const value = load(cpu, linear, size);
     cpu.portCounts[port]++;
-    cpu.board.ports.write(port, size as 1 | 2 | 4, value);
+    ports.write(port, size as 1 | 2 | 4, value);
     addTo(R, slot.esi, mask, by);
     if (repeat === 0) return 0;
     addTo(R, slot.ecx, mask, -1);

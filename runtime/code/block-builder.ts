@@ -1,12 +1,13 @@
 /**
  * Decodes guest code into blocks of the code cache, and keeps the handlers of the shapes met on the way. The layout of a block is described in code-cache.ts.
  */
-import { type ModeKey, mode } from "../../translator/contract/mode-key.ts";
+import { isLinearCode, type ModeKey, mode } from "../../translator/contract/mode-key.ts";
+import { segment, slot } from "../../translator/contract/slots.ts";
 import { decodeFailure, type Translator } from "../../translator/contract/translator.ts";
 import type { LinearMemory } from "../memory/linear.ts";
-import { type CodeCache, shapeBits } from "./code-cache.ts";
+import { type CodeCache, modeMask, shapeBits } from "./code-cache.ts";
 import { compile, type HostNames } from "./compile.ts";
-import { firstRegionShape, firstShape, type Handler, maximumBlockInstructions, maximumShapes, pseudo, stubWords } from "./pseudo-shapes.ts";
+import { firstRegionShape, firstShape, type Handler, maximumBlockInstructions, maximumShapes, pseudo, stubWords, wrapping } from "./pseudo-shapes.ts";
 
 // Bound here because V8 folds a module's own constants, but not those it imports.
 const { singleStep } = mode;
@@ -25,6 +26,7 @@ export class BlockBuilder {
 
   private readonly cache: CodeCache;
   private readonly C: Int32Array;
+  private readonly R: Int32Array;
   private readonly memory: LinearMemory;
   private readonly translator: Translator;
   private readonly host: HostNames;
@@ -40,7 +42,16 @@ export class BlockBuilder {
    * @param handlers by shape number; filled at full length at once, for an array that grew by gaps would be a dictionary
    * @param makeRoom drops all translated code: the cache is full
    */
-  constructor(cache: CodeCache, memory: LinearMemory, translator: Translator, host: HostNames, handlers: Handler[], makeRoom: () => void) {
+  constructor(
+    cache: CodeCache,
+    R: Int32Array,
+    memory: LinearMemory,
+    translator: Translator,
+    host: HostNames,
+    handlers: Handler[],
+    makeRoom: () => void,
+  ) {
+    this.R = R;
     this.cache = cache;
     this.C = cache.C;
     this.memory = memory;
@@ -57,8 +68,11 @@ export class BlockBuilder {
     this.instructions[number] = 1;
   }
 
-  /** Decodes the block at `linear` = physical `address`. Raises #PF where an instruction goes on in a page that cannot be fetched. */
-  decode(linear: number, address: number, key: ModeKey): number {
+  /**
+   * Decodes the block at `linear` = location `address` (memory/physical.ts); R[page] is that of its page. Raises #PF where an instruction goes on in a page that cannot be fetched.
+   * @param identity what the block is to be found under: its mode key, for an `edge` block with the number of its place in the segment
+   */
+  decode(linear: number, address: number, key: ModeKey, identity: number): number {
     const { C, cache, memory, translator } = this;
     const { physical } = memory;
     if (translator.shapeCount > maximumShapes) this.forgetShapes();
@@ -69,22 +83,33 @@ export class BlockBuilder {
     const base = isRam ? page >>> 0 : 0;
     const start = address & 0xfff;
     const limit = key & singleStep ? 1 : maximumBlockInstructions;
-    const header = cache.begin();
+    const isLinear = isLinearCode(key);
+    const header = cache.begin(isLinear);
     let at = header + 2;
     let offset = start;
     let count = 0;
     const exits: number[] = [];
     let secondPage = -1;
     let ended = false;
+    let isShared = true;
     while (count < limit && offset < 0x1000) {
       let shape = translator.decode(bytes, base + offset, base + 0x1000, key, offset);
       if (shape === decodeFailure.truncated) {
         if (count > 0) break;
+        if (!isLinear && this.isLastOfSegment()) {
+          // What is behind must not even be looked at. A segment of another limit may let the instruction go on.
+          isShared = false;
+          C[at++] = pseudo.tooLong | (offset << 16);
+          count++;
+          offset = 0x1000;
+          ended = true;
+          break;
+        }
         // The instruction goes on in the next page: fetch it now (which may fault, as the processor's fetch would).
         const next = memory.translateFetch(((linear & ~0xfff) + 0x1000) | 0);
         const tail = 0x1000 - offset;
-        this.straddleBytes.set(physical.readBytes((page >>> 0) + offset, tail));
-        this.straddleBytes.set(physical.readBytes(next, 16), tail);
+        this.straddleBytes.set(physical.copyAt(address - start + offset, tail));
+        this.straddleBytes.set(physical.copyAt(next, 16), tail);
         shape = translator.decode(this.straddleBytes, 0, tail + 16, key, offset);
         secondPage = next;
         C[at] = pseudo.straddle | (offset << 16);
@@ -106,7 +131,11 @@ export class BlockBuilder {
       let q = at + 1;
       for (const field of code.layout) C[q++] = translator.fields[field];
       for (const exit of code.exits) {
-        exits.push(q, exit.kind === "next" ? next : exit.kind === "self" ? offset : translator.fields[exit.field]);
+        exits.push(
+          q,
+          exit.kind === "next" ? next : exit.kind === "self" ? offset : translator.fields[exit.field],
+          exit.kind === "field" && exit.wraps ? wrapping : 0,
+        );
         q++;
       }
       at = q;
@@ -120,23 +149,34 @@ export class BlockBuilder {
     }
     if (!ended) {
       C[at] = pseudo.fall | ((offset & 0xffff) << 16);
-      exits.push(at + 1, offset);
+      exits.push(at + 1, offset, 0);
       at += 2;
     }
     const end = at;
-    for (let k = 0; k < exits.length; k += 2) at = this.addStub(exits[k], exits[k + 1], at, page);
-    if (isRam) cache.finish(header, end, address, key, offset - start, count);
+    for (let k = 0; k < exits.length; k += 3) at = this.addStub(exits[k], exits[k + 1], at, page, exits[k + 2]);
+    if (!isLinear) {
+      C[header - 4] = this.R[slot.page];
+      C[header - 5] = this.R[slot.segmentLimit + segment.cs];
+      C[header - 6] = this.R[slot.segmentBase + segment.cs];
+    }
+    if (isRam && isShared) cache.finish(header, end, address, identity, offset - start, count);
     else cache.finishOnce(header, end, key, offset - start, count);
     cache.top = at;
     if (isRam && secondPage >= 0 && physical.isRam(secondPage)) cache.coverSecondPage(secondPage >>> 12, header, offset - 0x1000);
     return header;
   }
 
+  /** Whether the code segment ends with R[page] or before. */
+  private isLastOfSegment(): boolean {
+    const { R } = this;
+    return (R[slot.page] + 0xfff) >>> 0 >= R[slot.segmentLimit + segment.cs] >>> 0;
+  }
+
   /** The page at `page` outside RAM (a jump into the void): what the bus answers. */
   private fetchOutsideRam(page: number): Uint8Array {
     const { physical } = this.memory;
     if (!physical.hasWindow(page)) return this.openBus;
-    return Uint8Array.from(this.openBus, (_, offset) => physical.read1(page + offset));
+    return physical.copyAt(page, 0x1000);
   }
 
   /**
@@ -149,7 +189,7 @@ export class BlockBuilder {
     const { physical } = this.memory;
     if (address === -1 || !physical.isRam(address)) return;
     const page = (address & ~0xfff) >>> 0;
-    const key = C[header - 2] & 0xff;
+    const key = C[header - 2] & modeMask;
     const end = C[header - 1];
     let top = 0;
     /** Places of the links of the last instruction, before and after. */
@@ -205,7 +245,8 @@ export class BlockBuilder {
       // A stub knows the word that leads to it.
       const stub = ~C[oldLinks + k];
       const shape = C[stub + 2] & shapeBits;
-      if ((shape === pseudo.stub || shape === pseudo.crossPage) && C[stub + 4] === oldLinks + k) C[stub + 4] = start + newLinks + k;
+      if ((shape === pseudo.stub || shape === pseudo.crossPage || shape === pseudo.crossSegmented) && C[stub + 4] === oldLinks + k)
+        C[stub + 4] = start + newLinks + k;
     }
     for (let k = 0; k < top; k++) C[start + k] = words[k];
     C[header - 1] = start + top;
@@ -215,12 +256,15 @@ export class BlockBuilder {
     }
   }
 
-  /** Writes a stub for page offset `offset` at word `at`, pointed to by the link word `link`; returns the word after it. */
-  addStub(link: number, offset: number, at: number, page: number): number {
+  /**
+   * Writes a stub for page offset `offset` at word `at`, pointed to by the link word `link`; returns the word after it.
+   * @param wraps `wrapping` if the target's EIP is taken modulo 64 KiB
+   */
+  addStub(link: number, offset: number, at: number, page: number, wraps = 0): number {
     const { C } = this;
     C[at] = 0;
     C[at + 1] = 0;
-    C[at + 2] = pseudo.stub;
+    C[at + 2] = pseudo.stub | (wraps << 16);
     C[at + 3] = offset;
     C[at + 4] = link;
     C[at + 7] = page;

@@ -3,19 +3,29 @@
  *
  * A block at index b (its header):
  *
- *     C[b-3] physical address of its first byte, -1 once dead     C[b-2] mode | bytes << 8     C[b-1] index after its last word
+ *     C[b-3] physical address of its first byte, -1 once dead     C[b-2] mode | bytes << modeWidth     C[b-1] index after its last word
  *     C[b]   guest instructions in it (0: a stub)                 C[b+1] executions
  *     C[b+2 ...] instructions: shape number | page offset << 16, fields, links
+ *
+ * and, of blocks whose EIP is not their linear address, as it was when they were decoded (for `edge` blocks it must be so, see mode-key.ts):
+ *
+ *     C[b-6] base of CS     C[b-5] limit of CS     C[b-4] EIP of the page's first byte
  *
  * Links hold ~header of the next block. A dead block is *poisoned*: each of its instructions' shape word becomes the `poison` shape, so that whoever arrives, through
  * a link or in the middle of running it, leaves to the dispatcher at that very instruction, and is given back what the rest of the block had cost. Nobody needs to
  * know who links to a block.
  */
-import type { ModeKey } from "../../translator/contract/mode-key.ts";
+import { type ModeKey, modeWidth as modeWidthImported } from "../../translator/contract/mode-key.ts";
+
+// Bound here because V8 folds a module's own constants, but not those it imports.
+const modeWidth = modeWidthImported;
+/** Of the word that holds a block's mode and length. */
+export const modeMask = (1 << modeWidth) - 1;
 
 export const shapeBits = 0xffff;
-/** Words before a block's header. */
+/** Words before a block's header, and those before them of code whose EIP is not its linear address. */
 const preamble = 3;
+const segmentedPreamble = 3;
 /** Longest block in words, or the links of the largest region, with their stubs: what must be free before one is begun. */
 const reserve = 8192;
 
@@ -65,8 +75,11 @@ export class CodeCache {
     this.closed = true;
   }
 
-  /** Header of the live block at `address` under `mode`, or 0. */
-  find(address: number, mode: ModeKey): number {
+  /**
+   * Header of the live block at `address` under `mode`, or 0.
+   * @param mode its mode key; of an `edge` block, with a number above it that stands for where its page lies in the segment
+   */
+  find(address: number, mode: number): number {
     const { table, mask } = this;
     let k = hash(address, mode) & mask;
     for (;;) {
@@ -78,12 +91,12 @@ export class CodeCache {
   }
 
   /** Begins a block: returns its header; words are to be stored from header + 2 on. */
-  begin(): number {
-    return this.top + preamble;
+  begin(isLinear: boolean): number {
+    return this.top + preamble + (isLinear ? 0 : segmentedPreamble);
   }
 
   /** Makes the block at `header`, whose words end before `end`, findable. `length` bytes of guest code on the page(s) from `address`. */
-  finish(header: number, end: number, address: number, mode: ModeKey, length: number, instructions: number): void {
+  finish(header: number, end: number, address: number, mode: number, length: number, instructions: number): void {
     this.finishOnce(header, end, mode, length, instructions);
     this.C[header - 3] = address | 0;
     this.insert(address | 0, mode, header);
@@ -91,10 +104,10 @@ export class CodeCache {
   }
 
   /** Makes the block at `header` runnable, but not findable: code outside RAM, which nobody reports writes to, is decoded each time. */
-  finishOnce(header: number, end: number, mode: ModeKey, length: number, instructions: number): void {
+  finishOnce(header: number, end: number, mode: number, length: number, instructions: number): void {
     const { C } = this;
     C[header - 3] = -1;
-    C[header - 2] = mode | (length << 8);
+    C[header - 2] = (mode & modeMask) | (length << modeWidth);
     C[header - 1] = end;
     C[header] = instructions;
     C[header + 1] = 0;
@@ -139,7 +152,7 @@ export class CodeCache {
     for (const header of list) {
       if (C[header - 3] === -1) continue;
       const address = C[header - 3];
-      const length = C[header - 2] >>> 8;
+      const length = C[header - 2] >>> modeWidth;
       // Relative to this page; a straddling block may begin on the page before.
       const start = address >>> 12 === page ? address & 0xfff : (address & 0xfff) - 0x1000;
       if (start < to && start + length > from) this.kill(header);
@@ -157,7 +170,7 @@ export class CodeCache {
       this.pages.set(page, left);
       for (const header of left) {
         const start = C[header - 3] >>> 12 === page ? C[header - 3] & 0xfff : (C[header - 3] & 0xfff) - 0x1000;
-        const end = Math.min(start + (C[header - 2] >>> 8), 0x1000);
+        const end = Math.min(start + (C[header - 2] >>> modeWidth), 0x1000);
         this.coverRange(page, Math.max(start, 0), end);
       }
       for (const [offset, length] of this.regionRanges(page)) this.coverRange(page, offset, offset + length);
@@ -210,8 +223,8 @@ export class CodeCache {
         yield {
           header,
           address: C[header - 3] >>> 0,
-          mode: C[header - 2] & 0xff,
-          length: C[header - 2] >>> 8,
+          mode: C[header - 2] & modeMask,
+          length: C[header - 2] >>> modeWidth,
           instructions: C[header],
           executions: C[header + 1] >>> 0,
         };
@@ -244,7 +257,7 @@ export class CodeCache {
     this.epoch++;
   }
 
-  private insert(address: number, mode: ModeKey, header: number): void {
+  private insert(address: number, mode: number, header: number): void {
     if (this.used * 2 > this.mask) this.grow();
     const { table, mask } = this;
     let k = hash(address, mode) & mask;
@@ -264,7 +277,7 @@ export class CodeCache {
   }
 }
 
-function hash(address: number, mode: ModeKey): number {
+function hash(address: number, mode: number): number {
   const h = Math.imul(address ^ (mode << 24), 0x9e3779b1);
   return h ^ (h >>> 15);
 }

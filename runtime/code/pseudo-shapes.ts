@@ -6,7 +6,19 @@
  * A stub stands in for a block not decoded yet; poison for an instruction of one that died: `poison + n` where n instructions of the block, itself included, were
  * taken off the budget and will not run.
  */
-export const pseudo = { stop: 0, dispatch: 1, stub: 2, crossPage: 3, fall: 4, straddle: 5, undefinedOpcode: 6, tooLong: 7, poison: 8 } as const;
+export const pseudo = {
+  stop: 0,
+  dispatch: 1,
+  stub: 2,
+  crossPage: 3,
+  fall: 4,
+  straddle: 5,
+  undefinedOpcode: 6,
+  tooLong: 7,
+  /** A stub in its cross-page form for code whose EIP is not its linear address. */
+  crossSegmented: 8,
+  poison: 9,
+} as const;
 /** Guest instructions of a block of tier 0 at most. */
 export const maximumBlockInstructions = 48;
 /** The translator's shape n has number n + firstShape. */
@@ -23,8 +35,9 @@ export const fixedWords = 24;
 
 /**
  * Words of a stub: header pair, shape word, page offset of the target, index of the link word to patch (in the cross-page form: physical page and header of the
- * target), own physical page.
+ * target), own physical page. In the upper half of the shape word, where instructions have their page offset: `wrapping` if the target's EIP is taken modulo 64 KiB.
  */
 export const stubWords = 8;
+export const wrapping = 1;
 
 export type Handler = (p: number) => number;

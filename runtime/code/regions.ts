@@ -2,9 +2,11 @@
  * Regions in place: a translated region takes over the block at its entry by replacing that block's first words with the `region` pseudo-instruction, and gives it back
  * when any byte it was made from is overwritten. Links to the block need not change either way.
  */
+import { mode as modes } from "../../translator/contract/mode-key.ts";
 import type { RegionCode, RegionPage, Translator } from "../../translator/contract/translator.ts";
-import { type CodeCache, shapeBits } from "./code-cache.ts";
+import { type CodeCache, modeMask, shapeBits } from "./code-cache.ts";
 import { compile, type HostNames } from "./compile.ts";
+import { wrapping } from "./pseudo-shapes.ts";
 
 export type RegionFunction = () => number;
 
@@ -40,7 +42,9 @@ export interface RegionHost {
   readonly smallestRegion: number;
   /** Regions call regions. */
   readonly callsSubroutines: boolean;
-  readonly addStub: (link: number, offset: number, at: number, page: number) => number;
+  /** Executions of the code behind a CALL from which on it is taken in with the caller. */
+  readonly hotCall: number;
+  readonly addStub: (link: number, offset: number, at: number, page: number, wraps: number) => number;
 }
 
 /** Where the guest is when it wants a region. */
@@ -51,6 +55,9 @@ export interface Surroundings {
   page(k: number): RegionPage | undefined;
   /** The word at a linear address, if the data TLB leads there. */
   word(linear: number): number | undefined;
+  segmentBase(s: number): number;
+  /** Of an `edge` page: the offsets that lie in the code segment, from the first to before the second. */
+  readonly within?: readonly [number, number] | undefined;
 }
 
 const maximumGrowth = 1;
@@ -133,7 +140,14 @@ export class Regions {
     const { C } = this.cache;
     const address = C[header - 3];
     for (const region of this.byExit.get(address) ?? []) {
-      if (region.mode !== (C[header - 2] & 0xff) || !region.isDeep || region.growth === maximumGrowth || region.code.instructions > largestGrowing)
+      // An `edge` region has no other pages around it.
+      if (
+        region.mode !== (C[header - 2] & modeMask) ||
+        around.within !== undefined ||
+        !region.isDeep ||
+        region.growth === maximumGrowth ||
+        region.code.instructions > largestGrowing
+      )
         continue;
       const exit = region.exitTo.get(address) as number;
       const shift = exit >> 12;
@@ -141,7 +155,7 @@ export class Regions {
       if (around.page(-shift)?.address !== (C[region.header - 3] & ~0xfff) >>> 0) continue;
       this.uninstall(region);
       const base = (around.base + (address & 0xfff) - exit) | 0;
-      this.makeFrom(region.header, { base, page: (k) => around.page(k - shift), word: around.word }, { isDeep: true, growth: region.growth + 1 });
+      this.makeFrom(region.header, { ...around, base, page: (k) => around.page(k - shift) }, { isDeep: true, growth: region.growth + 1 });
       const grown = this.live.get(C[region.header + 2] & shapeBits);
       if (grown === undefined || grown.exitTo.has(address)) break;
       // Known to have run, but to earn a region of its own it must be entered from elsewhere.
@@ -163,7 +177,7 @@ export class Regions {
     if (this.refused.has(header) || (this.freeShapes.length === 0 && this.nextShape > this.lent.lastShape)) return;
     const { C } = this.cache;
     const address = C[header - 3];
-    const mode = C[header - 2] & 0xff;
+    const mode = C[header - 2] & modeMask;
     const started = performance.now();
     const pages = new Map<number, RegionPage | undefined>();
     const page = (k: number): RegionPage | undefined => {
@@ -181,13 +195,16 @@ export class Regions {
         const k = offset >> 12;
         let onPage = heats.get(k);
         if (onPage === undefined) {
-          onPage = this.heatsOn(page(k), mode);
+          onPage = this.heatsOn(page(k), header);
           heats.set(k, onPage);
         }
         return onPage.get(offset & 0xfff) ?? 0;
       },
       word: around.word,
+      segmentBase: around.segmentBase,
+      within: around.within,
       followsCalls: isDeep,
+      hotCall: this.lent.hotCall,
     });
     // One or two instructions without a loop: entering and leaving would cost more than they do, but for a caller that is a region.
     const least = code?.isCallable === true && this.lent.callsSubroutines ? 1 : this.lent.smallestRegion;
@@ -199,7 +216,7 @@ export class Regions {
     const links = this.cache.top;
     let at = links + code.exits.length;
     code.exits.forEach((offset, k) => {
-      at = this.lent.addStub(links + k, offset, at, address & ~0xfff);
+      at = this.lent.addStub(links + k, offset, at, address & ~0xfff, code.wrapping.has(k) ? wrapping : 0);
     });
     this.cache.top = at;
     const run = compile<RegionFunction>(code.text, code.freeNames, Object.create(this.host, { L: { value: links } }));
@@ -257,16 +274,18 @@ export class Regions {
   }
 
   /**
-   * Executions of the live blocks of a page by the page offset they begin at. The entry of a large region counts as not run: leaving for it costs less than having its
+   * Executions of the live blocks of a page, of the kind of the one at `entry`, by the page offset they begin at. The entry of a large region counts as not run: leaving for it costs less than having its
    * code once more.
    */
-  private heatsOn(page: RegionPage | undefined, mode: number): ReadonlyMap<number, number> {
+  private heatsOn(page: RegionPage | undefined, entry: number): ReadonlyMap<number, number> {
     const heats = new Map<number, number>();
     if (page === undefined) return heats;
     const { C } = this.cache;
+    const mode = C[entry - 2] & modeMask;
     const number = page.address >>> 12;
     for (const b of this.cache.liveOn(number)) {
-      if ((C[b - 2] & 0xff) !== mode || C[b - 3] >>> 12 !== number) continue;
+      if ((C[b - 2] & modeMask) !== mode || C[b - 3] >>> 12 !== number) continue;
+      if ((mode & modes.edge) !== 0 && (C[b - 4] !== C[entry - 4] || C[b - 5] !== C[entry - 5])) continue;
       const region = this.live.get(C[b + 2] & shapeBits);
       heats.set(C[b - 3] & 0xfff, region !== undefined && region.code.instructions > largestShared ? 0 : C[b + 1]);
     }

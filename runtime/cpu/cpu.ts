@@ -30,6 +30,9 @@ export class GuestFault {
 export interface PortSpace {
   read(port: number, size: 1 | 2 | 4): number;
   write(port: number, size: 1 | 2 | 4, value: number): void;
+  /** Many reads, or writes, of one port at once (`RegisterBank.readBlock`); returns bytes, 0 where that is not possible. */
+  readBlock?(port: number, size: 2 | 4, into: Uint8Array): number;
+  writeBlock?(port: number, size: 2 | 4, from: Uint8Array): number;
 }
 
 /** The CPU's interrupt pins as the board connects them. */
@@ -38,6 +41,22 @@ export interface InterruptController {
   readonly pending: boolean;
   /** The INTA cycle: the vector to deliver. */
   acknowledge(): number;
+  /** NMI has risen and was not taken yet. */
+  readonly nmi?: boolean;
+  /** The CPU takes the NMI. */
+  acknowledgeNmi?(): void;
+}
+
+/** What a CPU has of its local APIC beside the page of registers. */
+export interface LocalApicPort {
+  readonly initialId: number;
+  /** The global enable of IA32_APIC_BASE, which CPUID shows. */
+  readonly isEnabled: boolean;
+  /** IA32_APIC_BASE. */
+  readonly baseLow: number;
+  readonly baseHigh: number;
+  /** False: a reserved bit is set. */
+  writeBase(low: number, high: number): boolean;
 }
 
 export interface CpuBoard {
@@ -45,6 +64,8 @@ export interface CpuBoard {
   readonly ports: PortSpace;
   readonly clock: Clock;
   readonly interrupts: InterruptController;
+  /** Absent: a CPU without one. */
+  readonly apic?: LocalApicPort;
   /** Time-stamp counter ticks per nanosecond of guest time. */
   readonly tscPerNanosecond: number;
   /** FERR#: an unmasked x87 exception with CR0.NE clear. */
@@ -73,6 +94,8 @@ export class Cpu {
   deliveringVector = -1;
   /** The instruction just run delivered an interrupt (INT n): the trap flag it began with is spent. */
   deliveredInterrupt = false;
+  /** An NMI is being handled: the next waits for IRET (SDM vol. 3, 6.7.1). */
+  nmiBlocked = false;
   /** Set when a triple fault shut the CPU down. */
   shutdown = false;
   /** The descriptor read last (cpu/descriptors.ts): its two words and its linear address. Scratch, not state. */
@@ -91,6 +114,7 @@ export class Cpu {
     this.walker = new PageWalker(this.R, board.physical);
     this.memory = new LinearMemory(this, board.physical, this.walker);
     this.simd = new SimdUnit(this.R, board.physical.buffer);
+    board.physical.mappingChanged = () => this.mappingChanged();
     this.reset();
   }
 
@@ -126,6 +150,13 @@ export class Cpu {
     return (this.R[slot.mode] & mode.virtual8086) !== 0;
   }
 
+  /** Other memory, or none, may answer at an address now, that of the running code included: the next block is looked up anew. */
+  private mappingChanged(): void {
+    this.memory.flush(true);
+    this.R[slot.leave] = 1;
+    this.requestAttention();
+  }
+
   /** The dispatcher must look at interrupts and time before the next block. */
   requestAttention(): void {
     const R = this.R;
@@ -144,6 +175,7 @@ export class Cpu {
       a20Mask: this.walker.a20Mask,
       tscOffset: this.tscOffset,
       pendingDebug: this.pendingDebug,
+      nmiBlocked: this.nmiBlocked,
       shutdown: this.shutdown,
       msrs: [...this.msrs].map(([number, value]) => [number, value]),
     };
@@ -160,6 +192,7 @@ export class Cpu {
     this.walker.a20Mask = state.a20Mask as number;
     this.tscOffset = state.tscOffset as number;
     this.pendingDebug = state.pendingDebug as number;
+    this.nmiBlocked = state.nmiBlocked === true;
     this.shutdown = state.shutdown as boolean;
     this.msrs.clear();
     for (const [number, value] of state.msrs as [number, number][]) this.msrs.set(number, value);

@@ -16,7 +16,7 @@ import {
   requireDescriptor,
   systemType,
 } from "./descriptors.ts";
-import { access, updateModeKey } from "./mode.ts";
+import { access, updateModeKey, updateModeKeyForFlags } from "./mode.ts";
 import { dropInnerSegments, offsetsValid, setRealSegment, setSegment, setVirtual8086Segment } from "./segments.ts";
 import {
   moveStackPointer,
@@ -149,7 +149,7 @@ export function enterReal(cpu: Cpu, selector: number, eip: number): void {
   if (cpu.isVirtual8086) setVirtual8086Segment(cpu.R, segment.cs, selector);
   else setRealSegment(cpu.R, segment.cs, selector);
   cpu.R[slot.eip] = eip;
-  updateModeKey(cpu);
+  updateModeKeyForFlags(cpu);
 }
 
 /** A JMP or CALL straight to a code segment keeps CPL: conforming code of the same or an inner ring, or non-conforming code of this one. */

@@ -34,6 +34,8 @@ export function mergeEflags(R: Int32Array, image: number, mask: number): void {
 }
 
 export function interruptReturn(cpu: Cpu, size: number): void {
+  // Even if it faults (SDM vol. 3, 6.7.1).
+  cpu.nmiBlocked = false;
   if (cpu.isProtected) {
     if (cpu.R[slot.eflags] & eflag.nt) returnToPreviousTask(cpu);
     else returnProtected(cpu, size);

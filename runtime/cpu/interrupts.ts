@@ -26,7 +26,7 @@ import {
   systemType,
 } from "./descriptors.ts";
 import { getEflags } from "./flags.ts";
-import { access, updateModeKey } from "./mode.ts";
+import { access, updateModeKey, updateModeKeyForFlags } from "./mode.ts";
 import { offsetsValid, setNullSegment, setRealSegment, setSegment, setVirtual8086Segment } from "./segments.ts";
 import {
   moveStackPointer,
@@ -164,7 +164,7 @@ function deliverReal(cpu: Cpu, number: number): void {
   R[slot.eflags] &= ~(eflag.if | eflag.tf | eflag.ac | eflag.rf);
   setRealSegment(R, segment.cs, entry >>> 16);
   R[slot.eip] = entry & 0xffff;
-  updateModeKey(cpu);
+  updateModeKeyForFlags(cpu);
 }
 
 /**

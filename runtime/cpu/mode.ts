@@ -65,8 +65,37 @@ export function updateModeKey(cpu: Cpu): void {
     R[slot.segmentBase + segment.cs] === 0 &&
     R[slot.segmentLimit + segment.cs] === -1 &&
     (R[slot.segmentAccess + segment.cs] & access.writable) !== 0;
-  if (flatData && flatCode) key |= mode.flat;
+  // Outside protected mode loads of a segment register must not change the key: they are done in line (lift/real-segments.ts).
+  if (flatData && flatCode && (key & mode.protected) !== 0) key |= mode.flat;
+  else if (isWide(R, (key & mode.protected) !== 0)) key |= mode.wide;
+  R[slot.codeEnd] = codeEnd(R[slot.segmentLimit + segment.cs] >>> 0, (key & mode.code32) !== 0);
   if (R[slot.eflags] & eflag.tf || R[slot.dr7] & 0xff) key |= mode.singleStep;
   R[slot.mode] = key;
   R[slot.tlbHalf] = key & mode.user ? 1 << 20 : 0;
+}
+
+/** The same outside protected mode after a change of EFLAGS and of segment bases alone: of those, TF matters. */
+export function updateModeKeyForFlags(cpu: Cpu): void {
+  const R = cpu.R;
+  if ((R[slot.eflags] & eflag.tf) !== 0 || (R[slot.mode] & mode.singleStep) !== 0) updateModeKey(cpu);
+}
+
+/** What mode.wide says. */
+function isWide(R: Int32Array, isProtected: boolean): boolean {
+  if (!isProtected && !(isWideData(R, segment.cs) && isWideData(R, segment.fs) && isWideData(R, segment.gs))) return false;
+  if (isProtected) {
+    const readable = access.present | access.code | access.writable;
+    if ((R[slot.segmentAccess + segment.cs] & readable) !== readable || R[slot.segmentLimit + segment.cs] >>> 0 < 0xffff) return false;
+  }
+  return isWideData(R, segment.ds) && isWideData(R, segment.ss) && isWideData(R, segment.es);
+}
+
+function isWideData(R: Int32Array, s: number): boolean {
+  const rights = R[slot.segmentAccess + s] & (access.present | access.code | access.expandDown | access.writable);
+  return rights === (access.present | access.writable) && R[slot.segmentLimit + s] >>> 0 >= 0xffff;
+}
+
+function codeEnd(limit: number, isCode32: boolean): number {
+  const last = isCode32 ? limit : Math.min(limit, 0xffff);
+  return last < 0xfff ? 0 : last - 0xffe;
 }

@@ -41,6 +41,7 @@ export function resetCpu(cpu: Cpu): void {
   cpu.tscOffset = 0;
   cpu.walker.pdptr.fill(0);
   cpu.pendingDebug = 0;
+  cpu.nmiBlocked = false;
   cpu.deliveredInterrupt = false;
   cpu.deliveringVector = -1;
   cpu.shutdown = false;

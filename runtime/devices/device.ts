@@ -29,6 +29,13 @@ export interface Line {
 export interface RegisterBank {
   read(offset: number, size: 1 | 2 | 4): number;
   write(offset: number, size: 1 | 2 | 4, value: number): void;
+  /**
+   * For a data port: the same as reads of `size` bytes at `offset` one after the other, as many as the device can give at this moment and `into` holds whole.
+   * Returns the number of bytes, a multiple of `size`; 0: read them one by one.
+   */
+  readBlock?(offset: number, size: 2 | 4, into: Uint8Array): number;
+  /** The same for writes. */
+  writeBlock?(offset: number, size: 2 | 4, from: Uint8Array): number;
 }
 
 /** Guest time. One per machine; devices keep deadlines in it, the dispatcher asks it when to look again. */

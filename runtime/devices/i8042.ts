@@ -138,6 +138,11 @@ export class I8042 implements Device {
     this.updateInterrupts();
   }
 
+  /** Nothing is on its way to the guest: it has read all that it was sent. */
+  get idle(): boolean {
+    return !this.outputFull && this.replies.length === 0 && this.linkTimer.deadline === Number.POSITIVE_INFINITY;
+  }
+
   // ---- ports ----
 
   private readData(): number {

@@ -1,12 +1,15 @@
 /**
- * The functions of QEMU's `pc` that every guest finds on bus 0: the 440FX host bridge at 0.0, the PIIX3 ISA bridge at 1.0 with its
- * steering of PCI interrupts, the PIIX4 power management function at 1.3 (datasheets 290549, 290550, 290562).
+ * The south bridge of QEMU's `pc`, which every guest finds on bus 0: the PIIX3 ISA bridge at 1.0 with its steering of PCI interrupts, the PIIX4 power management
+ * function at 1.3 (datasheets 290550, 290562). Registers without anything behind them hold what QEMU's hold at reset, for drivers that compare.
  */
 import type { Line, SavedState } from "./device.ts";
 import { WiredOr } from "./line.ts";
-import { PciFunction } from "./pci-function.ts";
+import { PciFunction, pciRegister } from "./pci-function.ts";
+import type { BarWindow } from "./pci-window.ts";
 
-const intel = 0x8086;
+export const intel = 0x8086;
+/** How SeaBIOS tells that it runs in a virtual machine that has fw_cfg: all functions of QEMU's `pc` carry it. */
+export const qemuSubsystem = { subsystemVendor: 0x1af4, subsystem: 0x1100 } as const;
 
 /** The IRQs that firmware steers PIRQA# to PIRQD# to; the ACPI tables' routing says the same. */
 export const pirqRouting: readonly number[] = [10, 10, 11, 11];
@@ -16,14 +19,30 @@ export function pirqOf(slot: number, pin: number): number {
   return (slot - 1 + (pin - 1)) & 3;
 }
 
-export class HostBridge440Fx extends PciFunction {
-  constructor() {
-    super("host-bridge", { vendor: intel, device: 0x1237, revision: 2, classCode: 0x060000 });
-    // PAM0-PAM6 and SMRAM hold what firmware writes; RAM shadows nothing here, so nothing follows from them.
-    for (let register = 0x59; register <= 0x5f; register++) this.define(register, 1, 0, 0x33);
-    this.define(0x72, 1, 0x02, 0x78);
-  }
-}
+/** DEVSEL# timing in the status register. */
+const mediumDecoding = 0x0200;
+/** Bus timing, X-bus chip selects, DMA and motherboard device registers: nothing follows from them here. */
+const isaBridgeDefaults = [
+  ...([
+    [0x4c, 0x4d],
+    [0x4e, 0x03],
+    [0x4f, 0x00],
+    [0x69, 0x02],
+    [0x70, 0x80],
+    [0x76, 0x0c],
+    [0x77, 0x0c],
+    [0x78, 0x02],
+    [0x79, 0x00],
+  ] as const),
+  ...([
+    [0x80, 0x00],
+    [0x82, 0x00],
+    [0xa0, 0x08],
+    [0xa2, 0x00],
+    [0xa3, 0x00],
+    [0xa8, 0x0f],
+  ] as const),
+] as const;
 
 const steering = 0x60;
 const steeringOff = 0x80;
@@ -40,13 +59,20 @@ export class IsaBridgePiix3 extends PciFunction {
 
   /** @param irq a new driver of interrupt request `n` */
   constructor(irq: (n: number) => Line) {
-    super("isa-bridge", { vendor: intel, device: 0x7000, classCode: 0x060100, multifunction: true });
+    super("isa-bridge", { vendor: intel, device: 0x7000, classCode: 0x060100, multifunction: true, ...qemuSubsystem });
     this.irq = irq;
     this.wires = [0, 1, 2, 3].map((pirq) => new WiredOr({ set: (high) => this.setPirq(pirq, high) }));
-    pirqRouting.forEach((route, pirq) => {
-      this.define(steering + pirq, 1, route, 0x8f);
-    });
+    this.define(pciRegister.status, 2, mediumDecoding);
+    for (const [register, value] of isaBridgeDefaults) this.define(register, 1, value, 0xff);
+    for (let pirq = 0; pirq < 4; pirq++) this.define(steering + pirq, 1, steeringOff, 0x8f);
     this.configWritten();
+  }
+
+  /** As firmware leaves it: PIRQs steered to the IRQs that the ACPI tables name. */
+  steer(): void {
+    pirqRouting.forEach((route, pirq) => {
+      this.writeConfig(steering + pirq, 1, route);
+    });
   }
 
   /** A new driver of the PIRQ that a device's interrupt pin (1-4) is wired to. */
@@ -92,12 +118,43 @@ export class IsaBridgePiix3 extends PciFunction {
   }
 }
 
+const powerManagement = { base: 0x40, deviceB: 0x58, smiInitialised: 0x5b, miscellaneous: 0x80, smbusBase: 0x90, smbusConfiguration: 0xd2 };
+const powerManagementEnable = 1;
+
 export class PowerManagementPiix4 extends PciFunction {
-  /** @param base port of the ACPI register block, which firmware has placed and enabled; it cannot be moved */
-  constructor(base: number, sciIrq: number) {
-    super("power-management", { vendor: intel, device: 0x7113, revision: 3, classCode: 0x068000, interruptPin: 1 });
-    this.define(0x3c, 1, sciIrq, 0xff);
-    this.define(0x40, 4, base | 1);
-    this.define(0x80, 1, 1);
+  private readonly window: BarWindow | undefined;
+  private base = -1;
+
+  /** @param window the 64 ports of the ACPI register block, which appear where firmware places them */
+  constructor(window?: BarWindow) {
+    super("power-management", { vendor: intel, device: 0x7113, revision: 3, classCode: 0x068000, interruptPin: 1, ...qemuSubsystem });
+    this.window = window;
+    this.define(pciRegister.status, 2, mediumDecoding | 0x80);
+    this.define(powerManagement.base, 4, 1, 0xffc0);
+    // APMC_EN reads as set: SeaBIOS then takes system management mode, which is not there, for set up already.
+    this.define(powerManagement.deviceB, 3, 0, 0xffffff);
+    this.define(powerManagement.smiInitialised, 1, 0x02);
+    this.define(0x5c, 4, 0x10000000, -1);
+    this.define(0x60, 4, 0x60000000, -1);
+    this.define(powerManagement.miscellaneous, 1, 0, 0xff);
+    this.define(powerManagement.smbusBase, 4, 1, 0xfff0);
+    this.define(powerManagement.smbusConfiguration, 1, 0, 0xff);
+    this.configWritten();
+  }
+
+  /** As firmware leaves it: the register block at `base`, enabled, the SCI's number in the interrupt line register. */
+  enableAt(base: number, sciIrq: number): void {
+    this.writeConfig(pciRegister.interruptLine, 1, sciIrq);
+    this.writeConfig(powerManagement.base, 4, base | 1);
+    this.writeConfig(powerManagement.miscellaneous, 1, powerManagementEnable);
+  }
+
+  protected override configWritten(): void {
+    const isEnabled = (this.config[powerManagement.miscellaneous] & powerManagementEnable) !== 0;
+    const base = isEnabled ? this.readConfig(powerManagement.base, 2) & 0xffc0 : -1;
+    if (base === this.base) return;
+    if (this.base >= 0) this.window?.hide();
+    this.base = base;
+    if (base >= 0) this.window?.show(base);
   }
 }

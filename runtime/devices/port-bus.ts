@@ -2,6 +2,8 @@
  * The 64K I/O port space: a flat array from port to register bank. An access that one mapping covers reaches its bank whole (the bank
  * knows its chip's bus width); an access that straddles mappings, or ends past port FFFFh, is split into byte cycles. Nothing
  * answers at an unmapped port: reads float to all ones, writes vanish.
+ *
+ * Banks that a guest places where it likes (PCI base address registers) lie beneath the fixed ones: they answer at the ports that are left, the first placed first.
  */
 import type { RegisterBank } from "./device.ts";
 
@@ -13,16 +15,22 @@ export class PortConflictError extends Error {
 
 class Mapping {
   readonly base: number;
+  readonly count: number;
   readonly bank: RegisterBank;
 
-  constructor(base: number, bank: RegisterBank) {
+  constructor(base: number, count: number, bank: RegisterBank) {
     this.base = base;
+    this.count = count;
     this.bank = bank;
   }
 }
+/** A bank placed beneath the fixed ones; what `remove` takes. */
+export type PlacedPorts = { readonly base: number; readonly count: number };
 
 export class PortBus {
   private readonly mappings: (Mapping | null)[] = new Array(portCount).fill(null);
+  /** Those that `place` has made, in order. */
+  private placed: readonly Mapping[] = [];
 
   /** Places a bank's registers at ports `base` to `base + count - 1`. Throws PortConflictError if any of them is taken. */
   map(base: number, count: number, bank: RegisterBank): void {
@@ -30,18 +38,45 @@ export class PortBus {
       throw new RangeError(`PortBus.map: ports ${base}..${base + count - 1}; expected a range inside 0..${portCount - 1}`);
     }
     for (let port = base; port < base + count; port++) {
-      if (this.mappings[port] !== null) {
+      const present = this.mappings[port];
+      if (present !== null && !this.placed.includes(present)) {
         throw new PortConflictError(
           `port ${port.toString(16)}h is mapped already; unmap it or place the ${count} ports from ${base.toString(16)}h elsewhere`,
         );
       }
     }
-    this.mappings.fill(new Mapping(base, bank), base, base + count);
+    this.mappings.fill(new Mapping(base, count, bank), base, base + count);
+  }
+
+  /** Places a bank's registers beneath whatever is at ports `base` to `base + count - 1`; those past FFFFh do not exist. Never throws. */
+  place(base: number, count: number, bank: RegisterBank): PlacedPorts {
+    const mapping = new Mapping(base, count, bank);
+    this.placed = [...this.placed, mapping];
+    this.fillIn(base, count);
+    return mapping;
+  }
+
+  /** Undoes a `place` by what it returned. */
+  remove(ports: PlacedPorts): void {
+    this.placed = this.placed.filter((mapping) => mapping !== ports);
+    for (let port = ports.base; port < ports.base + ports.count && port < portCount; port++) {
+      if (this.mappings[port] === ports) this.mappings[port] = null;
+    }
+    this.fillIn(ports.base, ports.count);
+  }
+
+  /** Gives free ports of a range to the placed banks that want them. */
+  private fillIn(base: number, count: number): void {
+    for (const mapping of this.placed) {
+      const last = Math.min(base + count, mapping.base + mapping.count, portCount);
+      for (let port = Math.max(base, mapping.base); port < last; port++) this.mappings[port] ??= mapping;
+    }
   }
 
   /** Frees the ports, mapped or not. */
   unmap(base: number, count: number): void {
     this.mappings.fill(null, base, base + count);
+    this.fillIn(base, count);
   }
 
   /** Unsigned value of 1, 2 or 4 bytes. */
@@ -55,6 +90,17 @@ export class PortBus {
     let value = 0;
     for (let i = 0; i < size; i++) value |= (port + i < portCount ? this.read(port + i, 1) : 0xff) << (8 * i);
     return size === 2 ? value : value >>> 0;
+  }
+
+  /** Many reads of one port (`RegisterBank.readBlock`); 0 where its device has no such way. */
+  readBlock(port: number, size: 2 | 4, into: Uint8Array): number {
+    const mapping = this.mappings[port];
+    return mapping !== null && this.mappings[port + size - 1] === mapping ? (mapping.bank.readBlock?.(port - mapping.base, size, into) ?? 0) : 0;
+  }
+
+  writeBlock(port: number, size: 2 | 4, from: Uint8Array): number {
+    const mapping = this.mappings[port];
+    return mapping !== null && this.mappings[port + size - 1] === mapping ? (mapping.bank.writeBlock?.(port - mapping.base, size, from) ?? 0) : 0;
   }
 
   write(port: number, size: 1 | 2 | 4, value: number): void {

@@ -1,10 +1,10 @@
 /**
- * An MF2 (101/102-key) PS/2 keyboard (IBM PS/2 Hardware Interface Technical Reference, "Keyboards"): scan code sets 2 and 1, typematic
+ * An MF2 (101/102-key) PS/2 keyboard (IBM PS/2 Hardware Interface Technical Reference, "Keyboards"): scan code sets 2, 1 and 3, typematic
  * repeat, and the commands of the system. What it wants to send waits in two queues until the controller takes it: replies
  * first, then keys. A command from the system throws the waiting keys away only where the reference says so.
  */
 import type { Clock, Device, SavedState, Timer } from "./device.ts";
-import { pauseKey, scanCodes } from "./ps2-scan-codes.ts";
+import { pauseKey, scanCodes, set3Code } from "./ps2-scan-codes.ts";
 import { restoreDeadline, savedDeadline } from "./saved.ts";
 
 /** The serial link between the 8042 and a device on it. */
@@ -28,9 +28,20 @@ const identity = [0xab, 0x83];
 /** Commands that a data byte follows. */
 const withData: readonly number[] = [command.setLeds, command.scanCodeSet, command.typematic, 0xfb, 0xfc, 0xfd];
 
+/** What a key does besides sending its make code; only set 3 lets the system choose. */
+const keyType = { typematic: 1, breaks: 2 };
+/** For F7h-FAh, and for FBh-FDh, which take a list of keys. */
+const typeByCommand: readonly number[] = [keyType.typematic, keyType.breaks, 0, keyType.typematic | keyType.breaks];
+/** Set 3 codes that are not typematic at first: modifiers send breaks; Escape, function keys, keypad, locks and the keys beside them neither. */
+const breaksAtFirst: readonly number[] = [0x11, 0x12, 0x14, 0x19, 0x59];
+const makesOnlyAtFirst: readonly number[] = [
+  ...[0x07, 0x0f, 0x17, 0x1f, 0x27, 0x2f, 0x37, 0x3f, 0x47, 0x4f, 0x56, 0x5e, 0x08, 0x57, 0x5f, 0x62, 0x39, 0x58, 0x8b, 0x8c, 0x8d],
+  ...[0x67, 0x6e, 0x6f, 0x65, 0x6d, 0x76, 0x77, 0x7e, 0x84, 0x6c, 0x75, 0x7d, 0x6b, 0x73, 0x74, 0x69, 0x72, 0x7a, 0x70, 0x71, 0x79],
+];
+
 /** The keyboard's buffer holds 16 codes, then one overrun code. */
 const bufferBytes = 16;
-const overrun = { 1: 0xff, 2: 0x00 };
+const overrun = { 1: 0xff, 2: 0x00, 3: 0x00 };
 /** The reference allows the basic assurance test 300 to 500 ms; nothing depends on its length but the wait for it. */
 const selfTestNanoseconds = 5_000_000;
 const defaultTypematic = 0x2b;
@@ -49,7 +60,9 @@ export class Ps2Keyboard implements Device, Ps2Device {
   private repeating = 0;
   private typematic = defaultTypematic;
   private scanning = true;
-  private set: 1 | 2 = 2;
+  private set: 1 | 2 | 3 = 2;
+  /** By set 3 code. */
+  private readonly types = new Uint8Array(256);
   private awaitsDataFor = 0;
   private lastSent = 0;
   private ledBits = 0;
@@ -66,13 +79,26 @@ export class Ps2Keyboard implements Device, Ps2Device {
     return this.ledBits;
   }
 
-  /** Presses a key, named by its set 2 code (see ps2-scan-codes.ts). A key that is down already repeats by itself. */
-  press(key: number): void {
+  /** Whether a key pressed now would be sent on its own: scanning, with no command or code under way. */
+  get ready(): boolean {
+    return this.scanning && !this.hasByte() && this.awaitsDataFor === 0 && this.selfTestTimer.deadline === Number.POSITIVE_INFINITY;
+  }
+
+  /**
+   * Presses a key, named by its set 2 code (see ps2-scan-codes.ts). A key that is down already repeats by itself. `repeats` false: it does not,
+   * for keys that a program types, which knows nothing of how long the guest takes.
+   */
+  press(key: number, repeats = true): void {
     if (this.down.includes(key)) return;
-    if (key !== pauseKey) this.down.push(key);
+    const held = [...this.down];
+    // In sets 1 and 2 Pause sends all at once and is not known to be held.
+    const isMomentary = key === pauseKey && this.set !== 3;
+    if (!isMomentary) this.down.push(key);
     if (!this.scanning) return;
-    this.queueKey(key, true);
-    if (key === pauseKey) return;
+    this.queueKey(key, true, held);
+    if (isMomentary) return;
+    this.stopRepeating();
+    if (!repeats || (this.set === 3 && (this.types[set3Code(key)] & keyType.typematic) === 0)) return;
     this.repeating = key;
     this.typematicTimer.at(this.clock.now() + typematicDelay(this.typematic));
   }
@@ -82,7 +108,7 @@ export class Ps2Keyboard implements Device, Ps2Device {
     if (at < 0) return;
     this.down.splice(at, 1);
     if (key === this.repeating) this.stopRepeating();
-    if (this.scanning) this.queueKey(key, false);
+    if (this.scanning && (this.set !== 3 || (this.types[set3Code(key)] & keyType.breaks) !== 0)) this.queueKey(key, false, this.down);
   }
 
   hasByte(): boolean {
@@ -117,14 +143,16 @@ export class Ps2Keyboard implements Device, Ps2Device {
     const { replies, keys, down, repeating, typematic, scanning, set, awaitsDataFor, lastSent, ledBits } = this;
     return {
       ...{ replies: [...replies], keys: [...keys], down: [...down], repeating, typematic, scanning, set, awaitsDataFor, lastSent, ledBits },
+      types: this.types.slice(),
       typematicDeadline: savedDeadline(this.typematicTimer),
       selfTestDeadline: savedDeadline(this.selfTestTimer),
     };
   }
 
   restore(state: SavedState): void {
-    const { typematicDeadline, selfTestDeadline, replies, keys, down, ...fields } = state;
+    const { typematicDeadline, selfTestDeadline, replies, keys, down, types, ...fields } = state;
     Object.assign(this, fields);
+    this.types.set(types as Uint8Array);
     this.replies = [...(replies as number[])];
     this.keys = [...(keys as number[])];
     this.down = [...(down as number[])];
@@ -152,8 +180,10 @@ export class Ps2Keyboard implements Device, Ps2Device {
   }
 
   private execute(byte: number): void {
-    // F7h-FAh change key types, which only set 3 has.
-    if (byte === command.identify) {
+    if (byte >= command.allKeysFirst && byte <= command.allKeysLast) {
+      this.keys = [];
+      this.types.fill(typeByCommand[byte - command.allKeysFirst]);
+    } else if (byte === command.identify) {
       for (const part of identity) this.respond(part);
     } else if (byte === command.enable) {
       this.keys = [];
@@ -171,8 +201,7 @@ export class Ps2Keyboard implements Device, Ps2Device {
   }
 
   private data(commandByte: number, byte: number): void {
-    if (commandByte === command.scanCodeSet && byte > 2) {
-      // Set 3 is not offered.
+    if (commandByte === command.scanCodeSet && byte > 3) {
       this.respond(reply.resend);
       return;
     }
@@ -183,8 +212,12 @@ export class Ps2Keyboard implements Device, Ps2Device {
       if (byte === 0) this.respond(this.set);
       else {
         this.keys = [];
-        this.set = byte as 1 | 2;
+        this.set = byte as 1 | 2 | 3;
       }
+    } else {
+      // A list of keys, to the next command.
+      this.types[byte] = typeByCommand[commandByte - command.keyTypeFirst];
+      this.awaitsDataFor = commandByte;
     }
   }
 
@@ -192,6 +225,9 @@ export class Ps2Keyboard implements Device, Ps2Device {
     this.keys = [];
     this.typematic = defaultTypematic;
     this.set = 2;
+    this.types.fill(keyType.typematic);
+    for (const code of breaksAtFirst) this.types[code] = keyType.breaks;
+    for (const code of makesOnlyAtFirst) this.types[code] = 0;
     this.scanning = true;
     this.stopRepeating();
   }
@@ -201,10 +237,10 @@ export class Ps2Keyboard implements Device, Ps2Device {
     this.onByte();
   }
 
-  private queueKey(key: number, pressed: boolean): void {
+  private queueKey(key: number, pressed: boolean, held: readonly number[]): void {
     const { keys } = this;
     if (keys.length > bufferBytes) return;
-    const codes = scanCodes(key, pressed, this.set);
+    const codes = scanCodes(key, pressed, this.set, held);
     if (keys.length + codes.length > bufferBytes) keys.push(overrun[this.set]);
     else keys.push(...codes);
     if (keys.length > 0) this.onByte();
@@ -214,7 +250,7 @@ export class Ps2Keyboard implements Device, Ps2Device {
     const rate = typematicPeriod(this.typematic);
     // A machine that comes late gets one repeat, not all it missed.
     this.typematicTimer.at(Math.max(deadline, this.clock.now() - rate) + rate);
-    this.queueKey(this.repeating, true);
+    this.queueKey(this.repeating, true, this.down);
   }
 
   private stopRepeating(): void {

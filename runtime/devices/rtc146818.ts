@@ -49,7 +49,13 @@ export type RtcOptions = {
   readonly nmiMask: Line;
   /** RAM of the machine, which firmware records in the CMOS. */
   readonly memoryBytes: number;
+  /** What the CMOS tells about the floppy drives: register 10h, and their bits of register 14h. */
+  readonly floppies?: { readonly driveTypes: number; readonly equipment: number };
+  /** The order in which the BIOS tries devices: the letters a, c, d, n. */
+  readonly bootOrder?: string;
 };
+
+const bootDigits: Readonly<Record<string, number>> = { a: 1, c: 2, d: 3, n: 4 };
 
 export class Rtc146818 implements Device {
   readonly name = "rtc146818";
@@ -84,7 +90,7 @@ export class Rtc146818 implements Device {
       (offset) => (offset === 0 ? 0xff : this.read()),
       (offset, value) => (offset === 0 ? this.select(value) : this.write(value)),
     );
-    recordConfiguration(this.ram, options.memoryBytes);
+    recordConfiguration(this.ram, options);
     // The battery has kept the clock running as firmware set it up.
     this.ram[register.a] = a.dividerRunning | 6;
     this.ram[register.b] = b.hours24;
@@ -93,6 +99,13 @@ export class Rtc146818 implements Device {
   }
 
   /** The RESET pin: interrupts off; time, RAM and formats are the battery's. */
+  /** Registers 39h and 3Ah, where SeaBIOS looks how to translate the geometry of IDE disk 0 to 7: two bits each, 0 not at all, 1 LBA, 2 large. */
+  recordDiskTranslation(disk: number, translation: 0 | 1 | 2): void {
+    const shift = 2 * (disk & 3);
+    const at = 0x39 + (disk >> 2);
+    this.ram[at] = (this.ram[at] & ~(3 << shift)) | (translation << shift);
+  }
+
   reset(): void {
     this.ram[register.b] &= b.set | b.binary | b.hours24 | 1;
     this.flags = 0;
@@ -277,14 +290,19 @@ export class Rtc146818 implements Device {
 }
 
 /** What firmware leaves in the CMOS about memory and equipment, with the checksum over 10h-2Dh. */
-function recordConfiguration(ram: Uint8Array, memoryBytes: number): void {
+function recordConfiguration(ram: Uint8Array, { memoryBytes, floppies, bootOrder = "" }: RtcOptions): void {
   const word = (at: number, value: number) => {
     ram[at] = value & 0xff;
     ram[at + 1] = value >> 8;
   };
   const kilobytesAbove1M = Math.min(0xffff, Math.max(0, Math.floor(memoryBytes / 1024) - 1024));
-  // Equipment: an FPU; no floppy drives.
-  ram[0x14] = 0x02;
+  ram[0x10] = floppies?.driveTypes ?? 0;
+  // Equipment: an FPU, floppy drives.
+  ram[0x14] = 0x02 | (floppies?.equipment ?? 0);
+  // As QEMU keeps it for SeaBIOS: the first three devices to boot from, a digit each.
+  const digits = Array.from(bootOrder, (letter) => bootDigits[letter] ?? 0);
+  ram[0x3d] = (digits[0] ?? 0) | ((digits[1] ?? 0) << 4);
+  ram[0x38] = (digits[2] ?? 0) << 4;
   word(0x15, 640);
   word(0x17, kilobytesAbove1M);
   word(0x30, kilobytesAbove1M);

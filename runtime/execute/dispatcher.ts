@@ -11,12 +11,12 @@
  */
 import type { CalloutName } from "../../translator/contract/callouts.ts";
 import { exitReason, ringCount } from "../../translator/contract/exits.ts";
-import { type ModeKey, mode } from "../../translator/contract/mode-key.ts";
+import { linearCode as linearCodeImported, type ModeKey, mode, modeWidth as modeWidthImported } from "../../translator/contract/mode-key.ts";
 import { eflag as eflagImported, segment as segmentImported, slot as slotImported, vector } from "../../translator/contract/slots.ts";
 import type { Translator } from "../../translator/contract/translator.ts";
 import { calloutImplementations } from "../callouts/index.ts";
 import { BlockBuilder } from "../code/block-builder.ts";
-import { CodeCache, shapeBits } from "../code/code-cache.ts";
+import { CodeCache, modeMask as modeMaskImported, shapeBits } from "../code/code-cache.ts";
 import {
   dispatchBlock,
   firstRegionShape,
@@ -26,6 +26,7 @@ import {
   maximumBlockInstructions,
   pseudo,
   stopBlock,
+  wrapping,
 } from "../code/pseudo-shapes.ts";
 import { Regions } from "../code/regions.ts";
 import type { Cpu } from "../cpu/cpu.ts";
@@ -42,8 +43,17 @@ const eflag = eflagImported;
 const segment = segmentImported;
 const slot = slotImported;
 const { budget, page: pageSlot, tlbHalf, mode: modeSlot, eip: eipSlot } = slot;
-const { flat, singleStep } = mode;
+const { singleStep, edge } = mode;
+const linearCode = linearCodeImported;
+const modeWidth = modeWidthImported;
+const modeMask = modeMaskImported;
+const csBase = slot.segmentBase + segment.cs;
+const csLimit = slot.segmentLimit + segment.cs;
 
+/** Numbers for the places of `edge` pages: what is left of a word above the mode. */
+const maximumPlaces = 1 << 20;
+/** Returns to the code behind a CALL from which on it is taken in with its caller: each CALL costs the text of some twenty statements. */
+const hotCall = 4000;
 /** A region that loops leaves after this many slices plus one, a power of two. */
 const slicesMask = 15;
 
@@ -81,6 +91,9 @@ export class Dispatcher {
   private readonly C: Int32Array;
   private readonly TX: Int32Array;
   private readonly jumps: JumpCache;
+  /** Where `edge` pages lie in their segments: numbers by limit of CS and EIP of the page. */
+  private readonly places = new Map<number, Map<number, number>>();
+  private placeCount = 0;
   private readonly builder: BlockBuilder;
   /** Handlers by shape number. */
   private readonly H: Handler[];
@@ -127,19 +140,21 @@ export class Dispatcher {
     const host = hostNames(cpu, arrays, options.callouts ?? calloutImplementations, {
       ...regionCalls({ ...arrays, R: cpu.R, TX: this.TX, jumps: this.jumps, jump }),
       jump,
+      jumpSegmented: (eip) => this.jumpSegmented(eip),
       dispatch: () => ~this.dispatch(),
       faulted: () => this.faulted(),
       moreTime: (used) => this.moreTime(used),
       guardedStore: (A, size, value) => this.guardedStore(A, size, value),
     });
-    this.builder = new BlockBuilder(this.cache, cpu.memory, translator, host, this.H, () => this.forget());
+    this.builder = new BlockBuilder(this.cache, cpu.R, cpu.memory, translator, host, this.H, () => this.forget());
     this.regions = new Regions(this.cache, translator, host, {
       firstShape: firstRegionShape,
       lastShape: shapeBits,
       handlers: this.H,
+      hotCall: Math.min(hotCall, (options.regionThreshold ?? 0) / 4),
       callsSubroutines: options.disabled?.has("returns") !== true,
       smallestRegion: options.smallestRegion ?? 3,
-      addStub: (link, offset, at, page) => this.builder.addStub(link, offset, at, page),
+      addStub: (link, offset, at, page, wraps) => this.builder.addStub(link, offset, at, page, wraps),
     });
     this.promotion = new Promotion(cpu, this.cache, this.builder, this.regions, {
       fuse: options.fuseThreshold ?? 2000,
@@ -310,7 +325,7 @@ export class Dispatcher {
     if (next !== stopBlock) {
       R[budget] -= C[next];
       C[next + 1]++;
-      this.traceBlock?.((R[pageSlot] + (C[next + 2] >>> 16)) | 0, C[next - 2] & 0xff);
+      this.traceBlock?.((R[pageSlot] + (C[next + 2] >>> 16)) | 0, C[next - 2] & modeMask);
     }
     return next;
   }
@@ -338,7 +353,7 @@ export class Dispatcher {
       if (R[slot.interruptShadow] === 0 && this.interruptReady()) {
         this.interruptsDelivered++;
         cpu.exitCounts[exitReason.externalInterrupt * ringCount + R[slot.cpl]]++;
-        deliverHardwareInterrupt(cpu, cpu.board.interrupts.acknowledge());
+        deliverHardwareInterrupt(cpu, this.nmiReady() ? this.takeNmi() : cpu.board.interrupts.acknowledge());
         this.passTime();
         continue;
       }
@@ -380,7 +395,18 @@ export class Dispatcher {
   }
 
   private interruptReady(): boolean {
-    return (this.cpu.R[slot.eflags] & eflag.if) !== 0 && this.cpu.board.interrupts.pending;
+    const { interrupts } = this.cpu.board;
+    return ((this.cpu.R[slot.eflags] & eflag.if) !== 0 && interrupts.pending) || (interrupts.nmi === true && !this.cpu.nmiBlocked);
+  }
+
+  private nmiReady(): boolean {
+    return this.cpu.board.interrupts.nmi === true && !this.cpu.nmiBlocked;
+  }
+
+  private takeNmi(): number {
+    this.cpu.board.interrupts.acknowledgeNmi?.();
+    this.cpu.nmiBlocked = true;
+    return vector.nmi;
   }
 
   /** Executes exactly one instruction at R[eip], with its traps; R[eip] is current before and after. */
@@ -444,8 +470,8 @@ export class Dispatcher {
     const header = ~q;
     const shape = C[header + 2] & shapeBits;
     if (shape === pseudo.dispatch || shape === pseudo.stop) return;
-    const offset = shape === pseudo.stub || shape === pseudo.crossPage ? C[header + 3] : C[header + 2] >>> 16;
-    R[eipSlot] = (R[pageSlot] + offset) | 0;
+    if (shape === pseudo.stub || shape === pseudo.crossPage || shape === pseudo.crossSegmented) R[eipSlot] = this.stubTarget(header + 2);
+    else R[eipSlot] = (R[pageSlot] + (C[header + 2] >>> 16)) | 0;
   }
 
   private debugTraps(trap: boolean): void {
@@ -461,18 +487,38 @@ export class Dispatcher {
     const { cpu } = this;
     const R = cpu.R;
     const key = R[modeSlot] | extraMode;
-    const linear = (R[eipSlot] + R[slot.segmentBase + segment.cs]) | 0;
+    const linear = (R[eipSlot] + R[csBase]) | 0;
     this.eipIsCurrent = true;
-    if ((key & flat) === 0 && R[eipSlot] >>> 0 > R[slot.segmentLimit + segment.cs] >>> 0) cpu.raise(vector.gp, 0);
+    if ((key & linearCode) !== linearCode) return this.enterSegmented(key, linear);
     const address = cpu.memory.translateFetch(linear);
     R[pageSlot] = (R[eipSlot] - (linear & 0xfff)) | 0;
     // The cache knows addresses by 32 bits; above that there is only open bus.
     let header = address < 2 ** 32 ? this.cache.find(address, key) : 0;
     if (header === 0) {
-      header = this.builder.decode(linear, address, key);
+      header = this.builder.decode(linear, address, key, key);
       this.promotion.decoded(header);
     }
-    if ((key & flat) === 0 && this.endsBeyondLimit(header)) {
+    this.eipIsCurrent = false;
+    return header;
+  }
+
+  /** The same for code whose EIP is not its linear address. */
+  private enterSegmented(mode: ModeKey, linear: number): number {
+    const { cpu } = this;
+    const R = cpu.R;
+    if (R[eipSlot] >>> 0 > R[csLimit] >>> 0) cpu.raise(vector.gp, 0);
+    const address = cpu.memory.translateFetch(linear);
+    const page = (R[eipSlot] - (linear & 0xfff)) | 0;
+    R[pageSlot] = page;
+    const isInside = page >>> 0 < R[slot.codeEnd] >>> 0;
+    const key = isInside ? mode : mode | edge;
+    const identity = isInside ? key : key | (this.placeInSegment(page, R[csLimit]) << modeWidth);
+    let header = address < 2 ** 32 ? this.cache.find(address, identity) : 0;
+    if (header === 0) {
+      header = this.builder.decode(linear, address, key, identity);
+      this.promotion.decoded(header);
+    }
+    if (this.endsBeyondLimit(header)) {
       // The first instruction alone, which may end before the limit; if it does not, it faults.
       if ((key & singleStep) !== 0) cpu.raise(vector.gp, 0);
       return this.enter(singleStep);
@@ -481,11 +527,39 @@ export class Dispatcher {
     return header;
   }
 
+  /** A number for where an `edge` page lies: EIP of its first byte, and limit of CS. */
+  private placeInSegment(page: number, limit: number): number {
+    let pages = this.places.get(limit);
+    if (pages === undefined) {
+      pages = new Map();
+      this.places.set(limit, pages);
+    }
+    let place = pages.get(page);
+    if (place === undefined) {
+      // A guest that means harm: the blocks that have such numbers go with them.
+      if (this.placeCount === maximumPlaces) {
+        this.forget();
+        return this.placeInSegment(page, limit);
+      }
+      place = ++this.placeCount;
+      pages.set(page, place);
+    }
+    return place;
+  }
+
+  /** Whether the block at `header`, of code whose EIP is not its linear address, may run with its page's first byte at EIP `page`. */
+  private fits(header: number, page: number): boolean {
+    const { C } = this;
+    const { R } = this.cpu;
+    if ((C[header - 2] & edge) === 0) return page >>> 0 < R[slot.codeEnd] >>> 0;
+    return C[header - 4] === page && C[header - 5] === R[csLimit];
+  }
+
   /** Whether the block at R[eip] runs past the end of CS. */
   private endsBeyondLimit(header: number): boolean {
     const R = this.cpu.R;
-    const length = this.C[header - 2] >>> 8;
-    return (R[eipSlot] >>> 0) + length - 1 > R[slot.segmentLimit + segment.cs] >>> 0;
+    const length = this.C[header - 2] >>> modeWidth;
+    return (R[eipSlot] >>> 0) + length - 1 > R[csLimit] >>> 0;
   }
 
   /** Drops all translated code. Nothing of it may go on running, except a region's own return. */
@@ -493,6 +567,8 @@ export class Dispatcher {
     this.cache.flush();
     this.regions.clear();
     this.jumps.clear();
+    this.places.clear();
+    this.placeCount = 0;
     this.promotion.clear();
   }
 
@@ -521,9 +597,24 @@ export class Dispatcher {
       R[pageSlot] = (eip & ~0xfff) | 0;
       return ~C[p + 4];
     });
+    define(pseudo.crossSegmented, 6, (p) => {
+      // If EIP wraps around here, neither the page nor its place is the one that the link was made for.
+      const eip = (R[pageSlot] + C[p + 1]) | 0;
+      const linear = (eip + R[csBase]) | 0;
+      const T = TX[R[tlbHalf] + (linear >>> 12)];
+      const page = (eip - (linear & 0xfff)) | 0;
+      if ((T & 1) !== 0 || ((T ^ linear) & ~0xfff) !== C[p + 3] || !this.fits(C[p + 4], page)) return ~this.relink(p);
+      R[pageSlot] = page;
+      return ~C[p + 4];
+    });
     define(pseudo.straddle, 2, (p) => {
       const eip = (R[pageSlot] + 0x1000) | 0;
-      const next = cpu.memory.translateFetch((eip + R[slot.segmentBase + segment.cs]) | 0);
+      if ((R[modeSlot] & linearCode) !== linearCode) {
+        // The straddling instruction is alone in its block.
+        const last = (R[pageSlot] + (C[p] >>> 16) + (C[p - 4] >>> modeWidth) - 1) | 0;
+        if (last >>> 0 > R[csLimit] >>> 0) cpu.raise(vector.gp, 0);
+      }
+      const next = cpu.memory.translateFetch((eip + R[csBase]) | 0);
       if ((next | 0) === C[p + 1]) return p + 2;
       // Another page follows now: decode again. Nothing of this block has run.
       R[eipSlot] = (R[pageSlot] + (C[p] >>> 16)) | 0;
@@ -555,7 +646,10 @@ export class Dispatcher {
     ) {
       return this.look();
     }
-    return this.enter();
+    if ((R[modeSlot] & linearCode) === linearCode) return this.enter();
+    // Interrupts and returns from them, mostly: to where they went before.
+    this.eipIsCurrent = false;
+    return ~this.jumpSegmented(R[eipSlot]);
   }
 
   /** An indirect jump to `eip`: the mode is what it was. */
@@ -566,15 +660,25 @@ export class Dispatcher {
     return ~header;
   }
 
+  /** The same where EIP is not the linear address. */
+  private jumpSegmented(eip: number): number {
+    const { R } = this.cpu;
+    const linear = (eip + R[csBase]) | 0;
+    const page = (eip - (linear & 0xfff)) | 0;
+    const header = this.jumps.findOnEdges(linear);
+    if (header === 0 || !this.fits(header, page)) return this.jumpSlowly(eip);
+    R[pageSlot] = page;
+    return ~header;
+  }
+
   private jumpSlowly(eip: number): number {
     const { R } = this.cpu;
     R[eipSlot] = eip;
     this.eipIsCurrent = true;
     if ((R[modeSlot] & singleStep) !== 0) return ~dispatchBlock;
     const header = this.enter();
-    // Only flat mode has EIP = linear address and no limit to check.
-    if ((R[modeSlot] & flat) !== 0 && this.keepsJumps) {
-      this.jumps.note(eip, header);
+    if (this.keepsJumps) {
+      this.jumps.note((eip + R[csBase]) | 0, header);
       this.regions.entered.add(header);
     }
     return ~header;
@@ -586,13 +690,28 @@ export class Dispatcher {
     const R = this.cpu.R;
     const offset = C[p + 1];
     const { epoch } = this.cache;
-    const eip = (R[pageSlot] + offset) | 0;
+    const eip = this.stubTarget(p);
+    const hasWrapped = eip !== ((R[pageSlot] + offset) | 0);
+    const base = R[csBase];
+    const limit = R[csLimit];
     R[eipSlot] = eip;
     const header = this.dispatch();
-    // Not a plain arrival (an interrupt came first, another epoch, segment limits to check each time): leave the stub as it is.
-    const key = C[header - 2] & 0xff;
-    if (!this.keepsLinks || header < fixedWords || this.cache.epoch !== epoch || (key & flat) === 0 || (key & singleStep) !== 0) return header;
-    if (R[eipSlot] !== eip) return header;
+    // Not a plain arrival (an interrupt came first, another epoch): leave the stub as it is.
+    const key = C[header - 2] & modeMask;
+    if (!this.keepsLinks || header < fixedWords || this.cache.epoch !== epoch || (key & singleStep) !== 0) return header;
+    if (R[eipSlot] !== eip || R[csBase] !== base || R[csLimit] !== limit) return header;
+    // Not findable either: good for this once.
+    if (C[header - 3] === -1) return header;
+    if ((key & linearCode) !== linearCode) {
+      // Where EIP wraps around, or another mapping or segment lets another page follow, the dispatcher finds the way each time.
+      if (hasWrapped) return header;
+      if (offset < 0 || offset >= 0x1000) {
+        C[p] = (C[p] & ~shapeBits) | pseudo.crossSegmented;
+        C[p + 3] = C[header - 3] & ~0xfff;
+        C[p + 4] = header;
+        return header;
+      }
+    }
     if (offset >= 0 && offset < 0x1000) {
       // The same linear page; if it was remapped meanwhile, the block came from another physical one.
       if (((C[header - 3] ^ C[p + 5]) & ~0xfff) === 0) C[C[p + 2]] = ~header;
@@ -606,8 +725,14 @@ export class Dispatcher {
 
   /** The page behind a cross-page link is another one now, or its translation is not at hand. */
   private relink(p: number): number {
-    this.C[p] = pseudo.stub;
+    this.C[p] = (this.C[p] & ~shapeBits) | pseudo.stub;
     return this.link(p);
+  }
+
+  /** EIP that the stub whose shape word is at `p` stands for. */
+  private stubTarget(p: number): number {
+    const eip = (this.cpu.R[pageSlot] + this.C[p + 1]) | 0;
+    return this.C[p] >>> 16 === wrapping ? eip & 0xffff : eip;
   }
 
   // ---- self-modifying code
@@ -634,15 +759,23 @@ export class Dispatcher {
     // Plain RAM without code: it was sent here for being misaligned.
     if ((T & 1) === 0 && offset + size <= 0x1000) return this.store(A, size, value);
     const address = memory.translate(A, walkFlag.write);
+    // Data beside code, as small real-mode programs have it.
+    if (physical.isRam(address) && (A & (size - 1)) === 0 && !memory.watching) {
+      if (physical.codePages[address >>> 12] !== 0 && this.cache.covers(address >>> 12, offset, offset + size)) return this.refuseStore();
+      if (size === 1) physical.i8[address] = value;
+      else if (size === 2) physical.i16[address >>> 1] = value;
+      else physical.i32[address >>> 2] = value;
+      return false;
+    }
     if (
-      address < physical.size &&
+      physical.isRam(address) &&
       physical.codePages[address >>> 12] !== 0 &&
       this.cache.covers(address >>> 12, offset, Math.min(offset + size, 0x1000))
     )
       return this.refuseStore();
     if (offset + size > 0x1000) {
       const next = memory.translate((A + size) & ~0xfff, walkFlag.write);
-      if (next < physical.size && physical.codePages[next >>> 12] !== 0 && this.cache.covers(next >>> 12, 0, (offset + size) & 0xfff)) {
+      if (physical.isRam(next) && physical.codePages[next >>> 12] !== 0 && this.cache.covers(next >>> 12, 0, (offset + size) & 0xfff)) {
         return this.refuseStore();
       }
     }

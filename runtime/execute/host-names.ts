@@ -14,6 +14,8 @@ export type Callout = (cpu: Cpu, ...args: number[]) => number | void;
 export interface Returns extends RegionCalls {
   /** A computed jump: the link to follow. */
   jump(eip: number): number;
+  /** The same where EIP is not the linear address. */
+  jumpSegmented(eip: number): number;
   /** R[eip] is current: the link to follow. */
   dispatch(): number;
   /** A guest exception was caught in a region, which has committed its state. */
@@ -68,6 +70,7 @@ export function hostNames(cpu: Cpu, { C, H, J }: CodeArrays, callouts: Readonly<
     st4: memory.st4,
     checkSegment: (s: number, offset: number, size: number, isWrite: number) => checkSegment(cpu, s, offset, size, isWrite !== 0),
     jump: (eip: number) => returns.jump(eip),
+    jumpSegmented: (eip: number) => returns.jumpSegmented(eip),
     dispatch: () => returns.dispatch(),
     follow: (link: number) => returns.follow(link),
     followTo: (eip: number) => returns.followTo(eip),

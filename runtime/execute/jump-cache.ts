@@ -1,12 +1,17 @@
 /**
- * Where computed jumps led: EIP and block header, direct-mapped. A hit is checked against the block itself and the instruction TLB, so nothing need be flushed but with
- * the code cache. Flat mode only, where EIP is the linear address and there is no limit to check.
+ * Where computed jumps led: address and block header, direct-mapped. A hit is checked against the block itself and the instruction TLB, so nothing need be flushed but with
+ * the code cache. Addresses are linear ones.
  */
+import { mode } from "../../translator/contract/mode-key.ts";
 import { slot } from "../../translator/contract/slots.ts";
+import { modeMask as modeMaskImported } from "../code/code-cache.ts";
 import { stopBlock } from "../code/pseudo-shapes.ts";
 
 // Bound here because V8 folds a module's own constants, but not those it imports.
 const { tlbHalf, mode: modeSlot } = slot;
+
+const modeMask = modeMaskImported;
+const betweenEdges = modeMaskImported & ~mode.edge;
 
 const entries = 1 << 14;
 
@@ -22,24 +27,36 @@ export class JumpCache {
     this.TX = TX;
   }
 
-  /** The header of the block at `eip` in the present mode, or 0. */
-  find(eip: number): number {
-    const { C, R, words } = this;
-    const k = 2 * ((eip ^ (eip >>> 10)) & (entries - 1));
-    const header = words[k + 1];
-    if (words[k] !== eip || (C[header - 2] & 0xff) !== R[modeSlot]) return 0;
-    // The page may have been remapped, or the block have died (address -1, which no translation yields), since.
-    const T = this.TX[R[tlbHalf] + (eip >>> 12)];
-    return (T & 1) === 0 && (T ^ eip) === C[header - 3] ? header : 0;
+  /** The header of the block at `linear` in the present mode, or 0. */
+  find(linear: number): number {
+    const header = this.words[indexOf(linear) + 1];
+    return ((this.C[header - 2] ^ this.R[modeSlot]) & modeMask) === 0 && this.isAt(header, linear) ? header : 0;
   }
 
-  note(eip: number, header: number): void {
-    const k = 2 * ((eip ^ (eip >>> 10)) & (entries - 1));
-    this.words[k] = eip;
+  /** The same for code whose page may be an `edge` one, which the mode that the CPU is in does not say. */
+  findOnEdges(linear: number): number {
+    const header = this.words[indexOf(linear) + 1];
+    return ((this.C[header - 2] ^ this.R[modeSlot]) & betweenEdges) === 0 && this.isAt(header, linear) ? header : 0;
+  }
+
+  /** The page may have been remapped, or the block have died (address -1, which no translation yields), since. */
+  private isAt(header: number, linear: number): boolean {
+    if (this.words[indexOf(linear)] !== linear) return false;
+    const T = this.TX[this.R[tlbHalf] + (linear >>> 12)];
+    return (T & 1) === 0 && (T ^ linear) === this.C[header - 3];
+  }
+
+  note(linear: number, header: number): void {
+    const k = indexOf(linear);
+    this.words[k] = linear;
     this.words[k + 1] = header;
   }
 
   clear(): void {
     this.words.fill(stopBlock);
   }
+}
+
+function indexOf(linear: number): number {
+  return 2 * ((linear ^ (linear >>> 10)) & (entries - 1));
 }

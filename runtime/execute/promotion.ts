@@ -2,15 +2,15 @@
  * Which code is worth more than tier 0 as it was decoded. The end of each slice samples the profile: the block about to run, if it has run often enough, has its
  * instructions fused, then gets a region, and a region entered very often is made anew with the functions it calls.
  */
-import { mode } from "../../translator/contract/mode-key.ts";
-import { slot } from "../../translator/contract/slots.ts";
+import { isLinearCode, mode } from "../../translator/contract/mode-key.ts";
+import { segment, slot } from "../../translator/contract/slots.ts";
 import type { BlockBuilder } from "../code/block-builder.ts";
 import { type CodeCache, shapeBits } from "../code/code-cache.ts";
 import { firstRegionShape } from "../code/pseudo-shapes.ts";
 import type { Regions, Surroundings } from "../code/regions.ts";
 import type { Cpu } from "../cpu/cpu.ts";
 
-const { singleStep } = mode;
+const { code32, singleStep, edge } = mode;
 
 /** Entries of a region after which it is made anew with the functions it calls. */
 const deepThreshold = 1 << 19;
@@ -68,20 +68,31 @@ export class Promotion {
     this.builder.fuse(header);
   }
 
-  /** Makes a region from the block at `header` on; `base` is the EIP of its page's first byte under the current paging. */
+  /**
+   * Makes a region from the block at `header` on; `base` is the EIP of its page's first byte under the current paging. (Where EIP is not the linear address, the block
+   * knows.)
+   */
   makeRegion(header: number, base: number, isDeep = false): void {
-    this.regions.make(header, this.around(header, base), isDeep);
+    const { C } = this.cache;
+    const around = isLinearCode(C[header - 2]) ? this.around(header, base) : this.around(header, C[header - 4], C[header - 6]);
+    this.regions.make(header, around, isDeep);
   }
 
-  private around(header: number, base: number): Surroundings {
+  private around(header: number, base: number, codeBase = this.cpu.R[slot.segmentBase + segment.cs]): Surroundings {
     const { memory, R } = this.cpu;
     const { physical, TR, TX } = memory;
+    const { C } = this.cache;
     const half = R[slot.tlbHalf];
-    const own = (this.cache.C[header - 3] & ~0xfff) >>> 0;
+    const own = (C[header - 3] & ~0xfff) >>> 0;
+    const isLinear = isLinearCode(C[header - 2]);
+    const isEdge = (C[header - 2] & edge) !== 0;
     return {
       base,
+      segmentBase: (s) => (s === segment.cs ? codeBase : R[slot.segmentBase + s]),
+      within: isEdge ? [-base, this.codeLimit(header) - base + 1] : undefined,
       page: (k) => {
-        const linear = (base + k * 0x1000) | 0;
+        if (k !== 0 && !isLinear && (isEdge || (base + k * 0x1000) >>> 0 >= R[slot.codeEnd] >>> 0)) return undefined;
+        const linear = (base + codeBase + k * 0x1000) | 0;
         const T = TX[half + (linear >>> 12)];
         const address = k === 0 ? own : (T ^ linear) >>> 0;
         if ((k !== 0 && (T & 1) !== 0) || !physical.isRam(address)) return undefined;
@@ -92,6 +103,13 @@ export class Promotion {
         return ((T | linear) & 3) === 0 ? physical.i32[(T ^ linear) >>> 2] : undefined;
       },
     };
+  }
+
+  /** The last EIP of the code segment that the `edge` block at `header` is in; of 16-bit code, before it wraps around. */
+  private codeLimit(header: number): number {
+    const { C } = this.cache;
+    const limit = C[header - 5] >>> 0;
+    return (C[header - 2] & code32) !== 0 ? limit : Math.min(limit, 0xffff);
   }
 
   /** The code cache was flushed. */

@@ -3,8 +3,9 @@
  * page tables) and the slow paths behind generated code's in-line fast path.
  *
  * Three tables of 2 x 2^20 words (`TR` read, `TW` write, `TX` fetch), indexed by `R[slot.tlbHalf] + (linear >>> 12)`: the lower half for
- * CPL 0-2, the upper for CPL 3, so that changing ring costs nothing. An entry is physical ^ linear page address; bit 0 set means
- * invalid. An entry in TW promises: page present, writable at that privilege, dirty bit already set, plain RAM, no translated code.
+ * CPL 0-2, the upper for CPL 3, so that changing ring costs nothing. An entry is the page's offset in
+ * the buffer (physical.ts) ^ its linear address; bit 0 set means invalid. An entry in TW promises: page present, writable at that privilege, dirty bit already
+ * set, writable memory, no translated code.
  *
  * Everything that needs care (page straddling, misalignment with #AC armed, MMIO, code pages, watchpoints, misses) arrives here.
  */
@@ -68,7 +69,7 @@ export class LinearMemory {
     const T = this.TR[this.R[tlbHalf] + (A >>> 12)];
     if ((T & 1) === 0) return this.physical.u8[(T ^ A) >>> 0];
     if (this.watching) this.host.watch(A, 1, false);
-    return this.physical.read1(this.translate(A, 0));
+    return this.physical.readAt1(this.translate(A, 0));
   };
 
   ld2 = (A: number): number => {
@@ -80,10 +81,10 @@ export class LinearMemory {
       return u8[at] | (u8[at + 1] << 8);
     }
     if (this.watching) this.host.watch(A, 2, false);
-    if ((A & 0xfff) !== 0xfff) return this.physical.read2(this.translate(A, 0));
+    if ((A & 0xfff) !== 0xfff) return this.physical.readAt2(this.translate(A, 0));
     const low = this.translate(A, 0);
     const high = this.translate((A + 1) | 0, 0);
-    return this.physical.read1(low) | (this.physical.read1(high) << 8);
+    return this.physical.readAt1(low) | (this.physical.readAt1(high) << 8);
   };
 
   ld4 = (A: number): number => {
@@ -98,7 +99,7 @@ export class LinearMemory {
       return (i32[word] >>> shift) | (i32[word + 1] << (32 - shift));
     }
     if (this.watching) this.host.watch(A, 4, false);
-    if ((A & 0xfff) <= 0xffc) return this.physical.read4(this.translate(A, 0));
+    if ((A & 0xfff) <= 0xffc) return this.physical.readAt4(this.translate(A, 0));
     return this.straddlingRead4(A, 0);
   };
 
@@ -108,22 +109,22 @@ export class LinearMemory {
     const T = this.TW[this.R[tlbHalf] + (A >>> 12)];
     if ((T & 1) === 0) return this.physical.u8[(T ^ A) >>> 0];
     if (this.watching) this.host.watch(A, 1, true);
-    return this.physical.read1(this.translate(A, walkFlag.write));
+    return this.physical.readAt1(this.translate(A, walkFlag.write));
   };
 
   ldw2 = (A: number): number => {
     if ((A & 1) !== 0) this.checkAlignment();
     if (this.watching) this.host.watch(A, 2, true);
     const low = this.translate(A, walkFlag.write);
-    if ((A & 0xfff) !== 0xfff) return this.physical.read2(low);
+    if ((A & 0xfff) !== 0xfff) return this.physical.readAt2(low);
     const high = this.translate((A + 1) | 0, walkFlag.write);
-    return this.physical.read1(low) | (this.physical.read1(high) << 8);
+    return this.physical.readAt1(low) | (this.physical.readAt1(high) << 8);
   };
 
   ldw4 = (A: number): number => {
     if ((A & 3) !== 0) this.checkAlignment();
     if (this.watching) this.host.watch(A, 4, true);
-    if ((A & 0xfff) <= 0xffc) return this.physical.read4(this.translate(A, walkFlag.write));
+    if ((A & 0xfff) <= 0xffc) return this.physical.readAt4(this.translate(A, walkFlag.write));
     return this.straddlingRead4(A, walkFlag.write);
   };
 
@@ -136,7 +137,7 @@ export class LinearMemory {
       return;
     }
     if (this.watching) this.host.watch(A, 1, true);
-    this.physical.write1(this.translate(A, walkFlag.write), value);
+    this.physical.writeAt1(this.translate(A, walkFlag.write), value);
   };
 
   st2 = (A: number, value: number): void => {
@@ -151,10 +152,10 @@ export class LinearMemory {
     }
     if (this.watching) this.host.watch(A, 2, true);
     const low = this.translate(A, walkFlag.write);
-    if ((A & 0xfff) !== 0xfff) return this.physical.write2(low, value);
+    if ((A & 0xfff) !== 0xfff) return this.physical.writeAt2(low, value);
     const high = this.translate((A + 1) | 0, walkFlag.write);
-    this.physical.write1(low, value & 0xff);
-    this.physical.write1(high, (value >>> 8) & 0xff);
+    this.physical.writeAt1(low, value & 0xff);
+    this.physical.writeAt1(high, (value >>> 8) & 0xff);
   };
 
   st4 = (A: number, value: number): void => {
@@ -173,10 +174,10 @@ export class LinearMemory {
     }
     if (this.watching) this.host.watch(A, 4, true);
     const low = this.translate(A, walkFlag.write);
-    if ((A & 0xfff) <= 0xffc) return this.physical.write4(low, value);
+    if ((A & 0xfff) <= 0xffc) return this.physical.writeAt4(low, value);
     const split = 0x1000 - (A & 0xfff);
     const high = this.translate((A + split) | 0, walkFlag.write);
-    for (let i = 0; i < 4; i++) this.physical.write1(i < split ? low + i : high + i - split, (value >>> (8 * i)) & 0xff);
+    for (let i = 0; i < 4; i++) this.physical.writeAt1(i < split ? low + i : high + i - split, (value >>> (8 * i)) & 0xff);
   };
 
   /** Raises the fault a write of `size` bytes at the current privilege would raise; writes nothing. */
@@ -195,23 +196,23 @@ export class LinearMemory {
   // ---- implicit supervisor accesses: descriptor tables, TSS, stacks of inner rings (SDM vol. 3, 4.6)
 
   systemRead1(A: number): number {
-    return this.physical.read1(this.translateAs(A, 0));
+    return this.physical.readAt1(this.translateAs(A, 0));
   }
   systemRead2(A: number): number {
-    if ((A & 0xfff) !== 0xfff) return this.physical.read2(this.translateAs(A, 0));
+    if ((A & 0xfff) !== 0xfff) return this.physical.readAt2(this.translateAs(A, 0));
     return this.systemRead1(A) | (this.systemRead1((A + 1) | 0) << 8);
   }
   systemRead4(A: number): number {
     const T = this.TR[A >>> 12];
     if (((T | A) & 3) === 0) return this.physical.i32[(T ^ A) >>> 2];
-    if ((A & 0xfff) <= 0xffc) return this.physical.read4(this.translateAs(A, 0));
+    if ((A & 0xfff) <= 0xffc) return this.physical.readAt4(this.translateAs(A, 0));
     return this.systemRead2(A) | (this.systemRead2((A + 2) | 0) << 16);
   }
   systemWrite1(A: number, value: number): void {
-    this.physical.write1(this.translateAs(A, walkFlag.write), value & 0xff);
+    this.physical.writeAt1(this.translateAs(A, walkFlag.write), value & 0xff);
   }
   systemWrite2(A: number, value: number): void {
-    if ((A & 0xfff) !== 0xfff) return this.physical.write2(this.translateAs(A, walkFlag.write), value & 0xffff);
+    if ((A & 0xfff) !== 0xfff) return this.physical.writeAt2(this.translateAs(A, walkFlag.write), value & 0xffff);
     this.systemProbeWrite(A, 2);
     this.systemWrite1(A, value);
     this.systemWrite1((A + 1) | 0, value >>> 8);
@@ -222,7 +223,7 @@ export class LinearMemory {
       this.physical.i32[(T ^ A) >>> 2] = value;
       return;
     }
-    if ((A & 0xfff) <= 0xffc) return this.physical.write4(this.translateAs(A, walkFlag.write), value);
+    if ((A & 0xfff) <= 0xffc) return this.physical.writeAt4(this.translateAs(A, walkFlag.write), value);
     this.systemProbeWrite(A, 4);
     this.systemWrite2(A, value);
     this.systemWrite2((A + 2) | 0, value >>> 16);
@@ -235,14 +236,14 @@ export class LinearMemory {
 
   // ---- translation
 
-  /** Physical address of the instruction byte at linear address `A`; raises #PF. */
+  /** Location (physical.ts) of the instruction byte at linear address `A`; raises #PF. */
   translateFetch(A: number): number {
     const T = this.TX[this.R[tlbHalf] + (A >>> 12)];
     if ((T & 1) === 0) return (T ^ A) >>> 0;
     return this.translate(A, walkFlag.fetch);
   }
 
-  /** Physical address for an access of the current privilege; fills the TLB; raises #PF. */
+  /** Location for an access of the current privilege; fills the TLB; raises #PF. */
   translate(A: number, access: number): number {
     return this.walkAndFill(A, this.R[tlbHalf] === 0 ? access : access | walkFlag.user);
   }
@@ -266,9 +267,9 @@ export class LinearMemory {
     if ((known & 1) === 0) return (known ^ A) >>> 0;
     this.misses++;
     if (!walker.walk(A, access)) this.host.raisePageFault(A, walker.errorCode);
-    const page = walker.page;
-    const address = page + (A & 0xfff);
-    if (page >= this.physical.size || !this.physical.isRam(page)) return address;
+    const page = this.physical.locate(walker.page, (access & walkFlag.write) !== 0);
+    const location = page + (A & 0xfff);
+    if (!this.physical.isRam(page)) return location;
     const entry = (page ^ A) & ~0xfff;
     const isNew = (this.TR[index] & this.TW[index] & this.TX[index] & 1) !== 0;
     if (access & walkFlag.fetch) this.TX[index] = entry;
@@ -278,7 +279,7 @@ export class LinearMemory {
     }
     if (walker.isLarge) this.largeRegions[A >>> 22] = 1;
     if (isNew) this.remember(index, walker.isGlobal);
-    return address;
+    return location;
   }
 
   private remember(index: number, isGlobal: boolean): void {
@@ -328,7 +329,7 @@ export class LinearMemory {
     this.TR[page + halfSize] = this.TW[page + halfSize] = this.TX[page + halfSize] = invalid;
   }
 
-  /** The physical page now holds translated code: no alias of it may be written without us. */
+  /** The page at this offset now holds translated code: no alias of it may be written without us. */
   protectPhysicalPage(address: number): void {
     this.protectIn(this.filled, this.filledCount, address);
     this.protectIn(this.filledGlobal, this.filledGlobalCount, address);
@@ -347,7 +348,7 @@ export class LinearMemory {
     const low = this.translate(A, access);
     const high = this.translate((A + split) | 0, access);
     let value = 0;
-    for (let i = 0; i < 4; i++) value |= this.physical.read1(i < split ? low + i : high + i - split) << (8 * i);
+    for (let i = 0; i < 4; i++) value |= this.physical.readAt1(i < split ? low + i : high + i - split) << (8 * i);
     return value;
   }
 

@@ -1,8 +1,10 @@
 /** Turns argv into a command with checked option values. Errors: `UsageError`, each naming the option and what it takes. */
 import { type OptimisationName, optimisationNames, optimisations, parseOptimisations } from "../../translator/contract/optimisations.ts";
 import { type DebugCategory, debugCategories, maxMemory, minMemory } from "../machine/options.ts";
+import { type BootRequest, type DriveRequest, parseBoot, parseDrives } from "./drive-options.ts";
 import { UsageError } from "./error.ts";
-import { type CommandName, type CommandRow, commandRows, type OptionName, type OptionRow, optionRows } from "./options.ts";
+import { type CommandName, type CommandRow, commandRows, driveOptions, type OptionName, type OptionRow, optionRows } from "./options.ts";
+import { parseScript, type ScriptStep } from "./script.ts";
 
 export interface RunOptions {
   kernel?: string;
@@ -12,6 +14,22 @@ export interface RunOptions {
   /** Bytes. */
   memory: number;
   serial: { readonly kind: "stdio" | "none" } | { readonly kind: "file"; readonly path: string };
+  /** Where it goes was said, not assumed. */
+  serialGiven: boolean;
+  drives: DriveRequest[];
+  /** For all drives. */
+  snapshot: boolean;
+  boot: BootRequest;
+  bios?: string;
+  vgaBios?: string;
+  /** undefined: whatever suits. */
+  display?: "text" | "web" | "none";
+  noReboot: boolean;
+  script: ScriptStep[];
+  screenshot?: string;
+  screenText?: string;
+  /** Host seconds after which the screen is written; absent: at exit. */
+  captureAt?: number;
   engine: "translate" | "interpret";
   clock: "host" | "virtual";
   /** Optimisations to do without. */
@@ -51,6 +69,8 @@ export function parseArguments(argv: readonly string[]): Invocation {
     command = commandNamed(name);
   }
   const given = new Map<OptionName, string[]>();
+  /** The same in the order of the command line. */
+  const sequence: { name: OptionName; value: string }[] = [];
   const operands: string[] = [];
   while (rest.length > 0) {
     const word = rest.shift()!;
@@ -71,16 +91,17 @@ export function parseArguments(argv: readonly string[]): Invocation {
         `--${row.name}=${inline}: expected --${row.name}${(row.optionalValue ?? []).map((v) => ` or --${row.name}=${v}`).join("")}`,
       );
     given.set(name, values);
+    sequence.push({ name, value: values.at(-1)! });
   }
-  // "xlat86 -kernel bzImage", as QEMU is called.
-  const chosen = command ?? (given.has("kernel") ? "run" : "demo");
+  // "xlat86 -hda disk.img", as QEMU is called.
+  const chosen = command ?? (["kernel", "bios", ...driveOptions].some((name) => given.has(name as OptionName)) ? "run" : "demo");
   const row = commands.find((c) => c.name === chosen)!;
   for (const name of given.keys()) {
     if (!row.options.includes(name)) throw new UsageError(`${chosen} does not take --${name}; see xlat86 ${chosen} --help`);
   }
   for (const name of ["opt", "against"] as const) if (given.get(name)?.includes("help")) return { action: "optimisations" };
   checkOperands(row, operands);
-  return { action: "command", command: chosen, operands, options: checkValues(given, chosen) };
+  return { action: "command", command: chosen, operands, options: checkValues(given, sequence, chosen) };
 }
 
 function commandNamed(name: string): CommandName {
@@ -93,7 +114,9 @@ function commandNamed(name: string): CommandName {
 function optionNamed(word: string, command: CommandName | undefined): { row: OptionRow; inline?: string } {
   const equals = word.indexOf("=");
   const spelled = equals < 0 ? word : word.slice(0, equals);
-  const row = rows.find((r) => spelled === `--${r.name}` || r.aliases?.includes(spelled));
+  const row = rows.find(
+    (r) => (spelled === `--${r.name}` || r.aliases?.includes(spelled)) && (r.of === undefined || r.of.includes(command ?? "run")),
+  );
   if (row) return { row, ...(equals < 0 ? {} : { inline: word.slice(equals + 1) }) };
   const allowed = rows.filter((r) => !command || commands.find((c) => c.name === command)!.options.includes(r.name as OptionName));
   const near = nearest(spelled.replace(/^-+/, ""), [...allowed.map((r) => r.name), "help", "version"]);
@@ -111,7 +134,7 @@ function checkOperands(row: CommandRow, operands: readonly string[]): void {
   if (row.operands === undefined) {
     if (operands.length > 0)
       throw new UsageError(
-        `unexpected "${operands[0]}"; ${row.name === "run" ? "pass the kernel with --kernel FILE" : `see xlat86 ${row.name} --help`}`,
+        `unexpected "${operands[0]}"; ${row.name === "run" ? "pass a kernel with --kernel FILE, a disk with --hda FILE" : `see xlat86 ${row.name} --help`}`,
       );
     return;
   }
@@ -121,7 +144,9 @@ function checkOperands(row: CommandRow, operands: readonly string[]): void {
   }
 }
 
-function checkValues(given: ReadonlyMap<OptionName, readonly string[]>, command: CommandName): RunOptions {
+type Given = { readonly name: OptionName; readonly value: string };
+
+function checkValues(given: ReadonlyMap<OptionName, readonly string[]>, sequence: readonly Given[], command: CommandName): RunOptions {
   const last = (name: OptionName): string | undefined => given.get(name)?.at(-1);
   const choice = <T extends string>(name: OptionName, fallback: T): T => {
     const value = last(name);
@@ -134,6 +159,12 @@ function checkValues(given: ReadonlyMap<OptionName, readonly string[]>, command:
     modules: [...(given.get("module") ?? [])],
     memory: parseMemory(last("memory") ?? "256M"),
     serial: parseSerial(last("serial") ?? "stdio"),
+    serialGiven: given.has("serial"),
+    drives: parseDrives(sequence.filter(({ name }) => (driveOptions as readonly string[]).includes(name))),
+    snapshot: given.has("snapshot"),
+    boot: parseBoot(last("boot") ?? "menu=off"),
+    noReboot: given.has("no-reboot"),
+    script: command === "run" ? parseScript(sequence.filter(({ name }) => name === "type" || name === "after")) : [],
     // Tier 0 counts every block; a region's own instructions are not counted.
     engine: choice("engine", command === "dump" ? "interpret" : "translate"),
     clock: choice("clock", "host"),
@@ -144,16 +175,26 @@ function checkValues(given: ReadonlyMap<OptionName, readonly string[]>, command:
     debug: parseDebug(last("debug") ?? ""),
   };
   for (const name of ["kernel", "initrd", "append"] as const) if (last(name) !== undefined) options[name] = last(name)!;
+  if (last("bios") !== undefined) options.bios = last("bios")!;
+  if (last("vga-bios") !== undefined) options.vgaBios = last("vga-bios")!;
+  if (given.has("display")) options.display = choice("display", "none");
+  else if (given.has("nographic")) options.display = "none";
+  if (last("screenshot") !== undefined) options.screenshot = last("screenshot")!;
+  if (last("screen-text") !== undefined) options.screenText = last("screen-text")!;
   if (last("debug-file") !== undefined) options.debugFile = last("debug-file")!;
   if (last("profile") !== undefined) options.profile = last("profile")!;
   const timeout = last("timeout");
   if (timeout !== undefined) options.timeout = parsePositive("timeout", timeout, "a number of seconds above 0");
   const at = last("at");
-  if (at !== undefined) options.at = parseAddress(at);
+  if (at !== undefined && command === "run") options.captureAt = parsePositive("at", at, "a number of seconds above 0");
+  else if (at !== undefined) options.at = parseAddress(at);
   const hot = last("hot");
   if (hot !== undefined) options.hot = Math.trunc(parsePositive("hot", hot, "a number of blocks, 1 or more"));
   const after = last("after");
-  if (after !== undefined) options.after = parseAfter(after);
+  if (after !== undefined && command !== "run") options.after = parseAfter(after);
+  if (options.captureAt !== undefined && options.screenshot === undefined && options.screenText === undefined) {
+    throw new UsageError("--at needs --screenshot FILE.png or --screen-text FILE to write");
+  }
   return options;
 }
 

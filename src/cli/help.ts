@@ -1,5 +1,5 @@
 /** Help texts, made from the option and command rows. */
-import { type CommandName, type CommandRow, commandRows, type OptionRow, optionRows } from "./options.ts";
+import { type CommandName, type CommandRow, commandRows, type OptionGroup, type OptionRow, optionGroups, optionRows } from "./options.ts";
 
 const rows: readonly OptionRow[] = optionRows;
 const commands: readonly CommandRow[] = commandRows;
@@ -7,7 +7,9 @@ const commands: readonly CommandRow[] = commandRows;
 function spelling(row: OptionRow): string {
   const value = row.choices?.join("|") ?? row.value;
   const main = `--${row.name}${row.optionalValue ? `[=${row.optionalValue.join("|")}]` : value ? ` ${value}` : ""}`;
-  return row.aliases ? `${main}, ${row.aliases.join(", ")}` : main;
+  // One dash for two is said once, for all of them.
+  const others = row.aliases?.filter((alias) => alias !== `-${row.name}`) ?? [];
+  return [main, ...others].join(", ");
 }
 
 function columns(lines: readonly (readonly [string, string])[]): string {
@@ -23,8 +25,8 @@ Usage: xlat86 [COMMAND] [OPTIONS]
 Commands:
 ${columns(commands.map((c) => [c.operands ? `${c.name} ${c.operands}` : c.name, c.summary]))}
 
-"xlat86 COMMAND --help" lists a command's options. --version prints the version.
-On the serial console: Ctrl-A X leaves, Ctrl-A Ctrl-A sends Ctrl-A, Ctrl-A H prints this list.
+"xlat86 COMMAND --help" lists a command's options; QEMU's spellings with one dash (-kernel, -hda, -m) do as well. --version prints the version.
+At the terminal: Ctrl-A X leaves, Ctrl-A Ctrl-A sends Ctrl-A, Ctrl-A H prints this list.
 Exit code: 0 when the guest powers off or reboots; (v<<1)|1 when it writes v to port 0xf4; 3 after a triple fault; 124 at the
 timeout; 2 when a file or an option is wrong.
 `;
@@ -32,12 +34,15 @@ timeout; 2 when a file or an option is wrong.
 
 export function commandHelp(name: CommandName): string {
   const row = commands.find((c) => c.name === name)!;
-  const options = row.options.map((option) => rows.find((r) => r.name === option)!);
+  const options = rows.filter((r) => row.options.includes(r.name as never) && (r.of === undefined || r.of.includes(name)));
+  const width = Math.max(...options.map((o) => spelling(o).length));
+  const groups = (Object.keys(optionGroups) as OptionGroup[]).flatMap((group) => {
+    const members = options.filter((o) => o.group === group);
+    return members.length === 0 ? [] : [`${optionGroups[group]}:\n${columns(members.map((o) => [spelling(o).padEnd(width), o.help]))}\n`];
+  });
   return `Usage: xlat86 ${row.name}${row.operands ? ` ${row.operands}` : ""} [OPTIONS]
 
 ${row.detail}
 
-Options:
-${columns(options.map((o) => [spelling(o), o.help]))}
-`;
+${groups.join("\n")}`;
 }

@@ -13,8 +13,8 @@ type Command = Extract<Invocation, { action: "command" }>;
 /** Each command's code is loaded when it is asked for: --help and a mistyped option should answer at once. */
 const commands: Readonly<Record<Command["command"], (command: Command) => Promise<number>>> = {
   async run({ options }) {
-    const { bootImages, runAtTerminal } = await import("./run.ts");
-    return runAtTerminal(bootImages("run", options), options);
+    const { run } = await import("./run.ts");
+    return run(options);
   },
   async demo({ options }) {
     const { runDemo } = await import("./demo.ts");
@@ -67,7 +67,7 @@ function version(): string {
 
 function isExpected(error: unknown): error is Error {
   if (error instanceof UsageError || error instanceof BootError || error instanceof MachineError) return true;
-  return error instanceof Error && error.name === "GuestFetchError";
+  return error instanceof Error && ["GuestFetchError", "StorageError"].includes(error.name);
 }
 
 process.exitCode = await main(process.argv.slice(2)).catch((error: unknown) => {

@@ -5,6 +5,10 @@
 
 export interface OptionRow {
   readonly name: string;
+  /** Where the help puts it. */
+  readonly group: OptionGroup;
+  /** The commands whose option this row is, when a name means different things; absent: all that take it. */
+  readonly of?: readonly string[];
   /** Other spellings, dashes included. */
   readonly aliases?: readonly string[];
   /** The value's name in the help; absent: a switch. */
@@ -16,35 +20,149 @@ export interface OptionRow {
   readonly help: string;
 }
 
+export const optionGroups = {
+  kernel: "A kernel, booted directly",
+  drives: "Drives and the BIOS that boots from them",
+  console: "Screen, keyboard and serial line",
+  machine: "The machine",
+  look: "What to look at",
+  observe: "Watching it",
+} as const;
+export type OptionGroup = keyof typeof optionGroups;
+
 export const optionRows = [
-  { name: "kernel", aliases: ["-kernel"], value: "FILE", help: "Linux bzImage or Multiboot 1 kernel (told apart by content)" },
-  { name: "initrd", aliases: ["-initrd"], value: "FILE", help: "initial RAM disk (for a Multiboot kernel: its first module)" },
-  { name: "append", aliases: ["-append"], value: "STRING", help: "kernel command line" },
-  { name: "module", value: "FILE", many: true, help: 'Multiboot module; more than one may be given; "FILE ARGUMENTS" passes the kernel a string' },
-  { name: "memory", aliases: ["-m"], value: "SIZE", help: "guest memory, as 64M or 1G; a bare number is MiB (default 256M)" },
-  { name: "serial", aliases: ["-serial"], value: "stdio|none|file:PATH", help: "where serial port 0 goes (default stdio)" },
-  { name: "engine", value: "ENGINE", choices: ["translate", "interpret"], help: "translate hot code, or stay in tier 0 (default translate)" },
-  { name: "clock", value: "CLOCK", choices: ["host", "virtual"], help: "guest time: the host's, or counted in instructions (default host)" },
-  { name: "opt", value: "LIST", help: "optimisations: -NAME[,-NAME] does without, none,+NAME with these alone; help lists them (default all)" },
-  { name: "against", value: "LIST", help: "what to compare --opt with, written the same way (default none: tier 0 alone)" },
+  { name: "kernel", group: "kernel", aliases: ["-kernel"], value: "FILE", help: "Linux bzImage or Multiboot 1 kernel (told apart by content)" },
+  { name: "initrd", group: "kernel", aliases: ["-initrd"], value: "FILE", help: "initial RAM disk (for a Multiboot kernel: its first module)" },
+  { name: "append", group: "kernel", aliases: ["-append"], value: "STRING", help: "kernel command line" },
+  {
+    name: "module",
+    group: "kernel",
+    value: "FILE",
+    many: true,
+    help: 'Multiboot module; more than one may be given; "FILE ARGUMENTS" passes the kernel a string',
+  },
+  { name: "hda", group: "drives", aliases: ["-hda"], value: "FILE", help: "disk image, raw or qcow2, as the first IDE drive" },
+  { name: "hdb", group: "drives", aliases: ["-hdb"], value: "FILE", help: "the second IDE drive" },
+  { name: "hdc", group: "drives", aliases: ["-hdc"], value: "FILE", help: "the third, where --cdrom is" },
+  { name: "hdd", group: "drives", aliases: ["-hdd"], value: "FILE", help: "the fourth" },
+  { name: "cdrom", group: "drives", aliases: ["-cdrom"], value: "FILE", help: "ISO image in a CD drive" },
+  { name: "fda", group: "drives", aliases: ["-fda"], value: "FILE", help: "floppy image, 360K to 2.88M, in drive A" },
+  { name: "fdb", group: "drives", aliases: ["-fdb"], value: "FILE", help: "the same in drive B" },
+  { name: "virtio", group: "drives", value: "FILE", many: true, help: "disk image as a virtio drive; more than one may be given" },
+  {
+    name: "drive",
+    group: "drives",
+    aliases: ["-drive"],
+    value: "file=FILE,...",
+    many: true,
+    help: "any of these, as QEMU writes it: if=ide|virtio|floppy,index=N,media=cdrom,format=raw,readonly=on,snapshot=on",
+  },
+  { name: "snapshot", group: "drives", aliases: ["-snapshot"], help: "keep what the guest writes in memory; the images stay as they are" },
+  {
+    name: "boot",
+    group: "drives",
+    aliases: ["-boot"],
+    value: "ORDER",
+    help: "what to boot from: c disk, d CD, a floppy, n network (default cda), or order=dc,menu=on,splash-time=MS",
+  },
+  { name: "bios", group: "drives", aliases: ["-bios"], value: "FILE", help: "the BIOS (default: SeaBIOS from Debian's package, fetched once)" },
+  { name: "vga-bios", group: "drives", value: "FILE", help: "the graphics adapter's BIOS (default: the one that goes with SeaBIOS)" },
+  {
+    name: "display",
+    group: "console",
+    aliases: ["-display"],
+    value: "KIND",
+    choices: ["text", "web", "none"],
+    help: "text: the text screen in this terminal; web: the page (npm run web) (default: text for drives at a terminal)",
+  },
+  { name: "nographic", group: "console", aliases: ["-nographic"], help: "no screen, serial port 0 at the terminal" },
+  {
+    name: "serial",
+    group: "console",
+    aliases: ["-serial"],
+    value: "stdio|none|file:PATH",
+    help: "where serial port 0 goes (default stdio; none where the terminal shows the screen)",
+  },
+  {
+    name: "type",
+    of: ["run"],
+    group: "console",
+    value: "TEXT",
+    many: true,
+    help: "type this; \\n is Enter; {F12}, {Esc}, {Ctrl-Alt-Delete} are keys",
+  },
+  {
+    name: "after",
+    of: ["run"],
+    group: "console",
+    value: "TEXT",
+    many: true,
+    help: "... once this (or /RegExp/) is on the screen; pairs of --type and --after follow one another",
+  },
+  { name: "screenshot", group: "console", value: "FILE.png", help: "write a picture of the screen at exit, or as --at says" },
+  { name: "screen-text", group: "console", value: "FILE", help: "the same with the text of a text screen; - is stdout" },
+  { name: "at", of: ["run"], group: "console", value: "SECONDS", help: "when to write --screenshot and --screen-text; the guest goes on" },
+  { name: "memory", group: "machine", aliases: ["-m"], value: "SIZE", help: "guest memory, as 64M or 1G; a bare number is MiB (default 256M)" },
+  {
+    name: "engine",
+    group: "machine",
+    value: "ENGINE",
+    choices: ["translate", "interpret"],
+    help: "translate hot code, or stay in tier 0 (default translate)",
+  },
+  {
+    name: "clock",
+    group: "machine",
+    value: "CLOCK",
+    choices: ["host", "virtual"],
+    help: "guest time: the host's, or counted in instructions (default host)",
+  },
+  {
+    name: "opt",
+    group: "machine",
+    value: "LIST",
+    help: "optimisations: -NAME[,-NAME] does without, none,+NAME with these alone; help lists them (default all)",
+  },
+  { name: "against", group: "machine", value: "LIST", help: "what to compare --opt with, written the same way (default none: tier 0 alone)" },
+  { name: "no-reboot", group: "machine", aliases: ["-no-reboot"], help: "end when the guest resets (a kernel booted directly always does)" },
+  { name: "timeout", group: "machine", value: "SECONDS", help: "stop after this much host time, with exit code 124" },
   {
     name: "symbols",
+    group: "observe",
     value: "FILE",
     many: true,
     help: "names of guest code: an ELF file (vmlinux), System.map or kallsyms; an ELF kernel's own are known",
   },
-  { name: "profile", value: "FILE", help: "write a profile of the guest (.cpuprofile) that opens in Chrome's DevTools" },
-  { name: "stats", optionalValue: ["json"], help: "print statistics at exit on stderr, as a table or as JSON" },
-  { name: "timeout", value: "SECONDS", help: "stop after this much host time, with exit code 124" },
-  { name: "debug", aliases: ["-d"], value: "LIST", help: "log in_asm,ir,js,exec,int,callout (any of them, comma-separated)" },
-  { name: "debug-file", aliases: ["-D"], value: "PATH", help: "write the debug log here instead of stderr" },
-  { name: "at", value: "ADDRESS", help: "show the block at this linear address (physical, where the guest has mapped nothing)" },
+  { name: "profile", group: "observe", value: "FILE", help: "write a profile of the guest (.cpuprofile) that opens in Chrome's DevTools" },
+  { name: "stats", group: "observe", optionalValue: ["json"], help: "print statistics at exit on stderr, as a table or as JSON" },
+  {
+    name: "debug",
+    group: "observe",
+    aliases: ["-d"],
+    value: "LIST",
+    help: "log in_asm,ir,js,exec,int,callout (any of them, comma-separated)",
+  },
+  { name: "debug-file", group: "observe", aliases: ["-D"], value: "PATH", help: "write the debug log here instead of stderr" },
+  {
+    name: "at",
+    of: ["dump"],
+    group: "look",
+    value: "ADDRESS",
+    help: "show the block at this linear address (physical, where the guest has mapped nothing)",
+  },
   {
     name: "hot",
+    group: "look",
     value: "N",
     help: "run the kernel (until it ends, or for --after or --timeout, default 10 seconds), then show the N hottest blocks",
   },
-  { name: "after", value: "SECONDS|COUNTi", help: "let the kernel run this long, or this many guest instructions, before looking" },
+  {
+    name: "after",
+    of: ["dump", "bisect"],
+    group: "look",
+    value: "SECONDS|COUNTi",
+    help: "let the kernel run this long, or this many guest instructions, before looking",
+  },
 ] as const satisfies readonly OptionRow[];
 
 export type OptionName = (typeof optionRows)[number]["name"];
@@ -60,13 +178,25 @@ export interface CommandRow {
 
 const machineOptions = ["memory", "serial", "engine", "clock", "opt", "stats", "profile", "symbols", "timeout", "debug", "debug-file"] as const;
 const kernelOptions = ["kernel", "initrd", "append", "module"] as const;
+/** Options that name a drive. */
+export const driveOptions = ["hda", "hdb", "hdc", "hdd", "cdrom", "fda", "fdb", "virtio", "drive"] as const;
+const pcOptions = [
+  ...[...driveOptions, "snapshot", "boot", "bios", "vga-bios", "no-reboot"],
+  ...["display", "nographic", "type", "after", "screenshot", "screen-text", "at"],
+] as const;
 
 export const commandRows = [
   {
     name: "run",
-    options: [...kernelOptions, ...machineOptions],
-    summary: "boot a kernel of your own",
-    detail: "Boots a Linux bzImage or a Multiboot 1 kernel. Serial port 0 is the terminal; Ctrl-A X leaves, Ctrl-A H lists the other keys.",
+    options: [...kernelOptions, ...pcOptions, ...machineOptions],
+    summary: "boot a disk image, a CD, a floppy, or a kernel of your own",
+    detail: `Boots a PC from its drives through a BIOS, or a Linux bzImage or Multiboot 1 kernel directly. With a drive, the terminal shows the
+PC's text screen; with a kernel, it is serial port 0. Ctrl-A X leaves, Ctrl-A H lists the other keys.
+
+  xlat86 run --hda disk.qcow2 --snapshot
+  xlat86 run --cdrom install.iso --hda new.img --boot d
+  xlat86 run --kernel bzImage --initrd initrd.gz --append "console=ttyS0"
+  xlat86 run --hda disk.img --type "root\\n" --after "login:" --screenshot after.png --timeout 60`,
   },
   {
     name: "demo",

@@ -17,7 +17,7 @@ export class RunObserver {
   #profiler: HostProfiler | undefined;
 
   /** Opens the files, so that a bad path is reported before the guest starts. Errors: `UsageError`. */
-  constructor(options: RunOptions, kernel: GuestImage) {
+  constructor(options: RunOptions, kernel: GuestImage | undefined) {
     this.#wantsTime = options.profile !== undefined || options.stats !== "no";
     if (options.profile === undefined) return;
     this.#symbols = guestSymbols(options, kernel);

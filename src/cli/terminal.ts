@@ -1,5 +1,5 @@
 /**
- * The person's side of serial port 0: stdin and stdout, raw when stdin is a terminal. In raw mode Ctrl-C and the like go to the
+ * The person's side of the machine, serial port 0 or screen and keyboard: stdin and stdout, raw when stdin is a terminal. In raw mode Ctrl-C and the like go to the
  * guest, so Ctrl-A is the way out, as with QEMU. Whatever happens, the terminal is put back: on return, on signals, on exit.
  */
 import type { ReadStream } from "node:tty";
@@ -9,19 +9,33 @@ export interface TerminalHandlers {
   input(bytes: Uint8Array): void;
   /** Ctrl-A X, or a signal: `code` is the exit code that goes with it. */
   leave(code: number): void;
+  /** Ctrl-A H; by default the list goes to stderr. */
+  help?(): void;
+  /** Ctrl-A D: Ctrl-Alt-Delete, which no terminal sends. Without it, Ctrl-A D is two bytes for the guest. */
+  controlAltDelete?(): void;
+  /** The program goes on after it was stopped: the terminal may show something else. */
+  continued?(): void;
 }
 
 const controlA = 0x01;
 export const escapeHelp = "Ctrl-A X  leave xlat86\r\nCtrl-A H  this list\r\nCtrl-A Ctrl-A  send Ctrl-A to the guest\r\n";
 
+type EscapeCommand = "leave" | "help" | "controlAltDelete";
+
 /** Splits Ctrl-A sequences out of what is typed; a sequence may arrive in two pieces. */
 export class EscapeFilter {
   #afterEscape = false;
+  readonly #letters: Readonly<Record<string, EscapeCommand>>;
+
+  /** @param hasKeyboard the guest's keyboard is at the other end */
+  constructor(hasKeyboard = false) {
+    this.#letters = { x: "leave", h: "help", "?": "help", ...(hasKeyboard ? { d: "controlAltDelete" } : {}) };
+  }
 
   /** Returns the bytes for the guest and the commands found, in order of appearance. */
-  filter(bytes: Uint8Array): { data: Uint8Array; commands: ("leave" | "help")[] } {
+  filter(bytes: Uint8Array): { data: Uint8Array; commands: EscapeCommand[] } {
     const data: number[] = [];
-    const commands: ("leave" | "help")[] = [];
+    const commands: EscapeCommand[] = [];
     for (const byte of bytes) {
       if (!this.#afterEscape) {
         if (byte === controlA) this.#afterEscape = true;
@@ -29,10 +43,9 @@ export class EscapeFilter {
         continue;
       }
       this.#afterEscape = false;
-      const letter = String.fromCharCode(byte).toLowerCase();
+      const command = this.#letters[String.fromCharCode(byte).toLowerCase()];
       if (byte === controlA) data.push(controlA);
-      else if (letter === "x") commands.push("leave");
-      else if (letter === "h" || letter === "?") commands.push("help");
+      else if (command !== undefined) commands.push(command);
       else data.push(controlA, byte);
     }
     return { data: Uint8Array.from(data), commands };
@@ -44,12 +57,13 @@ const brokenPipe = 128 + 13;
 
 export class Terminal {
   readonly #handlers: TerminalHandlers;
-  readonly #escapes = new EscapeFilter();
+  readonly #escapes: EscapeFilter;
   readonly #isTty = process.stdin.isTTY === true;
   #open = false;
 
   constructor(handlers: TerminalHandlers) {
     this.#handlers = handlers;
+    this.#escapes = new EscapeFilter(handlers.controlAltDelete !== undefined);
   }
 
   /** @param readInput whether stdin goes to the guest; signals and a closed stdout are looked after either way. */
@@ -93,6 +107,7 @@ export class Terminal {
 
   readonly #continued = (): void => {
     (process.stdin as ReadStream).setRawMode(true);
+    this.#handlers.continued?.();
   };
 
   readonly #typed = (chunk: Buffer): void => {
@@ -101,6 +116,8 @@ export class Terminal {
     if (data.length > 0) this.#handlers.input(data);
     for (const command of commands) {
       if (command === "leave") this.#handlers.leave(0);
+      else if (command === "controlAltDelete") this.#handlers.controlAltDelete?.();
+      else if (this.#handlers.help !== undefined) this.#handlers.help();
       else process.stderr.write(`\r\n${escapeHelp}`);
     }
   };

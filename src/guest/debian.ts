@@ -12,6 +12,7 @@ import { GuestFetchError, hostMirror, PrivateApt, runTool } from "./apt.ts";
 import { buildInitramfs } from "./initramfs.ts";
 
 export { GuestFetchError } from "./apt.ts";
+export { type FirmwareFiles, fetchFirmware } from "./firmware.ts";
 
 const RELEASE = "bookworm";
 const ARCHITECTURE = "i386";

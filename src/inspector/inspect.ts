@@ -133,7 +133,10 @@ class Inspection {
       page: (k) => this.page(k),
       base: this.pageAddress,
       word: (linear) => request.word?.(linear),
+      // Not at hand: jump tables of segmented code are not found.
+      segmentBase: () => 0,
       followsCalls: false,
+      hotCall: 1,
       entry: request.offset,
       mode: this.mode,
       name: `f_${(request.address >>> 0).toString(16)}`,

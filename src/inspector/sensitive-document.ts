@@ -15,6 +15,8 @@ block of guest code before it runs and patches each sensitive instruction into a
 
 Each execution counts as a VM exit, by row and ring: \`--stats\` prints the counts, together with those of external interrupts and of exceptions by vector.
 \`xlat86 dump\` marks the instructions in its listing, and \`--debug callout\` writes a line for every call.
+Outside protected mode a segment register holds a sixteenth of its base and no privilege: loading and reading those (but for MOV and POP to SS, which hold interrupts off)
+and far jumps, calls and returns are translated in line there, and not counted.
 
 "Traps at CPL 3" says what a processor does with the instruction at CPL 3 and IOPL 0.
 

@@ -106,7 +106,9 @@ export class Engine {
   blocks(): BlockInfo[] {
     const { cache, regions } = this.#dispatcher;
     const installed = new Map([...regions.live.values()].map((region) => [region.header, region] as const));
-    const blocks = [...cache.live()].map(({ header, address, mode, length, instructions, executions }): BlockInfo => {
+    const { physical } = this.#cpu.board;
+    const blocks = [...cache.live()].map(({ header, address: offset, mode, length, instructions, executions }): BlockInfo => {
+      const address = physical.addressOf(offset);
       const region = installed.get(header);
       if (region === undefined) return { address, mode, length, instructions, executions, tier: "cold" };
       // A region's block keeps its own words aside.

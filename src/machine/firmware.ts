@@ -11,9 +11,9 @@ export class Firmware {
   readonly rsdp: number;
   readonly writes: readonly { readonly address: number; readonly bytes: Uint8Array }[];
 
-  constructor(memorySize: number) {
+  constructor(memorySize: number, vga = false) {
     this.memoryMap = pcMemoryMap(memorySize);
-    const acpi = buildAcpiTables({ address: firmwareArea.base, memoryBytes: memorySize });
+    const acpi = buildAcpiTables({ address: firmwareArea.base, memoryBytes: memorySize, vga, apic: true, hpet: true });
     this.rsdp = acpi.address;
     this.writes = [{ address: biosDataArea.base, bytes: biosData() }, acpi];
   }

@@ -3,6 +3,8 @@ import type { Cpu } from "../../runtime/cpu/cpu.ts";
 import type { PhysicalMemory } from "../../runtime/memory/physical.ts";
 import { MachineError } from "./options.ts";
 
+/** Of device memory no more is read at once. */
+const largestDeviceRead = 16 << 20;
 /** Bits of a page table entry. */
 const accessedAndDirty = 0x60;
 
@@ -58,7 +60,7 @@ export class GuestMemory {
     const a = this.#physical.i32;
     const b = other instanceof GuestMemory ? other.#physical.i32 : other;
     const found: number[] = [];
-    for (let k = 0; k < a.length && found.length < limit; k++) {
+    for (let k = 0; k < this.#physical.size >>> 2 && found.length < limit; k++) {
       if (a[k] === b[k]) continue;
       const isEntry = (a[k]! & 1) !== 0;
       if (!isEntry || ((a[k]! ^ b[k]!) & ~accessedAndDirty) !== 0) found.push(4 * k);
@@ -68,7 +70,7 @@ export class GuestMemory {
 
   /** All of RAM, copied. */
   copy(): Int32Array {
-    return this.#physical.i32.slice();
+    return this.#physical.i32.slice(0, this.#physical.size >>> 2);
   }
 
   #eachPage(address: number, length: number, visit: (physical: number, offset: number, count: number) => void): void {
@@ -84,6 +86,9 @@ export class GuestMemory {
 
   #check(address: number, length: number): void {
     if (address >= 0 && length >= 0 && address + length <= this.#physical.size) return;
+    // Device memory where the guest has it: a frame buffer, the BIOS.
+    const isMemory = (at: number): boolean => this.#physical.isRam(this.#physical.locate(at, false));
+    if (address >= 0 && length > 0 && length <= largestDeviceRead && isMemory(address) && isMemory(address + length - 1)) return;
     throw new MachineError(`physical 0x${address.toString(16)} + ${length} bytes is outside the ${this.#physical.size / 2 ** 20} MiB of RAM`);
   }
 }

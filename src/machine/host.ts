@@ -43,6 +43,10 @@ export class Sleeper {
     });
   }
 
+  wakeIfAsleep(): void {
+    this.#wake?.();
+  }
+
   wake(): void {
     if (this.#wake) this.#wake();
     else this.#pending = true;

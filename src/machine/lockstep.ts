@@ -72,6 +72,10 @@ export class InterruptGate {
           return isOpen() && interrupts.pending;
         },
         acknowledge: () => interrupts.acknowledge(),
+        get nmi() {
+          return isOpen() && interrupts.nmi === true;
+        },
+        acknowledgeNmi: () => interrupts.acknowledgeNmi?.(),
       },
     };
   }
@@ -160,9 +164,9 @@ export class Lockstep {
   #isWaitedFor(): boolean {
     const { gate, cpu } = this.#parts;
     gate.isOpen = true;
-    const { pending } = cpu.board.interrupts;
+    const { pending, nmi } = cpu.board.interrupts;
     gate.isOpen = false;
-    return pending;
+    return pending || nmi === true;
   }
 
   /** Runs for at least `instructions`, to where a block, or a region's turn, ends; less if the guest halts or ends. */
@@ -204,7 +208,7 @@ export class Lockstep {
 const rows = { selector: 8, segmentBase: 8, segmentLimit: 8, segmentAccess: 8, fpuMantissaLow: 8, fpuMantissaHigh: 8, fpuSignExponent: 8, xmm: 32 };
 const ignored = new Set<string>(
   (
-    "flagZero flagSign flagCarry eflags page budget leave tlbHalf faultOffset segmentChecked scratch scratch2 fpuStatus fpuTop " +
+    "flagZero flagSign flagCarry eflags page budget leave tlbHalf faultOffset segmentChecked codeEnd scratch scratch2 fpuStatus fpuTop " +
     "fpuPairHigh fpuPairLow fpuPairs fpuBits fpuResidue fpuRounded fpuInexact count"
   ).split(" "),
 );

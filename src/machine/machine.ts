@@ -12,7 +12,7 @@ import { slot } from "../../translator/contract/slots.ts";
 import type { JavaScriptTranslator } from "../../translator/index.ts";
 import { planBoot } from "../boot/detect.ts";
 import { describeSize } from "../boot/error.ts";
-import type { BootPlan } from "../boot/plan.ts";
+import type { BootPlan, GuestFile } from "../boot/plan.ts";
 import { Board, type BoardSignals } from "./board.ts";
 import { Engine } from "./engine.ts";
 import { Events, type Listener } from "./events.ts";
@@ -20,10 +20,15 @@ import { Firmware } from "./firmware.ts";
 import { GuestMemory } from "./guest-memory.ts";
 import { hostTurn, Sleeper } from "./host.ts";
 import { applyCpuState } from "./initial-state.ts";
+import { type BiosKeyBuffer, Keyboard } from "./keyboard.ts";
 import { InterruptGate, Lockstep } from "./lockstep.ts";
+import { Mouse } from "./mouse.ts";
 import { MachineError, type MachineOptions, type ResolvedOptions, resolveOptions } from "./options.ts";
 import { Registers } from "./registers.ts";
+import { Screen } from "./screen.ts";
+import { SerialLog } from "./serial-log.ts";
 import type { BlockInfo, ExitInfo, MachineEvents, MachineStats } from "./types.ts";
+import type { WaitOptions } from "./wait.ts";
 
 /** Host time between two turns of the host's event loop. */
 const sliceMilliseconds = 10;
@@ -60,18 +65,23 @@ export class Machine {
   readonly registers: Registers;
   readonly memory: GuestMemory;
   readonly serial: SerialPort;
+  readonly screen: Screen;
+  readonly keyboard: Keyboard;
+  readonly mouse: Mouse;
   /** What the kernel asked for and does not get. */
   readonly warnings: readonly string[];
 
   readonly #options: ResolvedOptions;
   readonly #events = new Events<MachineEvents>();
   readonly #sleeper = new Sleeper();
+  readonly #serialLog = new SerialLog();
   readonly #clock: MachineClock;
   readonly #physical: PhysicalMemory;
   readonly #cpu: Cpu;
   readonly #board: Board;
   readonly #engine: Engine;
-  readonly #plan: BootPlan;
+  /** How the kernel is started; undefined where a BIOS does it. */
+  readonly #directBoot: DirectBoot | undefined;
   #exit: ExitInfo | undefined;
   #state: "ready" | "running" | "destroyed" = "ready";
   #pauseRequested = false;
@@ -89,45 +99,52 @@ export class Machine {
   /** Use `createMachine`. */
   constructor(options: ResolvedOptions, inLockstep = false) {
     this.#options = options;
-    const firmware = new Firmware(options.memory);
-    this.#plan = planBoot({
-      kernel: options.kernel,
-      ...(options.initrd ? { initrd: options.initrd } : {}),
-      append: options.append,
-      modules: options.modules,
-      memorySize: options.memory,
-      memoryMap: firmware.memoryMap,
-      rsdp: firmware.rsdp,
-    });
-    this.warnings = this.#plan.warnings;
+    this.#directBoot = options.kernel && planDirectBoot(options.kernel, options);
+    this.warnings = this.#directBoot?.plan.warnings ?? [];
 
-    this.#physical = allocate(options.memory);
+    this.#physical = allocate(options.memory, Board.deviceBytes(options));
     const virtualTime = inLockstep ? () => this.#time : () => this.#engine?.instructions ?? 0;
     this.#clock = options.clock === "host" ? new HostClock(() => performance.now()) : new VirtualClock(virtualTime);
     const signals: BoardSignals = {
       // Devices drive their lines while they are built, before there is a CPU.
-      interrupt: () => this.#cpu?.requestAttention(),
+      interrupt: () => {
+        this.#cpu?.requestAttention();
+        // A transfer that waited for the host may have ended while the guest is halted.
+        this.#sleeper.wakeIfAsleep();
+      },
       gateA20: (open) => this.#setA20(open),
       exit: (exit) => this.#stop(exit),
-      serial: (bytes) => this.#events.emit("serial", bytes),
+      serial: (bytes) => {
+        this.#serialLog.add(bytes);
+        this.#events.emit("serial", bytes);
+      },
+      ...(options.debug?.categories.includes("firmware") ? { firmware: (line: string) => options.debug?.write("firmware", line) } : {}),
     };
-    this.#board = new Board(this.#physical, this.#clock, signals);
+    this.#board = new Board(this.#physical, this.#clock, signals, options);
     const gate = new InterruptGate();
     this.#cpu = new Cpu(inLockstep ? gate.gate(this.#board.cpuBoard) : this.#board.cpuBoard);
     this.#engine = new Engine(this.#cpu, this.#clock, options, inLockstep);
     this.lockstep = inLockstep ? this.#lockstep(gate) : undefined;
     this.registers = new Registers(this.#cpu);
     this.memory = new GuestMemory(this.#physical, this.#cpu);
+    const wake = (): void => this.#sleeper.wake();
+    this.screen = new Screen(this.#board.display);
+    this.keyboard = new Keyboard({
+      keyboard: this.#board.keyboard,
+      isControllerIdle: () => this.#board.keyboardController.idle,
+      clock: this.#clock,
+      biosBuffer: () => biosKeyBuffer(this.#physical),
+      wake,
+    });
+    this.mouse = new Mouse(this.#board.mouse, wake);
     this.serial = {
       write: (data) => {
         this.#board.serial.receive(typeof data === "string" ? new TextEncoder().encode(data) : data);
         this.#sleeper.wake();
       },
     };
-    this.#boot(firmware);
-    this.#firmware = firmware;
+    this.#boot();
   }
-  readonly #firmware: Firmware;
 
   #lockstep(gate: InterruptGate): Lockstep {
     return new Lockstep({
@@ -156,6 +173,14 @@ export class Machine {
   }
 
   /**
+   * Resolves to what the guest sent on serial port 0, up to and with the first match of `pattern` after the last one waited for. Waits while the machine
+   * runs; rejects after `timeout` host seconds (60 if not told) or when the run ends, with the last lines in the message.
+   */
+  waitForSerial(pattern: string | RegExp, options: WaitOptions = {}): Promise<string> {
+    return this.#serialLog.waitFor(pattern, options);
+  }
+
+  /**
    * Runs until the guest ends, `pause` is called or the timeout is over. After "paused" and "timeout" it can be called again; after any
    * other reason only once `reset` was called. Errors: `MachineError` when it is running already or destroyed.
    */
@@ -167,6 +192,7 @@ export class Machine {
     if (clock instanceof HostClock) clock.resume();
     try {
       const exit = await this.#loop(end, this.#engine.instructions + (control.instructions ?? Number.POSITIVE_INFINITY));
+      if (exit.reason !== "paused") this.#endWaiting(exit);
       this.#events.emit("exit", exit);
       return exit;
     } finally {
@@ -191,6 +217,7 @@ export class Machine {
       for (let i = 0; i < count && !this.#exit; i++) {
         const result = this.#engine.step();
         if (result === "shutdown") this.#tripleFault();
+        this.#rebootIfAsked();
         if (result === "halted") break;
       }
       this.#board.flush();
@@ -205,12 +232,8 @@ export class Machine {
   /** Power-on again with the same images. Errors: `MachineError` while running. */
   reset(): void {
     if (this.#state !== "ready") throw new MachineError(`reset: the machine is ${this.#state}; pause it first`);
-    this.#exit = undefined;
-    this.#physical.writeBytes(0, new Uint8Array(this.#physical.size));
-    this.#board.reset();
-    this.#engine.reset();
-    this.#cpu.reset();
-    this.#boot(this.#firmware);
+    this.keyboard.clear();
+    this.#powerOn(true);
   }
 
   /** Stops for good and drops listeners and code. A `run` under way returns with reason "destroyed". */
@@ -218,6 +241,7 @@ export class Machine {
     if (this.#state === "destroyed") return;
     const wasRunning = this.#state === "running";
     this.#state = "destroyed";
+    this.#endWaiting(this.#exit ?? { reason: "destroyed" });
     this.#engine.reset();
     this.#sleeper.wake();
     if (!wasRunning) this.#events.clear();
@@ -278,7 +302,9 @@ export class Machine {
       }
       const result = this.#engine.run(sliceMilliseconds, lastInstruction - this.#engine.instructions);
       this.#board.flush();
+      this.screen.poll();
       if (result === "shutdown") this.#tripleFault();
+      this.#rebootIfAsked();
       if (this.#exit) continue;
       if (result === "halted") await this.#idle(end);
       else await hostTurn();
@@ -300,11 +326,13 @@ export class Machine {
     this.#idleSeconds += (performance.now() - started) / 1000;
   }
 
-  #boot(firmware: Firmware): void {
-    for (const { address, bytes } of firmware.writes) this.#physical.writeBytes(address, bytes);
-    for (const { address, bytes } of this.#plan.writes) this.#physical.writeBytes(address, bytes);
+  /** Where there is a BIOS the reset vector leads to it, and nothing is left to do. */
+  #boot(): void {
+    if (!this.#directBoot) return;
+    const { firmware, plan } = this.#directBoot;
     this.#board.handOver();
-    applyCpuState(this.#cpu, this.#plan.cpu);
+    for (const { address, bytes } of [...firmware.writes, ...plan.writes]) this.#physical.writeBytes(address, bytes);
+    applyCpuState(this.#cpu, plan.cpu);
   }
 
   #setA20(open: boolean): void {
@@ -313,6 +341,31 @@ export class Machine {
     if (!this.#cpu || this.#cpu.walker.a20Mask === mask) return;
     this.#cpu.walker.a20Mask = mask;
     this.#cpu.memory.flush(true);
+  }
+
+  /** What people wait for will not come, and nobody reads what they typed. */
+  #endWaiting(exit: ExitInfo): void {
+    const why = `the run ended (${exit.reason})`;
+    this.screen.ended(why);
+    this.#serialLog.ended(why);
+    if (exit.reason !== "timeout") this.keyboard.clear();
+  }
+
+  /** The guest has asked for a reset, or shut its CPU down, which resets a PC as well: RAM stays as it is where a BIOS starts again. */
+  #rebootIfAsked(): void {
+    const reason = this.#exit?.reason;
+    if (this.#options.onReset !== "reboot" || this.lockstep || (reason !== "reset" && reason !== "triple-fault")) return;
+    this.#events.emit("reset", this.#exit!);
+    this.#powerOn(this.#directBoot !== undefined);
+  }
+
+  #powerOn(clearsRam: boolean): void {
+    this.#exit = undefined;
+    if (clearsRam) this.#physical.clearRam();
+    this.#board.reset();
+    this.#engine.reset();
+    this.#cpu.reset();
+    this.#boot();
   }
 
   #stop(exit: ExitInfo): void {
@@ -332,9 +385,34 @@ export class Machine {
   }
 }
 
-function allocate(size: number): PhysicalMemory {
+/** IBM PC/AT BIOS data area, 40:1Ah: offsets of the first key and of the place behind the last. */
+function biosKeyBuffer(physical: PhysicalMemory): BiosKeyBuffer {
+  const [headLow, headHigh, tailLow, tailHigh] = physical.readBytes(0x41a, 4);
+  return { head: headLow! | (headHigh! << 8), tail: tailLow! | (tailHigh! << 8) };
+}
+
+interface DirectBoot {
+  readonly firmware: Firmware;
+  readonly plan: BootPlan;
+}
+
+function planDirectBoot(kernel: GuestFile, options: ResolvedOptions): DirectBoot {
+  const firmware = new Firmware(options.memory, options.vga);
+  const plan = planBoot({
+    kernel,
+    ...(options.initrd ? { initrd: options.initrd } : {}),
+    append: options.append,
+    modules: options.modules,
+    memorySize: options.memory,
+    memoryMap: firmware.memoryMap,
+    rsdp: firmware.rsdp,
+  });
+  return { firmware, plan };
+}
+
+function allocate(size: number, deviceBytes: number): PhysicalMemory {
   try {
-    return new PhysicalMemory(size);
+    return new PhysicalMemory(size, deviceBytes);
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
     throw new MachineError(`memory: this host cannot provide ${describeSize(size)} in one ArrayBuffer; ask for less`);

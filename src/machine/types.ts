@@ -108,6 +108,8 @@ export interface MachineEvents {
   serial: Uint8Array;
   /** `run` is about to return. */
   exit: ExitInfo;
+  /** The guest reset the machine, or its CPU shut down, and it starts again (option `onReset`). */
+  reset: ExitInfo;
   /** About once a second of host time while running. */
   stats: MachineStats;
 }

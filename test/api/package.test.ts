@@ -20,7 +20,7 @@ beforeAll(() => {
   exec(node, [bin("tsup"), "--out-dir", dist, "--silent"], root);
   exec(bin("tsc"), ["-p", "tsconfig.build.json", "--outDir", join(dist, "types")], root);
   cpSync(join(root, "package.json"), join(installed(), "package.json"));
-  for (const name of ["acorn", "astring"]) symlinkSync(join(root, "node_modules", name), join(folder, "node_modules", name));
+  for (const name of ["acorn", "astring", "fflate"]) symlinkSync(join(root, "node_modules", name), join(folder, "node_modules", name));
   writeFileSync(join(folder, "package.json"), '{ "type": "module" }\n');
 }, 120_000);
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -28,7 +28,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 describe("the package", () => {
   it("has the files its package.json names, with source maps", () => {
     const { bin: commands, exports, types } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
-    for (const file of [commands.xlat86, exports["."].default, exports["."].types, types])
+    for (const file of [commands.xlat86, exports["."].default, exports["."].types, exports["./node"].default, exports["./node"].types, types])
       expect(existsSync(join(installed(), file)), file).toBe(true);
     for (const file of ["dist/index.js.map", "dist/cli.js.map"]) expect(existsSync(join(installed(), file)), file).toBe(true);
     expect(readFileSync(join(installed(), commands.xlat86), "utf8")).toMatch(/^#!\/usr\/bin\/env node\n/);
@@ -48,7 +48,7 @@ describe("the package", () => {
       }
     };
     visit(join(installed(), "dist/index.js"));
-    expect([...packages].sort()).toEqual(["acorn", "astring"]);
+    expect([...packages].sort()).toEqual(["acorn", "astring", "fflate"]);
   });
 
   it("can be imported and runs a guest", () => {

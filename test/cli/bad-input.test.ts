@@ -78,11 +78,11 @@ describe("a kernel that cannot be booted", () => {
 
 describe("an option that is wrong", () => {
   it.each([
-    [["run"], /run needs a kernel: xlat86 run --kernel FILE/],
-    [["run", "@good.bz"], /pass the kernel with --kernel FILE/],
+    [["run"], /run needs something to boot: --hda FILE, .* or --kernel FILE/],
+    [["run", "@good.bz"], /pass a kernel with --kernel FILE, a disk with --hda FILE/],
     [["run", "--kernal", "x"], /unknown option --kernal; did you mean --kernel\?/],
     [["run", "--frobnicate"], /unknown option --frobnicate; see xlat86 run --help/],
-    [["-nographic"], /unknown option -nographic/],
+    [["-accel"], /unknown option -accel/],
     [["run", "--kernel"], /--kernel needs a value: --kernel FILE/],
     [["run", "--kernel", "--memory", "64M"], /--kernel needs a value/],
     [["rum"], /unknown command "rum"; did you mean run\?/],

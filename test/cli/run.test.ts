@@ -139,7 +139,7 @@ describe("help and version", () => {
     expect(help.code).toBe(0);
     for (const command of ["run", "demo", "guest linux", "dump", "bisect"]) expect(help.stdout).toMatch(new RegExp(`^  ${command}\\s`, "m"));
     const forRun = await run(["run", "--help"]);
-    for (const option of ["--kernel FILE, -kernel", "--memory SIZE, -m", "--engine translate|interpret", "--stats[=json]", "--debug LIST, -d"]) {
+    for (const option of ["--kernel FILE", "--memory SIZE, -m", "--engine translate|interpret", "--stats[=json]", "--debug LIST, -d", "--hda FILE"]) {
       expect(forRun.stdout).toContain(option);
     }
     expect((await run(["dump", "--help"])).stdout).toMatch(/--at ADDRESS/);

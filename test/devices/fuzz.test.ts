@@ -54,7 +54,7 @@ class Platform {
     const pci = new PciBus(event);
     pci.add(0, 0, new HostBridge440Fx());
     pci.add(1, 0, new IsaBridgePiix3((n) => pic.irq(n)));
-    pci.add(1, 3, new PowerManagementPiix4(isaPorts.acpiPm.base, isaIrqs.acpi));
+    pci.add(1, 3, new PowerManagementPiix4());
     for (const [name, bank] of [
       ["picMaster", pic.master],
       ["picSlave", pic.slave],

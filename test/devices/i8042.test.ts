@@ -220,14 +220,14 @@ describe("keyboard", () => {
     expect(keyboard.leds).toBe(5);
   });
 
-  test("scan code set: query, select 1, no set 3", () => {
+  test("scan code set: query, select 1, no set 4", () => {
     command(0x60, 0x24);
     expect(keyboardCommand(0xf0, 0x00)).toEqual([0xfa, 0xfa, 0x02]);
     expect(keyboardCommand(0xf0, 0x01)).toEqual([0xfa, 0xfa]);
     keyboard.press(keyByCode.get("KeyA")!);
     keyboard.release(keyByCode.get("KeyA")!);
     expect(drain()).toEqual([0x1e, 0x9e]);
-    expect(keyboardCommand(0xf0, 0x03)).toEqual([0xfa, 0xfe]);
+    expect(keyboardCommand(0xf0, 0x04)).toEqual([0xfa, 0xfe]);
     expect(keyboardCommand(0xf6)).toEqual([0xfa]);
     expect(keyboardCommand(0xf0, 0x00)).toEqual([0xfa, 0xfa, 0x02]);
   });

@@ -1,18 +1,22 @@
-/** The short differential run; the long one is run.ts. A failure prints its seed: `node test/differential/run.ts --seconds 0 --seed S`. */
+/** The short differential run; the long one is run.ts. A failure prints its seed: `node test/differential/run.ts --code flat --seconds 0 --seed S`. */
 import { beforeAll, describe, expect, it } from "vitest";
 import { Differential } from "./differential.ts";
 
 const programs = 200;
 const first = 1;
 
-describe("random programs: tier 0 and regions agree", () => {
+/** Seeds of segmented programs that once found something. */
+const found = [183, 1564];
+
+describe.each(["flat", "segmented"] as const)("random programs, %s: tier 0 and regions agree", (suite) => {
   let differential: Differential;
   beforeAll(() => {
-    differential = new Differential();
+    differential = new Differential(suite);
   });
 
   it("on every exception's state and at the end", () => {
-    for (let seed = first; seed < first + programs; seed++) {
+    const seeds = Array.from({ length: programs }, (_, k) => first + k);
+    for (const seed of suite === "segmented" ? [...seeds, ...found] : seeds) {
       const failure = differential.check(seed);
       if (failure !== undefined) expect.fail(`seed ${failure.seed}, ${failure.variant}: ${failure.difference}\n${failure.listing}`);
     }

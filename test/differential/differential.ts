@@ -5,7 +5,8 @@ import { JavaScriptTranslator } from "../../translator/index.ts";
 import { blockPasses } from "../../translator/passes/pipeline.ts";
 import { Core } from "../support/core.ts";
 import { layOut, makeProgram, type Program } from "./program.ts";
-import { compare, runCold, runHot } from "./run-program.ts";
+import { compare, runCold, runHot, type Trace } from "./run-program.ts";
+import { makeSegmentedProgram, runSegmentedCold, runSegmentedHot, type SegmentedProgram } from "./segmented.ts";
 
 export interface Variant {
   readonly name: string;
@@ -19,16 +20,37 @@ export interface Failure {
   readonly listing: string;
 }
 
+/** A kind of programs and how to run them. */
+interface Suite {
+  make(seed: number): Program;
+  cold(core: Core, program: Program): Trace;
+  hot(core: Core, program: Program): Trace[];
+}
+
+export const suites = {
+  flat: { make: makeProgram, cold: runCold, hot: runHot },
+  segmented: {
+    make: makeSegmentedProgram,
+    cold: (core, program) => runSegmentedCold(core, program as SegmentedProgram),
+    hot: (core, program) => runSegmentedHot(core, program as SegmentedProgram),
+  },
+} as const satisfies Record<string, Suite>;
+
 export class Differential {
-  /** The reference: tier 0 with every instruction's micro-ops as lifted. */
-  readonly cold = new Core({ translator: new JavaScriptTranslator({ disabledPasses: new Set(optimisationNames) }) });
+  private readonly suite: Suite;
+  /** The reference: tier 0 with every instruction's micro-ops as lifted, and every block looked up. */
+  readonly cold = new Core({
+    translator: new JavaScriptTranslator({ disabledPasses: new Set(optimisationNames) }),
+    disabled: new Set(optimisationNames),
+  });
   readonly variants: readonly Variant[];
   programs = 0;
   inconclusive = 0;
   events = 0;
   regions = 0;
 
-  constructor() {
+  constructor(suite: keyof typeof suites = "flat") {
+    this.suite = suites[suite];
     const variant = (name: string, disabled: string[], regionLimit = 250): Variant => {
       const translator = new JavaScriptTranslator({ disabledPasses: new Set(disabled), regionLimit });
       return { name, core: new Core({ translator }) };
@@ -45,15 +67,15 @@ export class Differential {
 
   /** Runs the program of `seed`: with all passes, and on one of the other variants in turn. */
   check(seed: number): Failure | undefined {
-    const program = makeProgram(seed);
+    const program = this.suite.make(seed);
     this.programs++;
-    const cold = runCold(this.cold, program);
+    const cold = this.suite.cold(this.cold, program);
     this.events += cold.events.length;
     if (!cold.ended) this.inconclusive++;
     const [first, ...others] = this.variants;
     for (const variant of [first, others[this.programs % others.length]]) {
       const made = variant.core.dispatcher.regions.translated;
-      for (const hot of runHot(variant.core, program)) {
+      for (const hot of this.suite.hot(variant.core, program)) {
         if (compare(cold, hot) !== undefined) return this.report(program, variant);
       }
       this.regions += variant.core.dispatcher.regions.translated - made;
@@ -62,8 +84,8 @@ export class Differential {
   }
 
   private difference(program: Program, variant: Variant): string | undefined {
-    const cold = runCold(this.cold, program);
-    for (const hot of runHot(variant.core, program)) {
+    const cold = this.suite.cold(this.cold, program);
+    for (const hot of this.suite.hot(variant.core, program)) {
       const found = compare(cold, hot);
       if (found !== undefined) return found;
     }
@@ -98,12 +120,13 @@ export class Differential {
 export function listing(program: Program): string {
   const { bytes, addresses } = layOut(program);
   const formatter = new Formatter(FormatterSyntax.Nasm);
-  const lines = [`ring ${program.ring}`];
+  const { kind } = program as Partial<SegmentedProgram>;
+  const lines = [kind === undefined ? `ring ${program.ring}` : `${kind} ${JSON.stringify((program as SegmentedProgram).segments)}`];
   program.items.forEach((item, k) => {
     if (item === undefined) return;
     const from = addresses[k] - program.origin;
     const end = (addresses[k + 1] ?? program.origin + bytes.length) - program.origin;
-    const decoder = new Decoder(32, bytes.subarray(from, end), DecoderOptions.None);
+    const decoder = new Decoder(program.bits, bytes.subarray(from, end), DecoderOptions.None);
     decoder.ip = BigInt(addresses[k]);
     let at = from;
     while (decoder.canDecode) {

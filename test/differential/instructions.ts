@@ -29,6 +29,8 @@ const disruptive = new Set(["jmp.ind", "call.ind", "jmp.far", "call.far", "ret.f
 /** What ring 0 must not do to the harness. */
 const privileged =
   /^(hlt|lgdt|lidt|lldt|ltr|lmsw|clts|invlpg|wrmsr|rdmsr|rdpmc|mov\.cr|mov\.dr|mov\.sreg|pop\.sreg|l[defgs]s|lss|in|out|ins|outs|cli|sti|int|int3|into|icebp|rsm|wbinvd|invd|popf|popa|pop|enter|leave|arpl)$/;
+/** What real-mode programs must not do to it. */
+const machine = /^(hlt|lgdt|lidt|lldt|ltr|lmsw|clts|invlpg|wrmsr|rdmsr|rdpmc|mov\.cr|mov\.dr|in|out|ins|outs|rsm|wbinvd|invd|sysenter|sysexit)$/;
 
 function rows(table: readonly TableRow[]): Row[] {
   return table
@@ -110,6 +112,24 @@ function memoryOperand(random: Random, reg: number, flavour: Flavour): number[] 
   return [0x04 | field, (random.below(3) << 6) | (1 << 3) | 5, ...little32(scratchAddress(random))];
 }
 
+/** Offsets of 16 bits: mostly in the scratch area, where all segments begin; now and then about the end of 64 KiB. */
+export function shortOffset(random: Random): number {
+  return random.chance(5) ? 0xfff8 + random.below(8) : random.chance(10) ? 0x0ff8 + random.below(16) : random.below(0x1f00);
+}
+
+/** ModRM and displacement of a memory operand in 16-bit addressing. */
+function shortMemoryOperand(random: Random, reg: number): number[] {
+  const field = reg << 3;
+  const offset = shortOffset(random);
+  const kind = random.below(10);
+  if (kind < 4) return [field | 6, offset & 255, offset >> 8];
+  // BX, BP, SI and DI point into the scratch area to begin with: alone or two of them together.
+  const base = random.chance(75) ? 4 + random.below(4) : random.below(4);
+  if (kind < 8) return [0x40 | field | base, smallDisplacement(random)];
+  if (kind < 9 && base !== 6) return [field | base];
+  return [0x80 | field | base, random.below(64) * 4, random.chance(5) ? 0xff : 0];
+}
+
 /** Mostly not one of the registers that hold addresses. */
 function register(random: Random, isByte: boolean): number {
   if (isByte) return random.chance(75) ? random.pick([0, 1, 2, 4, 5, 6]) : random.below(8);
@@ -121,30 +141,32 @@ const vectorRegister = (random: Random, flavour: Flavour): number => random.belo
 
 const isMemoryCode = (code: string): boolean => /^[EWQM]|^[UN]|^R[dv]/.test(code);
 
-/** One instruction. @param ring 0 leaves out what would take the machine away from the harness */
-export function randomInstruction(random: Random, ring: 0 | 3, flavour: Flavour): number[] {
+/** One instruction. @param ring 0 leaves out what would take the machine away from the harness; @param bits of the code segment; @param isSegmented segment registers may change too */
+export function randomInstruction(random: Random, ring: 0 | 3, flavour: Flavour, bits: 16 | 32 = 32, isSegmented = false): number[] {
   const classes = classesOf[flavour];
   const totalWeight = classes.reduce((sum, [weight]) => sum + weight, 0);
   for (;;) {
     let at = random.below(totalWeight);
     const [, list] = classes.find(([weight]) => (at -= weight) < 0) as Classes[number];
     const row = random.pick(list);
-    if (ring === 0 && (privileged.test(row.name) || disruptive.has(row.name))) continue;
-    return encode(random, row, flavour);
+    if (ring === 0 && (isSegmented ? machine.test(row.name) : privileged.test(row.name) || disruptive.has(row.name))) continue;
+    return encode(random, row, flavour, bits);
   }
 }
 
-function encode(random: Random, row: Row, flavour: Flavour): number[] {
+function encode(random: Random, row: Row, flavour: Flavour, bits: 16 | 32): number[] {
   const { encoding, operands } = row;
   const bytes: number[] = [];
   const isSimd = encoding.prefix !== undefined;
-  let operandSize: 2 | 4 = 4;
+  let operandSize: 2 | 4 = bits === 32 ? 4 : 2;
   if (encoding.prefix !== undefined && encoding.prefix !== "NP") bytes.push(Number.parseInt(encoding.prefix, 16));
   else if (!isSimd && random.chance(15)) {
     bytes.push(0x66);
-    operandSize = 2;
+    operandSize = bits === 32 ? 2 : 4;
   }
-  if (encoding.prefix === "66") operandSize = 2;
+  if (encoding.prefix === "66") operandSize = bits === 32 ? 2 : 4;
+  const addressSize = bits === 16 && !random.chance(15) ? 2 : 4;
+  if (bits === 16 && addressSize === 4) bytes.push(0x67);
   if (strings.has(row.name) && random.chance(45)) bytes.push(random.pick([0xf2, 0xf3]));
   if (random.chance(2)) bytes.push(random.pick([0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65]));
   let memoryWanted = random.chance(55);
@@ -162,16 +184,17 @@ function encode(random: Random, row: Row, flavour: Flavour): number[] {
     const reg = encoding.reg ?? (isVector && !operands.some((o) => o.startsWith("G")) ? vectorRegister(random, flavour) : register(random, isByte));
     const mustBeMemory = encoding.form === "mem" || codes.some((c) => c?.modrm === "memory");
     const mustBeRegister = encoding.form === "reg" || codes.some((c) => c?.modrm === "register");
-    if (mustBeMemory || (memoryWanted && !mustBeRegister && operands.some(isMemoryCode))) bytes.push(...memoryOperand(random, reg, flavour));
+    if (mustBeMemory || (memoryWanted && !mustBeRegister && operands.some(isMemoryCode)))
+      bytes.push(...(addressSize === 2 ? shortMemoryOperand(random, reg) : memoryOperand(random, reg, flavour)));
     else bytes.push(0xc0 | (reg << 3) | (isVector ? vectorRegister(random, flavour) : register(random, operands.includes("Eb"))));
   }
   for (const [k, code] of codes.entries()) {
     if (code === undefined) continue;
     if (/^O/.test(operands[k])) {
-      bytes.push(...little32(scratchAddress(random)));
+      bytes.push(...(addressSize === 2 ? little32(shortOffset(random)).slice(0, 2) : little32(scratchAddress(random))));
       continue;
     }
-    const count = code.immediateBytes(operandSize, 4);
+    const count = code.immediateBytes(operandSize, addressSize);
     bytes.push(...little32(random.value()).slice(0, count), ...little32(random.value()).slice(0, Math.max(0, count - 4)));
   }
   return bytes;

@@ -1,6 +1,8 @@
 /** Where a random program's pieces lie (linear; physical too, but for the scratch pages). */
 export const layout = {
   code: 0x10000,
+  /** Where segmented programs' code segments begin, or in the page behind. */
+  segmentedCode: 0x40000,
   /** Eight pages of data: see `scratchRights`. */
   scratch: 0x20000,
   scratchPages: 8,

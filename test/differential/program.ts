@@ -12,8 +12,8 @@ export interface Item {
   readonly bytes: readonly number[];
   /** Item number that the branch goes to. */
   readonly target?: number;
-  /** Where the target goes: a displacement of one or four bytes, or the address. */
-  readonly form?: "short" | "near" | "absolute";
+  /** Where the target goes: a displacement of one, four or two bytes, or the address. */
+  readonly form?: "short" | "near" | "near16" | "absolute" | "absolute16";
   /** Bytes after it. */
   readonly tail?: readonly number[];
 }
@@ -21,6 +21,8 @@ export interface Item {
 export interface Program {
   readonly seed: number;
   readonly ring: 0 | 3;
+  /** Of the code segment. */
+  readonly bits: 16 | 32;
   readonly flavour: Flavour;
   readonly origin: number;
   readonly items: readonly (Item | undefined)[];
@@ -73,7 +75,7 @@ export function makeProgram(seed: number): Program {
   if (items.length !== total) throw new Error("program length");
   // Now and then across a page edge.
   const origin = random.chance(20) ? layout.code + 0x1000 - random.below(200) : layout.code + random.below(64);
-  return { seed, ring, flavour, origin, items, counters };
+  return { seed, ring, bits: 32, flavour, origin, items, counters };
 }
 
 function randomItem(
@@ -123,7 +125,8 @@ function randomItem(
   }
 }
 
-const size = (item: Item): number => item.bytes.length + (item.form === undefined ? 0 : item.form === "short" ? 1 : 4) + (item.tail?.length ?? 0);
+const targetBytes = { short: 1, near: 4, near16: 2, absolute: 4, absolute16: 2 } as const;
+const size = (item: Item): number => item.bytes.length + (item.form === undefined ? 0 : targetBytes[item.form]) + (item.tail?.length ?? 0);
 
 export function layOut(program: Program): Image {
   const { items, origin } = program;
@@ -141,10 +144,10 @@ export function layOut(program: Program): Image {
     if (item.form !== undefined) {
       const target = addresses[item.target as number] ?? end;
       const next = addresses[k] + size(item) - (item.tail?.length ?? 0);
-      const value = item.form === "absolute" ? target : target - next;
+      const value = item.form.startsWith("absolute") ? target : target - next;
       // A short branch that reaches too far after all goes to the next instruction.
       if (item.form === "short") out.push(value > 127 ? 0 : value & 255);
-      else out.push(value & 255, (value >> 8) & 255, (value >> 16) & 255, (value >> 24) & 255);
+      else out.push(...[value & 255, (value >> 8) & 255, (value >> 16) & 255, (value >> 24) & 255].slice(0, targetBytes[item.form]));
     }
     bytes.set([...out, ...(item.tail ?? [])], addresses[k] - origin);
   });

@@ -1,17 +1,23 @@
 /**
  * The long run:
  *
- *     node test/differential/run.ts [--seconds N] [--seed S] [--keep-going]
+ *     node test/differential/run.ts [--code flat|segmented] [--seconds N] [--seed S] [--keep-going]
  *
  * Runs programs from seed S on for N seconds. A failing program is reduced and printed; `--seed S --seconds 0` runs it alone.
  */
 import { parseArgs } from "node:util";
-import { Differential } from "./differential.ts";
+import { Differential, suites } from "./differential.ts";
 
 const { values } = parseArgs({
-  options: { seconds: { type: "string", default: "60" }, seed: { type: "string", default: "1" }, "keep-going": { type: "boolean", default: false } },
+  options: {
+    code: { type: "string", default: "flat" },
+    seconds: { type: "string", default: "60" },
+    seed: { type: "string", default: "1" },
+    "keep-going": { type: "boolean", default: false },
+  },
 });
-const differential = new Differential();
+if (!(values.code in suites)) throw new Error(`--code is one of ${Object.keys(suites).join(", ")}`);
+const differential = new Differential(values.code as keyof typeof suites);
 const end = performance.now() + 1000 * Number(values.seconds);
 let seed = Number(values.seed);
 let failures = 0;

@@ -117,6 +117,7 @@ function operandOf(code: string, field: number): ShapeOperand {
     segment: 3,
     reg: 0,
     isZeroCount: false,
+    leavesPage: false,
   };
 }
 

@@ -58,7 +58,7 @@ const functions: ReadonlySet<string> = new Set([
   "checkSegment",
   ...["readDouble", "readSingle", "doubleLimit", "singleLimit", "readRam", "writeRam"],
   "jump",
-  ...["follow", "followTo", "returnTo", "callee", "calleeAt"],
+  ...["jumpSegmented", "follow", "followTo", "returnTo", "callee", "calleeAt"],
   "dispatch",
   "faulted",
   "moreTime",

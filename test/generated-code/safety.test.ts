@@ -15,8 +15,11 @@ const modes = {
   "32-bit segmented": mode.code32 | mode.stack32 | mode.protected,
   "16-bit protected": mode.protected,
   "32-bit code, 16-bit stack": mode.code32 | mode.protected,
-  real: 0,
-  v8086: mode.virtual8086,
+  "16-bit protected, at a segment's edge": mode.protected | mode.edge,
+  "16-bit flat": mode.protected | mode.flat,
+  real: mode.wide,
+  "real, small segments": 0,
+  v8086: mode.virtual8086 | mode.user | mode.wide,
 } as const;
 const prefixes = [[], [0x66], [0x67], [0xf3], [0xf2], [0xf0], [0x64], [0x36, 0x66], [0x66, 0xf3]];
 
@@ -71,7 +74,8 @@ describe("the check itself", () => {
     const core = new Core();
     const callouts = {} as Parameters<typeof hostNames>[2];
     const calls = { follow: () => 0, followTo: () => 0, returnTo: () => 0, callee: () => 0, calleeAt: () => 0 };
-    const returns = { ...calls, jump: () => 0, dispatch: () => 0, moreTime: () => -1, faulted: () => 0, guardedStore: () => false };
+    const jumps = { jump: () => 0, jumpSegmented: () => 0, dispatch: () => 0 };
+    const returns = { ...calls, ...jumps, moreTime: () => -1, faulted: () => 0, guardedStore: () => false };
     const arrays = { C: new Int32Array(1), H: [], J: new Int32Array(2) };
     const callout = (name: string): boolean => name.startsWith("v_");
     const offered = Object.keys(hostNames(core.cpu, arrays, callouts, returns));

@@ -15,8 +15,8 @@ const kernel = code32 | stack32 | flat | protectedMode;
 const program = kernel | user;
 const segmented = code32 | stack32 | protectedMode;
 const protected16 = flat | protectedMode;
-const real = 0;
-const v8086 = virtual8086 | user;
+const real = mode.wide;
+const v8086 = virtual8086 | user | mode.wide;
 
 const block = (name: string, assembly: string, key: number = kernel): GoldenCase => ({ name, mode: key, assembly });
 

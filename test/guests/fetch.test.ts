@@ -4,7 +4,7 @@ import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { fetchLinuxGuest, GuestFetchError } from "../../src/guest/debian.ts";
+import { fetchFirmware, fetchLinuxGuest, GuestFetchError } from "../../src/guest/debian.ts";
 import { progressBar } from "../../src/guest/progress.ts";
 
 let directory: string;
@@ -23,6 +23,15 @@ describe("fetchLinuxGuest", () => {
     const fetching = fetchLinuxGuest({ cacheDir });
     await expect(fetching).rejects.toThrow(GuestFetchError);
     await expect(fetching).rejects.toThrow(/apt-\w+ is not installed; fetching the Debian guest needs apt-get and dpkg-deb/);
+    expect(existsSync(cacheDir) ? readdirSync(cacheDir) : []).toEqual([]);
+  });
+});
+
+describe("fetchFirmware", () => {
+  test("without apt-get it says what is missing and leaves no files", async () => {
+    vi.stubEnv("PATH", directory);
+    const cacheDir = join(directory, "cache");
+    await expect(fetchFirmware({ cacheDir })).rejects.toThrow(GuestFetchError);
     expect(existsSync(cacheDir) ? readdirSync(cacheDir) : []).toEqual([]);
   });
 });

@@ -77,7 +77,7 @@ scenario("a stack that moves under a recursion", {
   // The return addresses are copied 64 bytes down half way, and the originals overwritten.
   source: `
     xor edx, edx
-    mov ebx, 40
+    mov ebx, 15
   outer:
     mov ebp, esp
     mov ecx, 6
@@ -287,4 +287,71 @@ scenario("a store into a function that the loop has taken in, on another page", 
     add edx, 0x11111
     ret`,
   expected: { edx: 141 * 0x11111 + 59 * 5 },
+});
+
+scenario("an x87 store's address, of which its register is changed before anything looks at the data pointer", {
+  source: `
+    fninit
+    mov ecx, 200
+  again:
+    mov esi, 0x20400
+    fild word ptr [esi]
+    fistp word ptr [esi]
+    mov esi, ecx
+    dec ecx
+    jnz again
+    fnstenv [0x20500]
+    mov edx, [0x20500 + 20]
+    int3`,
+  expected: { edx: 0x20400, esi: 1, ecx: 0 },
+});
+
+scenario("calls that nest deeper than regions call each other, and a return through a pointer", {
+  source: `
+    xor edx, edx
+    mov ebx, 15
+  outer:
+    mov ecx, 120
+    call down
+    mov eax, offset twice
+    call eax
+    dec ebx
+    jnz outer
+    int3
+  down:
+    inc edx
+    dec ecx
+    jz bottom
+    call down
+    add edx, 2
+  bottom:
+    ret
+  twice:
+    add edx, 5
+    pop eax
+    push eax
+    jmp eax_return
+  eax_return:
+    ret`,
+  expected: { edx: 15 * (120 + 119 * 2 + 5), ebx: 0 },
+});
+
+scenario("a function that overwrites what its caller goes on with", {
+  source: `
+    xor edx, edx
+    mov ecx, 300
+  again:
+    call f
+  patched:
+    add edx, 1
+    dec ecx
+    jnz again
+    int3
+  f:
+    cmp ecx, 100
+    jne same
+    mov byte ptr [patched + 2], 3
+  same:
+    ret`,
+  expected: { edx: 200 + 3 * 100, ecx: 0 },
 });

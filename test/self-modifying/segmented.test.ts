@@ -1,4 +1,4 @@
-/** Real mode and code segments with a base, also one that is not a multiple of the page size: the same exactness, by way of tier 0 alone. */
+/** Real mode and code segments with a base, also one that is not a multiple of the page size: self-modifying code is exact there too. */
 import { describe, expect, it } from "vitest";
 import { segment, slot } from "../../translator/contract/slots.ts";
 import { assemble } from "../support/assembler.ts";

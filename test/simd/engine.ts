@@ -106,12 +106,12 @@ export class Engine {
   execute(code: Uint8Array): void {
     const i = this.instruction;
     if (decode(code, 0, code.length, true, i) !== decodeStatus.ok) this.cpu.raise(vector.ud);
-    const key = shapeKey(i, modeKey);
+    const key = shapeKey(i, modeKey, 0);
     let known = this.handlers.get(key);
     if (known === undefined) {
       const lift = simdLifts[i.row.name];
       if (lift === undefined) throw new Error(`no lift for ${i.row.name} ${i.row.operands}`);
-      const shape = shapeOf(i, modeKey);
+      const shape = shapeOf(i, modeKey, 0);
       const b = new Builder(shape);
       lift(b, shape);
       const template = b.finish();

@@ -33,6 +33,9 @@ export const selector = { code0: 0x08, data0: 0x10, code3: 0x1b, data3: 0x23, ts
 /** Page table entry bits. */
 export const pte = { present: 1, writable: 2, user: 4, accessed: 32, dirty: 64 } as const;
 
+/** Bytes of device memory behind RAM, for tests that show it somewhere. */
+export const deviceMemory = 0x4000;
+
 const errorCodeVectors = new Set([8, 10, 11, 12, 13, 14, 17]);
 
 /** What ended a run. */
@@ -53,6 +56,8 @@ export interface CoreOptions {
   readonly memory?: number;
   readonly slice?: number;
   readonly translator?: Translator;
+  /** Optimisations that the dispatcher leaves out. */
+  readonly disabled?: ReadonlySet<string>;
 }
 
 export class Core {
@@ -74,7 +79,7 @@ export class Core {
   constructor(options: CoreOptions = {}) {
     this.hot = options.hot ?? false;
     this.step = options.step ?? 20;
-    this.physical = new PhysicalMemory(options.memory ?? 1 << 20);
+    this.physical = new PhysicalMemory(options.memory ?? 1 << 20, deviceMemory);
     this.translator = options.translator ?? new JavaScriptTranslator();
     const { interrupts } = this;
     const board: CpuBoard = {
@@ -106,6 +111,7 @@ export class Core {
       codeWords: 1 << 20,
       smallestRegion: 1,
       fuseThreshold: 0,
+      ...(options.disabled === undefined ? {} : { disabled: options.disabled }),
       ...(options.slice === undefined ? {} : { sliceInstructions: options.slice }),
     });
   }

@@ -59,7 +59,7 @@ describe("CR0", () => {
     callouts.writeControl(m.cpu, 0, 0x60000011);
     expect(m.R[slot.mode]).toBe(mode.protected);
     callouts.writeControl(m.cpu, 0, 0x60000010);
-    expect(m.R[slot.mode]).toBe(0);
+    expect(m.R[slot.mode]).toBe(mode.wide);
   });
 
   it("paging makes the page tables rule at once, and WP protects from ring 0", () => {
@@ -199,7 +199,7 @@ describe("debug registers", () => {
     callouts.writeDebug(m.cpu, 7, 0x10001);
     expect(m.cpu.memory.watching).toBe(true);
     callouts.writeDebug(m.cpu, 7, 0);
-    expect([m.cpu.memory.watching, m.R[slot.mode]]).toEqual([false, 0]);
+    expect([m.cpu.memory.watching, m.R[slot.mode]]).toEqual([false, mode.wide]);
   });
 });
 

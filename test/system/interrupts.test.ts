@@ -393,7 +393,7 @@ describe("virtual-8086 mode", () => {
     expect([m.R[slot.cpl], m.R[slot.eip], m.R[slot.esp]]).toEqual([3, 0x100, 0xfff0]);
     expect([cs, ss, es, ds, fs, gs].map((s) => m.R[slot.segmentBase + s])).toEqual([0x10000, 0x20000, 0x30000, 0x40000, 0x50000, 0x60000]);
     expect(m.R[slot.segmentLimit + ds]).toBe(0xffff);
-    expect(m.R[slot.mode]).toBe(mode.virtual8086 | mode.user);
+    expect(m.R[slot.mode]).toBe(mode.virtual8086 | mode.user | mode.wide);
     m.idtGate(vector.gp, sel.code0, 0x9000, interruptGate32);
     deliverException(m.cpu, vector.gp, 0);
     expect(m.R[slot.esp]).toBe(place.stack0 - 40);

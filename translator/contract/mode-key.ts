@@ -17,18 +17,37 @@ export const mode = {
   virtual8086: 32,
   /** One instruction a block, then look for debug traps (TF, breakpoints, interrupt shadows). */
   singleStep: 64,
+  /**
+   * Not flat, but ES, CS, SS and DS (outside protected mode FS and GS too) reach to offset FFFFh at least and allow the access: what a 16-bit offset addresses
+   * needs no check unless it goes on beyond FFFFh. Real and virtual-8086 mode are practically always so.
+   */
+  wide: 128,
+  /**
+   * Only of blocks, never of the CPU: the page lies only partly within the code segment's limit (or within 64 KiB, for 16-bit code). Such a block is for one EIP of
+   * its page and one limit only; all others can run wherever CS puts them. See docs/ARCHITECTURE.md, "Code whose EIP is not its address".
+   */
+  edge: 256,
 } as const;
 
 export type ModeKey = number;
-export const modeKeyCount = 128;
+/** Bits of a mode key. */
+export const modeWidth = 9;
+export const modeKeyCount = 1 << modeWidth;
+
+/** Code whose EIP is its linear address: flat, and 32 bits, so that it never wraps around at 64 KiB. */
+export const linearCode = mode.code32 | mode.flat;
+export function isLinearCode(key: ModeKey): boolean {
+  return (key & linearCode) === linearCode;
+}
 
 export function describeMode(key: ModeKey): string {
   const level = key & mode.virtual8086 ? "v8086" : key & mode.protected ? "protected" : "real";
   return [
     `${key & mode.code32 ? 32 : 16}-bit ${level}`,
     key & mode.user ? "user" : "supervisor",
-    key & mode.flat ? "flat" : "segmented",
+    key & mode.flat ? "flat" : key & mode.wide ? "64K segments" : "segmented",
     key & mode.stack32 ? "ESP" : "SP",
     ...(key & mode.singleStep ? ["single-step"] : []),
+    ...(key & mode.edge ? ["segment's edge"] : []),
   ].join(", ");
 }

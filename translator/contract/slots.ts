@@ -114,6 +114,9 @@ export const slot = {
   fpuResidue: 196,
   fpuRounded: 198,
   fpuInexact: 200,
+
+  /** An unsigned number: pages whose first byte has a smaller EIP (`page`) lie within the code segment, and for 16-bit code within 64 KiB, as a whole. */
+  codeEnd: 202,
   count: 204,
 } as const;
 

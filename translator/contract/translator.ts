@@ -3,8 +3,14 @@
  */
 import type { ModeKey } from "./mode-key.ts";
 
-/** Where an instruction may go next, statically; the page offset is the instruction's field `field`, or its own start, or the next one's. */
-export type ExitTarget = { readonly kind: "field"; readonly field: number } | { readonly kind: "self" } | { readonly kind: "next" };
+/**
+ * Where an instruction may go next, statically; the page offset is the instruction's field `field`, or its own start, or the next one's. `wraps`: the EIP there is taken
+ * modulo 64 KiB.
+ */
+export type ExitTarget =
+  | { readonly kind: "field"; readonly field: number; readonly wraps?: boolean }
+  | { readonly kind: "self" }
+  | { readonly kind: "next" };
 
 /** Tier 0 code of one shape: the text of `(p) => ...`, run for every instruction of that shape. */
 export interface ShapeCode {
@@ -79,6 +85,8 @@ export interface RegionRequest {
   readonly mode: ModeKey;
   /** Whether functions called are taken in with their callers. */
   readonly followsCalls: boolean;
+  /** Executions from which on the code behind a CALL is taken in with the caller. */
+  readonly hotCall: number;
   /** Names the function, for profilers. */
   readonly name: string;
   /** EIP of the first byte of the entry's page. Only a hint: the region may be entered through another mapping. */
@@ -87,6 +95,10 @@ export interface RegionRequest {
   heat(offset: number): number;
   /** The word at a linear address, or undefined where it cannot be read without side effects: for jump tables. */
   word(linear: number): number | undefined;
+  /** Base of a segment register, for jump tables too. */
+  segmentBase(s: number): number;
+  /** Page offsets from the first to before the second: code elsewhere must stay out. Given for an `edge` page, which is the only one then. */
+  readonly within?: readonly [number, number] | undefined;
 }
 
 export interface RegionCode {
@@ -95,6 +107,8 @@ export interface RegionCode {
   readonly freeNames: readonly string[];
   /** Page offsets of the static exits; the text names exit k's link word as `L + k`. */
   readonly exits: readonly number[];
+  /** Numbers of the exits whose EIP is taken modulo 64 KiB. */
+  readonly wrapping: ReadonlySet<number>;
   /** Guest bytes the text was made from: pairs of page offset and length, neither across pages. */
   readonly ranges: readonly (readonly [number, number])[];
   readonly instructions: number;

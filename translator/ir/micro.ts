@@ -53,13 +53,15 @@ export interface StoreStatement {
   readonly address: Value;
   readonly value: Value;
 }
-/** Segmentation: checks [offset, offset + size) against segment register `segment` and yields the linear address. */
+/** Segmentation: checks [offset, offset + size) against segment register `segment`. Yields nothing. */
 export interface SegmentStatement {
   readonly kind: "segment";
   readonly segment: number;
   readonly offset: Value;
   readonly size: number;
   readonly isWrite: boolean;
+  /** All that does not go on beyond offset FFFFh is allowed. */
+  readonly wide: boolean;
 }
 /** Calls the VMM. */
 export interface CallStatement {
@@ -70,13 +72,19 @@ export interface CallStatement {
 
 /** How an instruction leaves, when it does not just fall through to the next. */
 export type Terminator =
-  /** To a fixed page offset (may be negative or beyond the page). */
-  | { readonly kind: "jump"; readonly target: Value }
-  | { readonly kind: "branch"; readonly condition: Value; readonly taken: Value; readonly fall: Value }
-  /** To a computed EIP. */
-  | { readonly kind: "indirect"; readonly target: Value; readonly flavour: "jump" | "call" | "return" }
+  /** To a fixed page offset (may be negative or beyond the page). `wraps`: the EIP there is taken modulo 64 KiB. */
+  | { readonly kind: "jump"; readonly target: Value; readonly wraps?: boolean }
+  | { readonly kind: "branch"; readonly condition: Value; readonly taken: Value; readonly fall: Value; readonly wraps?: boolean }
+  /** To a computed EIP. `segmented`: EIP is not the linear address. `far`: CS has been loaded too. */
+  | {
+      readonly kind: "indirect";
+      readonly target: Value;
+      readonly flavour: "jump" | "call" | "return";
+      readonly segmented?: boolean;
+      readonly far?: boolean;
+    }
   /** A direct call: like `jump`, with the page offset it returns to as a hint for regions. */
-  | { readonly kind: "call"; readonly target: Value; readonly returnTo: Value }
+  | { readonly kind: "call"; readonly target: Value; readonly returnTo: Value; readonly wraps?: boolean }
   /** While the condition holds the instruction runs again from its start, else the next one follows. */
   | { readonly kind: "again"; readonly condition: Value }
   /** The next one follows, unless the callout just made says (by a value other than 0) that the dispatcher must look first. */

@@ -151,7 +151,7 @@ class Printer {
         return this.result(s, `load${8 * s.size}${s.forWrite ? "w" : ""} [${this.address(s.address)}]`);
       case "segment": {
         const name = Object.entries(segment).find(([, n]) => n === s.segment)?.[0] ?? s.segment;
-        return this.result(s, `linear ${name}:[${this.address(s.offset)}] ${s.isWrite ? "write" : "read"} ${s.size}`);
+        return this.line(`check ${name}:[${this.address(s.offset)}] ${s.isWrite ? "write" : "read"} ${s.size}${s.wide ? " of 64K" : ""}`);
       }
       case "call":
         return this.result(s, `call ${s.callout}(${s.args.map((a) => this.value(a)).join(", ")})`);

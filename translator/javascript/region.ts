@@ -18,8 +18,8 @@
  * leaving in the middle gives back what was not executed.
  */
 import { type CalloutName, type CalloutRow, callouts } from "../contract/callouts.ts";
-import { type ModeKey, mode } from "../contract/mode-key.ts";
-import { jsCall, type SlotName, slot } from "../contract/slots.ts";
+import { isLinearCode, type ModeKey, mode } from "../contract/mode-key.ts";
+import { jsCall, type SlotName, segment, slot } from "../contract/slots.ts";
 import type { RegionCode } from "../contract/translator.ts";
 import { type MicroBlock, slotNumber } from "../ir/block.ts";
 import type { SetStatement, SlotRef, Terminator, Value } from "../ir/micro.ts";
@@ -87,6 +87,7 @@ class RegionPrinter implements Target {
   private readonly used = new Set<number>();
   private readonly dirty = new Set<number>();
   private readonly exits: number[] = [];
+  private readonly wrapping = new Set<number>();
   private names = 0;
   /** Page offset of the instruction being printed, and of its successor. */
   private offset = 0;
@@ -171,7 +172,15 @@ class RegionPrinter implements Target {
     });
     const isCallable = this.leavesBy.has(leaving.returned) || this.leavesBy.has(leaving.computed);
     const instructions = this.input.blocks.reduce((sum, block) => sum + block.instructions.length, 0);
-    return { text, freeNames: [...new Set([...this.freeNames, ...this.vectors.freeNames])], exits: this.exits, ranges, instructions, isCallable };
+    return {
+      text,
+      freeNames: [...new Set([...this.freeNames, ...this.vectors.freeNames])],
+      exits: this.exits,
+      wrapping: this.wrapping,
+      ranges,
+      instructions,
+      isCallable,
+    };
   }
 
   /** A callout that may change general registers and then fault (a string instruction under way): what it left in R counts, not the locals from before. */
@@ -212,16 +221,18 @@ class RegionPrinter implements Target {
     };
     if (this.exits.length > 0) {
       const link = js.index("C", js.binary("+", js.identifier("L"), js.identifier("x")));
-      this.freeNames.add("follow");
-      out.push(js.ifStatement(js.binary(">=", js.identifier("x"), js.literal(0)), [js.returnStatement(js.call("follow", [link]))]));
+      if (this.isLinear) this.freeNames.add("follow");
+      const exit = js.returnStatement(this.isLinear ? js.call("follow", [link]) : link);
+      out.push(js.ifStatement(js.binary(">=", js.identifier("x"), js.literal(0)), [exit]));
     }
     if (this.leavesBy.has(leaving.returned)) {
       this.freeNames.add("returnTo");
       when(leaving.returned, js.returnStatement(js.call("returnTo", [js.identifier("t")])));
     }
     if (this.leavesBy.has(leaving.computed)) {
-      this.freeNames.add("followTo");
-      when(leaving.computed, js.returnStatement(js.call("followTo", [js.identifier("t")])));
+      const name = this.isLinear ? "followTo" : "jumpSegmented";
+      this.freeNames.add(name);
+      when(leaving.computed, js.returnStatement(js.call(name, [js.identifier("t")])));
     }
     this.freeNames.add("faulted");
     this.freeNames.add("dispatch");
@@ -263,36 +274,40 @@ class RegionPrinter implements Target {
     return [js.labeled(`B${latest}`, js.block(this.within(node, rest))), ...this.tree(latest)];
   }
 
-  /** An edge from `from` to page offset `target`. */
-  private edge(from: number, target: number): Statement[] {
+  /** An edge from `from` to page offset `target`. @param wraps EIP there is taken modulo 64 KiB; inside the region it is below that */
+  private edge(from: number, target: number, wraps = false): Statement[] {
     const to = this.numbers.get(target);
-    if (to === undefined) return this.exit(target);
+    if (to === undefined) return this.exit(target, wraps);
     const { first, isRedirected } = this.input.plan;
     if (from >= first && isRedirected(from - first, to - first)) {
       return [js.expressionStatement(js.assign(js.identifier("t"), this.codeAddress(js.literal(target)))), ...this.toSelector()];
     }
-    const checks = this.pageChecks(from, to, target);
+    const checks = this.pageChecks(from, to, target, wraps);
     if (checks.length > 0) return [...checks, ...this.edgeOnPage(from, to, target)];
     return this.edgeOnPage(from, to, target);
   }
 
-  /** Leaves by the exit to `target` if a page that `to` is on and `from` is not is another one now. */
-  private pageChecks(from: number, to: number, target: number): Statement[] {
+  /** Leaves by the exit to `target` if a page that `to` is on and `from` is not is another one now, or not wholly in the code segment. */
+  private pageChecks(from: number, to: number, target: number, wraps: boolean): Statement[] {
     const { first } = this.input.plan;
     const known = from < first ? new Set<number>() : pagesOf(this.input.blocks[from - first]);
     return [...pagesOf(this.input.blocks[to - first])]
       .filter((k) => k !== 0 && !known.has(k))
-      .map((k) => js.ifStatement(this.isAnotherPage(k), this.exit(target)));
+      .map((k) => js.ifStatement(this.isAnotherPage(k), this.exit(target, wraps)));
   }
 
-  /** Whether the page `k` pages behind the entry's is not the one that this was made from any more, or not in the TLB. */
+  /** Whether the page `k` pages behind the entry's is not the one that this was made from any more, or not in the TLB, or not in the code segment. */
   private isAnotherPage(k: number): Expression {
     this.freeNames.add("TX");
-    const page = k === 0 ? js.identifier("PB") : js.toInt32(js.binary("+", js.identifier("PB"), js.literal(k << 12)));
+    const eip = k === 0 ? js.identifier("PB") : js.toInt32(js.binary("+", js.identifier("PB"), js.literal(k << 12)));
+    const page = this.isLinear ? eip : js.toInt32(js.binary("+", eip, this.register(slot.segmentBase + segment.cs)));
     const number = js.binary(">>>", page, js.literal(12));
     const half = this.tlbHalf();
     const entry = js.index("TX", half === undefined ? number : js.binary("+", half, number));
-    return js.binary("!==", js.binary("^", entry, page), js.literal(this.input.pageAddress(k) | 0));
+    const isAnother = js.binary("!==", js.binary("^", entry, page), js.literal(this.input.pageAddress(k) | 0));
+    if (this.isLinear) return isAnother;
+    const unsigned = (value: Expression): Expression => js.binary(">>>", value, js.literal(0));
+    return js.logical("||", js.binary(">=", unsigned(eip), unsigned(this.register(slot.codeEnd))), isAnother);
   }
 
   private edgeOnPage(from: number, to: number, target: number): Statement[] {
@@ -302,10 +317,16 @@ class RegionPrinter implements Target {
     return isMerge[to] ? [js.breakTo(`B${to}`)] : this.tree(to);
   }
 
-  private exit(target: number): Statement[] {
-    let k = this.exits.indexOf(target);
+  private exit(target: number, wraps: boolean): Statement[] {
+    let k = this.exits.findIndex((other, n) => other === target && this.wrapping.has(n) === wraps);
     if (k < 0) k = this.exits.push(target) - 1;
+    if (wraps) this.wrapping.add(k);
     return this.leaveBy(k);
+  }
+
+  /** EIP is the linear address. */
+  private get isLinear(): boolean {
+    return isLinearCode(this.input.mode);
   }
 
   private leaveBy(x: number): Statement[] {
@@ -385,12 +406,12 @@ class RegionPrinter implements Target {
     if (t === undefined) return this.edge(node, successors[0]);
     switch (t.kind) {
       case "jump":
-        return this.edge(node, constant(t.target));
+        return this.edge(node, constant(t.target), t.wraps);
       case "call":
-        return this.edge(node, constant(t.target));
+        return this.edge(node, constant(t.target), t.wraps);
       case "branch": {
         const condition = emitter.value(t.condition);
-        const taken = this.edge(node, constant(t.taken));
+        const taken = this.edge(node, constant(t.taken), t.wraps);
         return [js.ifStatement(condition, taken), ...this.edge(node, constant(t.fall))];
       }
       case "again":
@@ -404,7 +425,10 @@ class RegionPrinter implements Target {
           js.expressionStatement(js.assign(js.identifier("t"), emitter.value(t.target))),
           ...(usesSelector(node - first)
             ? this.toSelector()
-            : [...this.computedEdges(node, successors), ...this.leaveBy(t.flavour === "return" ? leaving.returned : leaving.computed)]),
+            : [
+                ...this.computedEdges(node, successors),
+                ...this.leaveBy(t.flavour === "return" && this.isLinear ? leaving.returned : leaving.computed),
+              ]),
         ];
       case "proceed":
         return [js.ifStatement(js.binary("!==", emitter.value(t.unless), js.literal(0)), this.leaveBy(leaving.dispatch)), ...this.edge(node, next)];

@@ -7,7 +7,7 @@
  */
 import { type CalloutName, type CalloutRow, callouts } from "../contract/callouts.ts";
 import { calloutExit, ringCount } from "../contract/exits.ts";
-import { slot } from "../contract/slots.ts";
+import { segment, slot } from "../contract/slots.ts";
 import type {
   CallStatement,
   GetStatement,
@@ -65,10 +65,11 @@ export interface Target {
   readonly x87?: X87Site;
 }
 
-/** Checks that call only to raise: the condition, over slots or, where none are named, the callout's arguments. */
-const guards: Readonly<Partial<Record<CalloutName, { readonly op: PureOp; readonly slots?: readonly number[] }>>> = Object.freeze({
-  checkDivide: { op: "divideOverflows" },
-  checkDivideSigned: { op: "divideSignedMayOverflow" },
+/** Checks that call only to raise: the condition, over slots and then the arguments. */
+const guards: Readonly<Partial<Record<CalloutName, { readonly op: PureOp; readonly slots: readonly number[] }>>> = Object.freeze({
+  checkDivide: { op: "divideOverflows", slots: [] },
+  checkDivideSigned: { op: "divideSignedMayOverflow", slots: [] },
+  checkCodeLimit: { op: "below", slots: [slot.segmentLimit + segment.cs] },
   sseAvailable: { op: "sseUnavailable", slots: [slot.cr0, slot.cr4] },
   mmxAvailable: { op: "mmxNotReady", slots: [slot.cr0, slot.fpuStatus, slot.fpuControl, slot.fpuPairs] },
   pendingFloatException: { op: "x87NotReady", slots: [slot.fpuStatus, slot.fpuControl, slot.fpuPairs] },
@@ -180,9 +181,11 @@ export class StatementEmitter {
           js.call("checkSegment", [js.literal(s.segment), offset, js.literal(s.size), js.literal(s.isWrite ? 1 : 0)]),
         );
         const isChecked = js.binary("!==", this.constantSlot(slot.segmentChecked + s.segment), js.literal(0));
-        this.push(js.ifStatement(isChecked, [js.expressionStatement(check)]));
-        this.bind(s, js.toInt32(js.binary("+", offset, this.constantSlot(slot.segmentBase + s.segment))), "A");
-        return;
+        const checked = js.ifStatement(isChecked, [js.expressionStatement(check)]);
+        if (!s.wide) return this.push(checked);
+        const last = 0x10000 - s.size;
+        if (s.offset.kind === "constant" && s.offset.value >>> 0 <= last) return;
+        return this.push(js.ifStatement(js.binary(">", js.binary(">>>", offset, js.literal(0)), js.literal(last)), [checked]));
       }
       case "call":
         return this.call(s);
@@ -198,8 +201,8 @@ export class StatementEmitter {
     const numbers = vectors === undefined ? [] : s.args.map(numberOf);
     const guard = guards[s.callout];
     if (guard !== undefined) {
-      const operands = guard.slots?.map((n) => this.constantSlot(n)) ?? args;
-      return this.push(js.ifStatement(this.templates.instantiate(guard.op, operands), this.callout(s, row, args)));
+      const slots = guard.slots.map((n) => this.constantSlot(n));
+      return this.push(js.ifStatement(this.templates.instantiate(guard.op, [...slots, ...args]), this.callout(s, row, args)));
     }
     const expand = vectors === undefined ? undefined : expansionOf(s.callout);
     if (vectors !== undefined && expand !== undefined) {
@@ -371,12 +374,6 @@ export class StatementEmitter {
 
   private constantSlot(index: number): Expression {
     return this.target.slotPlace({ base: { kind: "constant", value: index }, offset: 0 }, "i32");
-  }
-
-  private bind(s: ResultStatement, value: Expression, hint: string): void {
-    const local = this.target.name(hint);
-    this.push(js.declare("const", local, value));
-    this.bound.set(s, js.identifier(local));
   }
 
   /** The value as an identifier or literal, bound to a const if need be. */

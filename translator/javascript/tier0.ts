@@ -129,7 +129,7 @@ export function tierZeroCode(body: HandlerBody, templates: PureTemplates, name: 
     freeNames: [
       ...emitter.freeNames,
       ...target.freeNames,
-      ...(terminator?.kind === "indirect" ? ["jump"] : []),
+      ...(terminator?.kind === "indirect" ? [jumpName(terminator)] : []),
       ...(terminator?.kind === "dispatch" || terminator?.kind === "proceed" ? ["dispatch"] : []),
     ],
     layout: target.layout,
@@ -162,7 +162,7 @@ function tailOf(t: Terminator, emitter: StatementEmitter): Tail {
     }
     case "indirect": {
       const target = emitter.value(t.target);
-      return () => js.call("jump", [target]);
+      return () => js.call(jumpName(t), [target]);
     }
     case "proceed": {
       const unless = emitter.value(t.unless);
@@ -173,18 +173,23 @@ function tailOf(t: Terminator, emitter: StatementEmitter): Tail {
   }
 }
 
+/** The host's entry for computed jumps. */
+export function jumpName(t: Extract<Terminator, { kind: "indirect" }>): string {
+  return t.segmented ? "jumpSegmented" : "jump";
+}
+
 function exitsOf(t: Terminator, nextField: number): ExitTarget[] {
-  const exit = (offset: Value): ExitTarget => {
+  const exit = (offset: Value, wraps = false): ExitTarget => {
     if (offset.kind === "field" && offset.index === nextField) return { kind: "next" };
     if (offset.kind !== "field") throw new Error("a static exit is a field");
-    return { kind: "field", field: offset.index };
+    return wraps ? { kind: "field", field: offset.index, wraps } : { kind: "field", field: offset.index };
   };
   switch (t.kind) {
     case "jump":
     case "call":
-      return [exit(t.target)];
+      return [exit(t.target, t.wraps)];
     case "branch":
-      return [exit(t.taken), exit(t.fall)];
+      return [exit(t.taken, t.wraps), exit(t.fall)];
     case "again":
       return [{ kind: "self" }, { kind: "next" }];
     case "proceed":

@@ -6,7 +6,7 @@
  * Conventions: byte and word values are *zero-extended* unless a lift says otherwise; `write` truncates by itself.
  */
 import { type CalloutName, callouts } from "../contract/callouts.ts";
-import { type ModeKey, mode } from "../contract/mode-key.ts";
+import { isLinearCode, type ModeKey, mode } from "../contract/mode-key.ts";
 import { segment, slot } from "../contract/slots.ts";
 import { operandKind } from "../decode/instruction.ts";
 import type { MicroTemplate, ResultStatement, SlotRef, Statement, Terminator, Value } from "../ir/micro.ts";
@@ -46,6 +46,13 @@ export class Builder {
   }
   get isFlat(): boolean {
     return (this.mode & mode.flat) !== 0;
+  }
+  /** EIP is the linear address. */
+  get isLinear(): boolean {
+    return isLinearCode(this.mode);
+  }
+  private get isWide(): boolean {
+    return (this.mode & mode.wide) !== 0;
   }
 
   // ---- values
@@ -201,7 +208,15 @@ export class Builder {
   linear(s: number, offset: Value, size: number, isWrite: boolean): Value {
     // A code segment is never writable: a store through CS faults in flat mode too.
     if (this.needsNoSegmentCheck(s) && !(s === segment.cs && isWrite)) return offset;
-    return this.result({ kind: "segment", segment: s, offset, size, isWrite });
+    const wide = this.isWideSegment(s, isWrite);
+    if (!wide || size > 1 || this.shape.addressSize === 4) this.statements.push({ kind: "segment", segment: s, offset, size, isWrite, wide });
+    return this.add(offset, this.get(slot.segmentBase + s));
+  }
+
+  /** Whether mode.wide speaks of accesses through segment register `s`. 32-bit code mostly goes beyond 64 KiB: a comparison with that would only cost time. */
+  private isWideSegment(s: number, isWrite: boolean): boolean {
+    if (!this.isWide || (this.shape.addressSize === 4 && (this.mode & mode.code32) !== 0)) return false;
+    return !this.isProtected || (s < segment.fs && !(s === segment.cs && isWrite));
   }
 
   needsNoSegmentCheck(s: number): boolean {
@@ -283,14 +298,34 @@ export class Builder {
     return { kind: "codeAddress", offset };
   }
 
-  /** Ends with a jump to a fixed page offset. With CS limits to check or 16-bit wrap the target is computed instead. */
-  jump(offset: Value, size: 2 | 4 = this.shape.operandSize): void {
-    if (this.isFlat && size === 4) this.terminator = { kind: "jump", target: offset };
-    else this.indirect(this.truncateEip(this.codeAddress(offset), size), "jump");
+  /** Whether a relative transfer ends at a fixed page offset. Of 16-bit operand size it does not in 32-bit code, whose pages lie beyond 64 KiB too. */
+  get isStatic(): boolean {
+    return this.shape.operandSize === 4 ? true : (this.mode & mode.code32) === 0;
   }
-  branch(condition: Value, offset: Value, size: 2 | 4 = this.shape.operandSize): void {
-    if (this.isFlat && size === 4) this.terminator = { kind: "branch", condition, taken: offset, fall: this.next };
-    else this.indirect(this.select(condition, this.truncateEip(this.codeAddress(offset), size), this.nextEip), "jump");
+  /** For terminators: the EIP of a relative target is taken modulo 64 KiB. */
+  private get wrapping(): { wraps?: true } {
+    return this.shape.operandSize === 2 ? { wraps: true } : {};
+  }
+  /** EIP of the target of relative operand 0. */
+  get relativeEip(): Value {
+    return this.truncateEip(this.codeAddress(this.field(this.shape.operands[0].field)), this.shape.operandSize);
+  }
+  /** Raises #GP(0) if the target of relative operand 0 lies beyond the code segment's limit and `taken`. On the instruction's own page it cannot, but for a page at the edge. */
+  checkRelative(taken?: Value): void {
+    if (this.isLinear || !(this.shape.operands[0].leavesPage || (this.mode & mode.edge) !== 0)) return;
+    this.checkTarget(taken === undefined ? this.relativeEip : this.select(taken, this.relativeEip, 0));
+  }
+
+  /** Ends with a jump to relative operand 0, which has been checked. */
+  jump(): void {
+    const target = this.field(this.shape.operands[0].field);
+    if (this.isStatic) this.terminator = { kind: "jump", target, ...this.wrapping };
+    else this.computed(this.relativeEip, "jump");
+  }
+  branch(condition: Value): void {
+    const taken = this.field(this.shape.operands[0].field);
+    if (this.isStatic) this.terminator = { kind: "branch", condition, taken, fall: this.next, ...this.wrapping };
+    else this.computed(this.select(condition, this.relativeEip, this.nextEip), "jump");
   }
   truncateEip(eip: Value, size: 2 | 4): Value {
     return size === 2 ? this.pure("zeroExtend16", eip) : eip;
@@ -302,14 +337,21 @@ export class Builder {
   }
   /** The same for a target that was checked before state was written. */
   computed(target: Value, flavour: "jump" | "call" | "return"): void {
-    this.terminator = { kind: "indirect", target, flavour };
+    this.terminator = { kind: "indirect", target, flavour, ...(this.isLinear ? {} : { segmented: true }) };
   }
-  directCall(offset: Value): void {
-    this.terminator = { kind: "call", target: offset, returnTo: this.next };
+  /** The same in a code segment just loaded. */
+  farComputed(target: Value, flavour: "jump" | "call" | "return"): void {
+    this.terminator = { kind: "indirect", target, flavour, segmented: true, far: true };
   }
-  /** Raises #GP(0) if the target lies beyond the code segment's limit. Costs nothing in flat mode. */
+  /** Ends with a call of relative operand 0; the return address has been pushed. */
+  directCall(): void {
+    const target = this.field(this.shape.operands[0].field);
+    if (this.isStatic) this.terminator = { kind: "call", target, returnTo: this.next, ...this.wrapping };
+    else this.computed(this.relativeEip, "call");
+  }
+  /** Raises #GP(0) if the target, of the operand size, lies beyond the code segment's limit. Costs nothing in flat mode and for 16 bits in 64K segments. */
   checkTarget(eip: Value): void {
-    if (!this.isFlat) this.call("checkCodeLimit", eip);
+    if (!this.isFlat && !(this.isWide && this.shape.operandSize === 2)) this.call("checkCodeLimit", eip);
   }
   /** Ends: back to this very instruction while `condition` holds (a string instruction that stopped early), else on to the next. */
   again(condition: Value): void {

@@ -1,35 +1,31 @@
 /** Near control transfers (SDM vol. 1, 5.1.7). Far ones, interrupts and returns from them are the VMM's: see system lifts. */
 import { slot, vector } from "../contract/slots.ts";
 import { operandKind } from "../decode/instruction.ts";
+import type { Value } from "../ir/micro.ts";
 import type { Builder, LiftFunction } from "./builder.ts";
 import { conditionNames, conditionValue } from "./conditions.ts";
-import type { Shape } from "./shape.ts";
 
 /** A conditional jump to relative operand 0. */
-function branchTo(b: Builder, i: Shape, condition: ReturnType<Builder["add"]>): void {
-  b.branch(condition, b.field(i.operands[0].field));
+function branchTo(b: Builder, condition: Value): void {
+  b.checkRelative(condition);
+  b.branch(condition);
 }
 
 function liftConditionalJump(name: string): LiftFunction {
-  return (b, i) => branchTo(b, i, conditionValue(b, name));
+  return (b) => branchTo(b, conditionValue(b, name));
 }
 
-const liftJump: LiftFunction = (b, i) => b.jump(b.field(i.operands[0].field));
+const liftJump: LiftFunction = (b) => {
+  b.checkRelative();
+  b.jump();
+};
 
 const liftJumpIndirect: LiftFunction = (b, i) => b.indirect(b.read(i.operands[0]), "jump");
 
 const liftCall: LiftFunction = (b, i) => {
-  const size = i.operandSize;
-  const target = b.field(i.operands[0].field);
-  if (b.isFlat && size === 4) {
-    b.push(b.nextEip, 4);
-    b.directCall(target);
-    return;
-  }
-  const eip = b.truncateEip(b.codeAddress(target), size);
-  b.checkTarget(eip);
-  b.push(b.nextEip, size);
-  b.computed(eip, "call");
+  b.checkRelative();
+  b.push(b.nextEip, i.operandSize);
+  b.directCall();
 };
 
 const liftCallIndirect: LiftFunction = (b, i) => {
@@ -54,20 +50,13 @@ function liftLoop(condition: "always" | "e" | "ne"): LiftFunction {
     const count = b.zeroExtend(b.sub(b.get(slot.ecx), 1), i.addressSize);
     const taken = b.pure("notEqual", count, b.constant(0));
     const holds = condition === "always" ? taken : b.pure("logicalAnd", taken, conditionValue(b, condition));
-    const target = b.field(i.operands[0].field);
-    if (b.isFlat && i.operandSize === 4) {
-      b.setRegister(slot.ecx, i.addressSize, count);
-      b.branch(holds, target);
-      return;
-    }
-    const eip = b.select(holds, b.truncateEip(b.codeAddress(target), i.operandSize), b.nextEip);
-    b.checkTarget(eip);
+    b.checkRelative(holds);
     b.setRegister(slot.ecx, i.addressSize, count);
-    b.computed(eip, "jump");
+    b.branch(holds);
   };
 }
 
-const liftJumpIfCountZero: LiftFunction = (b, i) => branchTo(b, i, b.equal(b.getRegister(slot.ecx, i.addressSize), 0));
+const liftJumpIfCountZero: LiftFunction = (b, i) => branchTo(b, b.equal(b.getRegister(slot.ecx, i.addressSize), 0));
 
 /** BOUND: #BR when the signed index lies outside the pair of bounds. */
 const liftBound: LiftFunction = (b, i) => {

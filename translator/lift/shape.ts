@@ -11,7 +11,7 @@
  *   xmm                       slot index of its first word
  * then the page offset of the next instruction, and for x87 instructions opcode and length. Segment, control and debug register numbers are part of the shape.
  */
-import { type ModeKey, mode } from "../contract/mode-key.ts";
+import { isLinearCode, type ModeKey, mode } from "../contract/mode-key.ts";
 import { slot } from "../contract/slots.ts";
 import { type DecodedInstruction, type Operand, operandKind } from "../decode/instruction.ts";
 import type { OpcodeRow } from "../decode/opcode-row.ts";
@@ -32,6 +32,8 @@ export interface ShapeOperand {
   readonly reg: number;
   /** A byte immediate that is 0 modulo 32: a shift by nothing. */
   readonly isZeroCount: boolean;
+  /** Relative: the target is on another page than the instruction. Not looked at where EIP is the linear address. */
+  readonly leavesPage: boolean;
 }
 
 export interface Shape {
@@ -50,22 +52,29 @@ export interface Shape {
 }
 
 /** Mode bits that alter a lift's result. Single-step blocks share their shapes with ordinary ones. */
-export const shapeModeMask = mode.code32 | mode.stack32 | mode.flat | mode.protected | mode.virtual8086;
+export const shapeModeMask = mode.code32 | mode.stack32 | mode.flat | mode.protected | mode.virtual8086 | mode.wide | mode.edge;
 
-/** A number (below 2^53) that is equal for two instructions exactly when they have the same shape. */
-export function shapeKey(i: DecodedInstruction, key: ModeKey): number {
-  // Mode bits: code32 stack32 flat protected virtual8086 -> 5 bits.
-  let low = (key & 7) | ((key & 48) >>> 1);
+/**
+ * A number (below 2^53) that is equal for two instructions exactly when they have the same shape.
+ * @param offset page offset of the instruction
+ */
+export function shapeKey(i: DecodedInstruction, key: ModeKey, offset: number): number {
+  // Mode bits: code32 stack32 flat protected virtual8086 -> 5 bits; wide edge -> 2 more.
+  let low = (key & 7) | ((key & 48) >>> 1) | ((key & 384) << 6);
   low |= (i.operandSize === 2 ? 32 : 0) | (i.addressSize === 2 ? 64 : 0) | (i.repeat << 7) | (i.lock ? 512 : 0) | ((i.segmentOverride + 1) << 10);
-  // 13 bits used.
+  // 15 bits used.
   let high = i.row.index;
   for (let k = 0; k < i.operandCount; k++) {
     const o = i.operands[k];
-    high = high * 64 + operandCode(o);
+    high = high * 64 + (leavesPage(o, i, key, offset) ? 54 : operandCode(o));
   }
-  // row < 2^11, up to three operands of 6 bits (a fourth never varies), then 13 bits: 42 bits; sizes of memory are in the row or operandSize,
+  // row < 2^11, up to three operands of 6 bits (a fourth never varies), 2 bits, then 15 bits: 46 bits; sizes of memory are in the row or operandSize,
   // except where the row alone decides.
-  return (high * 4 + i.operandCount) * 8192 + low;
+  return (high * 4 + i.operandCount) * 32768 + low;
+}
+
+function leavesPage(o: Operand, i: DecodedInstruction, key: ModeKey, offset: number): boolean {
+  return o.kind === operandKind.relative && !isLinearCode(key) && (offset + i.length + o.value) >> 12 !== offset >> 12;
 }
 
 function isZeroCount(o: Operand): boolean {
@@ -99,7 +108,7 @@ function operandCode(o: Operand): number {
   }
 }
 
-export function shapeOf(i: DecodedInstruction, key: ModeKey): Shape {
+export function shapeOf(i: DecodedInstruction, key: ModeKey, offset: number): Shape {
   let field = 0;
   const operands: ShapeOperand[] = [];
   for (let k = 0; k < i.operandCount; k++) {
@@ -114,6 +123,7 @@ export function shapeOf(i: DecodedInstruction, key: ModeKey): Shape {
       segment: o.segment,
       reg: o.reg,
       isZeroCount: isZeroCount(o),
+      leavesPage: leavesPage(o, i, key, offset),
     });
     field += fieldCountOf(o);
   }

@@ -1,6 +1,7 @@
 /**
  * System instructions (SDM vol. 1, 5.1.14 to 5.1.20 and 5.20): every one that is sensitive is patched into the callout of the VMM that sensitive.ts
- * names. What the mode alone decides (LLDT in real mode is #UD) is settled here; what CPL decides, in the callout.
+ * names. What the mode alone decides (LLDT in real mode is #UD; segment registers outside protected mode, see real-segments.ts) is settled here; what CPL decides, in
+ * the callout.
  */
 
 import type { CalloutName } from "../contract/callouts.ts";
@@ -8,6 +9,7 @@ import { segment, slot, vector } from "../contract/slots.ts";
 import { operandKind } from "../decode/instruction.ts";
 import type { Value } from "../ir/micro.ts";
 import type { Builder, LiftFunction } from "./builder.ts";
+import { isPlainLoad, loadRealFarPointer, popRealSegment, realFarCall, realFarJump, realFarReturn, setRealSegment } from "./real-segments.ts";
 import type { Shape, ShapeOperand } from "./shape.ts";
 
 /** A callout without operands that falls through, or one that ends the block. */
@@ -47,11 +49,12 @@ function place(b: Builder, o: ShapeOperand): [Value | number, Value] {
 const liftMoveSegment: LiftFunction = (b, i) => {
   const [target, source] = i.operands;
   if (source.kind === operandKind.segmentRegister) {
-    b.write(target, b.call("readSegment", source.reg));
+    b.write(target, b.isProtected ? b.call("readSegment", source.reg) : b.get(slot.selector + source.reg));
     return;
   }
   const selector = b.read(source);
-  if (target.reg >= segment.fs) b.call("loadExtraSegment", target.reg, selector);
+  if (isPlainLoad(b, target.reg)) setRealSegment(b, target.reg, selector);
+  else if (target.reg >= segment.fs) b.call("loadExtraSegment", target.reg, selector);
   else {
     b.call("loadSegment", target.reg, selector);
     b.dispatch();
@@ -59,11 +62,15 @@ const liftMoveSegment: LiftFunction = (b, i) => {
 };
 
 /** With a 32-bit operand the selector is pushed zero-extended. */
-const liftPushSegment: LiftFunction = (b, i) => b.push(b.call("readSegmentToPush", i.operands[0].reg), i.operandSize);
+const liftPushSegment: LiftFunction = (b, i) => {
+  const { reg } = i.operands[0];
+  b.push(b.isProtected ? b.call("readSegmentToPush", reg) : b.get(slot.selector + reg), i.operandSize);
+};
 
 const liftPopSegment: LiftFunction = (b, i) => {
   const [target] = i.operands;
-  if (target.reg >= segment.fs) b.call("popExtraSegment", target.reg, i.operandSize);
+  if (isPlainLoad(b, target.reg)) popRealSegment(b, target.reg, i.operandSize);
+  else if (target.reg >= segment.fs) b.call("popExtraSegment", target.reg, i.operandSize);
   else {
     b.call("popSegment", target.reg, i.operandSize);
     b.dispatch();
@@ -80,6 +87,7 @@ function liftLoadFarPointer(s: number): LiftFunction {
   return (b, i) => {
     const [target, source] = i.operands;
     const { offset, selector } = loadFarPointer(b, source, i.operandSize);
+    if (!b.isProtected) return loadRealFarPointer(b, s, target, offset, selector);
     const isExtra = s >= segment.fs;
     b.call(isExtra ? "loadExtraFarPointer" : "loadFarPointer", s, b.field(target.field), i.operandSize, offset, selector);
     if (!isExtra) b.dispatch();
@@ -122,17 +130,20 @@ function farTarget(b: Builder, i: Shape): { offset: Value; selector: Value } {
 
 const liftFarJump: LiftFunction = (b, i) => {
   const { offset, selector } = farTarget(b, i);
+  if (!b.isProtected) return realFarJump(b, selector, offset);
   b.call("farJump", selector, offset);
   b.dispatch();
 };
 
 const liftFarCall: LiftFunction = (b, i) => {
   const { offset, selector } = farTarget(b, i);
+  if (!b.isProtected) return realFarCall(b, i.operandSize, selector, offset);
   b.call("farCall", selector, offset, i.operandSize);
   b.dispatch();
 };
 
 const liftFarReturn: LiftFunction = (b, i) => {
+  if (!b.isProtected) return realFarReturn(b, i);
   b.call("farReturn", i.operandSize, i.operands.length > 0 ? b.read(i.operands[0]) : 0);
   b.dispatch();
 };

@@ -1,7 +1,9 @@
 /**
  * Drops writes of slots that are written again before anything can see them. What can see them: a read, a callout, the end of the block (as far as `liveOut`
- * says), and every statement that may fault, for then the guest's handler sees all state.
+ * says), every statement that may fault, for then the guest's handler sees all state, and the end of an instruction with a callout behind which a region may leave.
  */
+import { x87Callouts } from "../contract/callouts/x87.ts";
+import { type CalloutRow, callouts } from "../contract/callouts.ts";
 import { slot } from "../contract/slots.ts";
 import { type MicroBlock, type MicroStatement, slotNumberIfKnown } from "../ir/block.ts";
 
@@ -14,13 +16,30 @@ function readBits(n: number): number {
   return n < 0 ? (1 << slot.eip) - 1 : n < trackedSlots ? 1 << n : 0;
 }
 
+/** Instructions with a callout that may write over code, or find x87 state other than expected: the region may go on behind them through the dispatcher. */
+function instructionsToLeaveBehind(block: MicroBlock): ReadonlySet<number> {
+  const found = new Set<number>();
+  for (const { s, instruction } of block.statements) {
+    if (s.kind !== "call") continue;
+    const row: CalloutRow = callouts[s.callout];
+    if (row.neverFaults !== true && (row.writesMemory !== false || s.callout in x87Callouts)) found.add(instruction);
+  }
+  return found;
+}
+
+function isLastOf(block: MicroBlock, k: number): boolean {
+  return k + 1 === block.statements.length || block.statements[k + 1].instruction !== block.statements[k].instruction;
+}
+
 /** @param liveOut bit set of slots seen after the block */
 export function dropDeadWrites(block: MicroBlock, liveOut: number): MicroBlock {
   let live = liveOut;
   const out: MicroStatement[] = [];
+  const leaving = instructionsToLeaveBehind(block);
   for (let k = block.statements.length - 1; k >= 0; k--) {
     const statement = block.statements[k];
     const { s } = statement;
+    if (isLastOf(block, k) && leaving.has(statement.instruction)) live = all;
     if (s.kind === "set" && s.type === "i32") {
       const n = slotNumberIfKnown(s.slot);
       if (n >= 0 && n < trackedSlots) {
@@ -38,8 +57,10 @@ export function dropDeadWrites(block: MicroBlock, liveOut: number): MicroBlock {
 /** Slots seen by the block before it writes them, given those live at its end. */
 export function liveIn(block: MicroBlock, liveOut: number): number {
   let live = liveOut;
+  const leaving = instructionsToLeaveBehind(block);
   for (let k = block.statements.length - 1; k >= 0; k--) {
-    const { s } = block.statements[k];
+    const { s, instruction } = block.statements[k];
+    if (isLastOf(block, k) && leaving.has(instruction)) live = all;
     if (s.kind === "set") {
       const n = slotNumberIfKnown(s.slot);
       if (n >= 0 && n < trackedSlots) live &= ~(1 << n);

@@ -32,7 +32,7 @@ export function canFuse(first: HandlerBody, second: HandlerBody): boolean {
   if (first.statements.length + second.statements.length > maximumStatements) return false;
   if (second.terminator?.kind === "again" || second.terminator?.kind === "dispatch") return false;
   if (second.statements.some(({ s }) => s.kind === "call")) return false;
-  return first.statements.every(({ s }) => s.kind === "get" || s.kind === "set" || s.kind === "load");
+  return first.statements.every(({ s }) => s.kind === "get" || s.kind === "set" || s.kind === "load" || s.kind === "segment");
 }
 
 /** Both in one: the fields of the second come behind those of the first. */

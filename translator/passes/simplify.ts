@@ -127,6 +127,9 @@ const rules: Partial<Record<PureOp, (v: Pure, a: Value, b: Value, c: Value) => V
     return same(a, b) ? constant(0) : v;
   },
   and: (v, a, b) => {
+    // What a partial write of a register put there is masked off again.
+    if (isConstant(b) && isOp(a, "or") && isOp(a.args[0], "and") && isConstant(a.args[0].args[1]) && (b.value & maskOf(a.args[1])) === 0)
+      return rewrite(make("and", a.args[0].args[0], constant(a.args[0].args[1].value & b.value)));
     if (isConstant(a) && !isConstant(b)) return rewrite(make("and", b, a));
     if (same(a, b)) return a;
     if (isConstant(b, -1)) return a;
@@ -155,9 +158,14 @@ const rules: Partial<Record<PureOp, (v: Pure, a: Value, b: Value, c: Value) => V
   sar: (v, a, b) => (isConstant(b) && (b.value & 31) === 0 ? a : v),
   zeroExtend8: (v, a) => {
     if (width(a) <= 8) return a;
-    return isOp(a, "signExtend8") || isOp(a, "zeroExtend16") ? rewrite(make("zeroExtend8", a.args[0])) : v;
+    if (isOp(a, "signExtend8") || isOp(a, "zeroExtend16")) return rewrite(make("zeroExtend8", a.args[0]));
+    return partWritten(v, a, 0xff) ?? v;
   },
-  zeroExtend16: (v, a) => (width(a) <= 16 ? a : isOp(a, "signExtend16") ? rewrite(make("zeroExtend16", a.args[0])) : v),
+  zeroExtend16: (v, a) => {
+    if (width(a) <= 16) return a;
+    if (isOp(a, "signExtend16")) return rewrite(make("zeroExtend16", a.args[0]));
+    return partWritten(v, a, 0xffff) ?? v;
+  },
   signExtend8: (v, a) => (width(a) < 8 ? a : isOp(a, "zeroExtend8") ? rewrite(make("signExtend8", a.args[0])) : v),
   signExtend16: (v, a) => (width(a) < 16 ? a : isOp(a, "zeroExtend16") ? rewrite(make("signExtend16", a.args[0])) : v),
   equal: (v, a, b) => (isConstant(b, 0) ? zeroTest(a) : v),
@@ -194,6 +202,18 @@ const rules: Partial<Record<PureOp, (v: Pure, a: Value, b: Value, c: Value) => V
     return same(a, b) ? a : v;
   },
 };
+
+/** The bits that may be set. */
+function maskOf(v: Value): number {
+  const bits = width(v);
+  return bits === 32 ? -1 : (1 << bits) - 1;
+}
+
+/** The low part of a register after a partial write: what was written. `v` is `a` zero-extended from `mask`. */
+function partWritten(v: Pure, a: Value, mask: number): Value | undefined {
+  if (!isOp(a, "or") || !isOp(a.args[0], "and") || !isConstant(a.args[0].args[1]) || (a.args[0].args[1].value & mask) !== 0) return undefined;
+  return rewrite(make(v.op, a.args[1]));
+}
 
 function stripZero(v: Value): Value {
   return isOp(v, "zeroExtend8") || isOp(v, "zeroExtend16") ? v.args[0] : v;

@@ -1,4 +1,6 @@
 /** What `discover` asks about guest code, answered from the pages a request offers. */
+import { isLinearCode } from "../contract/mode-key.ts";
+import { segment } from "../contract/slots.ts";
 import type { RegionPage, RegionRequest } from "../contract/translator.ts";
 import { operandKind } from "../decode/instruction.ts";
 import type { JavaScriptTranslator } from "../index.ts";
@@ -17,6 +19,7 @@ export class RegionDecoder implements Decoder {
   private readonly request: RegionRequest;
   readonly followsCalls: boolean;
   readonly expectsReturns: boolean;
+  readonly hotCall: number;
   private readonly straddling = new Uint8Array(2 * longestInstruction);
 
   private readonly followsPages: boolean;
@@ -25,7 +28,8 @@ export class RegionDecoder implements Decoder {
     this.translator = translator;
     this.request = request;
     this.followsCalls = request.followsCalls && translator.does("calls");
-    this.expectsReturns = translator.does("returns");
+    this.hotCall = request.hotCall;
+    this.expectsReturns = translator.does("returns") && isLinearCode(request.mode);
     this.followsPages = translator.does("pages");
   }
 
@@ -43,7 +47,11 @@ export class RegionDecoder implements Decoder {
       bytes.set(next.bytes.subarray(0, longestInstruction), longestInstruction);
       shape = translator.decode(bytes, at - (0x1000 - longestInstruction), bytes.length, request.mode, offset);
     }
-    return shape < 0 ? undefined : { offset, next: offset + translator.length, shape, fields: translator.fields.slice() };
+    if (shape < 0) return undefined;
+    const next = offset + translator.length;
+    const { within } = request;
+    if (within !== undefined && (offset < within[0] || next > within[1])) return undefined;
+    return { offset, next, shape, fields: translator.fields.slice() };
   }
 
   private page(k: number): RegionPage | undefined {
@@ -62,9 +70,10 @@ export class RegionDecoder implements Decoder {
     const { request } = this;
     const address = this.tableOf(i) ?? (before && this.loadsTarget(before, i) ? this.tableOf(before) : undefined);
     if (address === undefined) return [];
+    const { operandSize } = this.translator.shapeOf(i.shape);
     const found = new Set<number>();
     for (let k = 0; k < maximumTable; k++) {
-      const eip = request.word((address + 4 * k) | 0);
+      const eip = operandSize === 2 ? this.half((address + 2 * k) | 0) : request.word((address + 4 * k) | 0);
       if (eip === undefined) break;
       const offset = (eip - request.base) | 0;
       if (offset < i.offset - reach || offset > i.offset + reach) break;
@@ -73,12 +82,26 @@ export class RegionDecoder implements Decoder {
     return [...found].sort((a, b) => request.heat(b) - request.heat(a)).slice(0, maximumTargets);
   }
 
-  /** The linear address of the table in JMP [table + index * 4] or MOV reg, [table + index * 4]. */
+  /** The 16-bit word at a linear address: tables of 16-bit code are not always aligned. */
+  private half(linear: number): number | undefined {
+    const low = this.byte(linear);
+    const high = this.byte((linear + 1) | 0);
+    return low === undefined || high === undefined ? undefined : low | (high << 8);
+  }
+  private byte(linear: number): number | undefined {
+    const word = this.request.word(linear & ~3);
+    return word === undefined ? undefined : (word >>> ((linear & 3) << 3)) & 255;
+  }
+
+  /** The linear address of the table in JMP [table + index * 4] or MOV reg, [table + index * 4]; in 16-bit code in JMP [BX + table] and its like. */
   private tableOf(i: RegionInstruction): number | undefined {
-    const { operands, segmentOverride } = this.translator.shapeOf(i.shape);
+    const { operands, addressSize, operandSize } = this.translator.shapeOf(i.shape);
     const table = operands[operands.length - 1];
-    if (table?.kind !== operandKind.memory || !table.hasIndex || table.hasBase || segmentOverride >= 0) return undefined;
-    return i.fields[table.field + 1] === 2 ? i.fields[table.field + 2] : undefined;
+    if (table?.kind !== operandKind.memory || (isLinearCode(this.request.mode) && table.segment >= segment.fs)) return undefined;
+    const base = this.request.segmentBase(table.segment);
+    if (addressSize === 2) return table.hasBase && !table.hasIndex ? (base + (i.fields[table.field + 1] & 0xffff)) | 0 : undefined;
+    if (!table.hasIndex || table.hasBase || operandSize !== 4) return undefined;
+    return i.fields[table.field + 1] === 2 ? (base + i.fields[table.field + 2]) | 0 : undefined;
   }
 
   /** MOV reg, [...]; JMP reg. */

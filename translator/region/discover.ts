@@ -34,6 +34,8 @@ export interface Decoder {
   readonly followsCalls: boolean;
   /** Whether the code behind a CALL belongs to the caller's region although the function called does not. */
   readonly expectsReturns: boolean;
+  /** Executions from which on that is worth its text. */
+  readonly hotCall: number;
   /** Executions of the code at a page offset. */
   heat(offset: number): number;
   /** Where a computed jump goes, as far as can be told: page offsets, the likeliest first. `before`: the instruction before it in its block, if any. */
@@ -46,9 +48,6 @@ export interface Decoder {
  */
 const rarest = 250;
 const rarestShare = 1 / 64;
-
-/** Returns to the code behind a CALL from which on it is taken in with its caller: each CALL costs the text of some twenty statements. */
-const hotCall = 4000;
 
 /** Return sites that a RET compares with. */
 const maximumReturnSites = 6;
@@ -77,12 +76,17 @@ export function staticTargets(t: Terminator | undefined, i: RegionInstruction): 
   }
 }
 
+/** A computed jump, perhaps through a table, inside the code segment. */
+export function isTableJump(t: Terminator | undefined): boolean {
+  return t?.kind === "indirect" && t.flavour === "jump" && !t.far;
+}
+
 export function pageOf(offset: number): number {
   return offset >> 12;
 }
 
 function isCall(t: Terminator | undefined): boolean {
-  return t?.kind === "call" || (t?.kind === "indirect" && t.flavour === "call");
+  return t?.kind === "call" || (t?.kind === "indirect" && t.flavour === "call" && !t.far);
 }
 
 function straddles(i: RegionInstruction): boolean {
@@ -134,9 +138,9 @@ function decodeHottest(decoder: Decoder, entry: number, limit: number) {
         offset = i.next;
         continue;
       }
-      const targets = terminator.kind === "indirect" && terminator.flavour === "jump" ? decoder.targets(i, previous) : staticTargets(terminator, i);
+      const targets = isTableJump(terminator) ? decoder.targets(i, previous) : staticTargets(terminator, i);
       const taken = (terminator.kind === "call" && !decoder.followsCalls ? [] : targets).filter((target) => want(target, weight));
-      const isWorthCalling = decoder.expectsReturns && Math.min(weight, decoder.heat(i.next)) >= hotCall;
+      const isWorthCalling = decoder.expectsReturns && Math.min(weight, decoder.heat(i.next)) >= decoder.hotCall;
       if (isCall(terminator) && (taken.length > 0 || isWorthCalling)) want(i.next, weight);
       break;
     }
@@ -177,8 +181,7 @@ function cut(decoder: Decoder, decoded: ReadonlyMap<number, RegionInstruction>, 
       instructions.push(i);
       terminator = decoder.template(i.shape).terminator;
       if (terminator !== undefined) {
-        const isTable = terminator.kind === "indirect" && terminator.flavour === "jump";
-        successors = isTable
+        successors = isTableJump(terminator)
           ? decoder.targets(i, instructions[instructions.length - 2]).filter((target) => decoded.has(target))
           : staticTargets(terminator, i);
         const isFollowed = decoder.followsCalls && successors.some((target) => decoded.has(target));
@@ -227,7 +230,7 @@ function returnsOf(blocks: ReadonlyMap<number, OpenBlock>, entry: number): OpenB
     if (block === undefined || seen.has(offset)) continue;
     seen.add(offset);
     const { terminator } = block;
-    if (terminator?.kind === "indirect" && terminator.flavour === "return") found.push(block);
+    if (terminator?.kind === "indirect" && terminator.flavour === "return" && !terminator.far) found.push(block);
     else if (terminator?.kind === "call") work.push(block.instructions[block.instructions.length - 1].next);
     else work.push(...block.successors);
   }

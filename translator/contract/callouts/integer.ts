@@ -3,7 +3,7 @@ import type { CalloutRow } from "../callouts.ts";
 
 export const integerCallouts = {
   /** (eip): #GP(0) beyond the limit of CS. */
-  checkCodeLimit: { args: 1, general: false },
+  checkCodeLimit: { args: 1, general: false, writesMemory: false },
   /** (vector): raises an exception without error code. */
   raiseException: { args: 1 },
   /** (high, low, divisor): #DE if the quotient of a DIV of EDX:EAX does not fit 32 bits. */

@@ -329,7 +329,12 @@ export class X87Stack {
     if (pops !== 0) this.topDirty = true;
     if (pops < 0) this.hasPushed = true;
     if (info !== undefined) this.record = { info, eip: this.site.nextEip() };
-    if (info !== undefined && operand !== undefined) this.operand = { info, linear: operand };
+    if (info !== undefined && operand !== undefined) {
+      // The address may be a register's local, which an instruction before the flush may change.
+      const name = this.emit.name("p");
+      this.emit.push(js.declare("const", name, operand));
+      this.operand = { info, linear: js.identifier(name) };
+    }
 
     const mismatch = or([
       js.binary("^", state(slot.fpuTop), this.topNow()),

@@ -1,0 +1,26 @@
+/** A boot sector to type at. */
+
+/**
+ * Prints "ready> ", then echoes keys by INT 16h and INT 10h, each after `ticks` of the 18.2 Hz clock; Escape writes 0 to port F4h.
+ *
+ *     xor ax, ax; mov ds, ax; mov si, message
+ *     print: lodsb; test al, al; jz read; mov ah, 0eh; int 10h; jmp print
+ *     read: mov ax, [46ch]
+ *     wait: hlt; mov bx, [46ch]; sub bx, ax; cmp bx, ticks; jb wait
+ *     xor ax, ax; int 16h; cmp al, 1bh; je end; mov ah, 0eh; int 10h; cmp al, 0dh; jne read; mov al, 0ah; int 10h; jmp read
+ *     end: mov al, 0; out 0f4h, al; hlt; jmp $-1
+ */
+export function echoDisk(ticks: number): Uint8Array {
+  const code = [
+    ...[0x31, 0xc0, 0x8e, 0xd8, 0xbe, 0x3e, 0x7c, 0xac, 0x84, 0xc0, 0x74, 0x06, 0xb4, 0x0e, 0xcd, 0x10, 0xeb, 0xf5],
+    ...[0xa1, 0x6c, 0x04, 0xf4, 0x8b, 0x1e, 0x6c, 0x04, 0x29, 0xc3, 0x83, 0xfb, ticks, 0x72, 0xf4],
+    ...[0x31, 0xc0, 0xcd, 0x16, 0x3c, 0x1b, 0x74, 0x0e, 0xb4, 0x0e, 0xcd, 0x10, 0x3c, 0x0d, 0x75, 0xe1, 0xb0, 0x0a, 0xcd, 0x10, 0xeb, 0xdb],
+    ...[0xb0, 0x00, 0xe6, 0xf4, 0xf4, 0xeb, 0xfd],
+    ...new TextEncoder().encode("ready> \0"),
+  ];
+  // A 1.44 MB floppy.
+  const disk = new Uint8Array(1440 * 1024);
+  disk.set(code);
+  disk.set([0x55, 0xaa], 510);
+  return disk;
+}
