@@ -77,7 +77,7 @@ scenario("a stack that moves under a recursion", {
   // The return addresses are copied 64 bytes down half way, and the originals overwritten.
   source: `
     xor edx, edx
-    mov ebx, 15
+    mov ebx, 40
   outer:
     mov ebp, esp
     mov ecx, 6
