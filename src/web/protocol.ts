@@ -113,24 +113,11 @@ export type FromWorker =
   | { readonly kind: "state"; readonly state: PowerState; readonly why?: string; readonly hasDisplay: boolean }
   | { readonly kind: "error" | "warning"; readonly message: string }
   /** RGBA. */
-  | {
-      readonly kind: "frame";
-      readonly width: number;
-      readonly height: number;
-      readonly mode: "text" | "graphics" | "blank";
-      readonly buffer: ArrayBuffer;
-    }
+  | { readonly kind: "frame"; readonly width: number; readonly height: number; readonly mode: "text" | "graphics" | "blank"; readonly buffer: ArrayBuffer }
   | { readonly kind: "serial"; readonly bytes: Uint8Array }
   | { readonly kind: "speed"; readonly report: SpeedReport }
   /** Bytes of an image that came over the network; `size` is 0 while it is not known. */
-  | {
-      readonly kind: "download";
-      readonly name: string;
-      readonly received: number;
-      readonly size: number;
-      readonly isWhole: boolean;
-      readonly problem?: string;
-    }
+  | { readonly kind: "download"; readonly name: string; readonly received: number; readonly size: number; readonly isWhole: boolean; readonly problem?: string }
   /** Bytes that drives read and wrote since the last message. */
   | { readonly kind: "drives"; readonly activity: readonly { readonly place: string; readonly read: number; readonly written: number }[] }
   | { readonly kind: "hot"; readonly places: readonly HotPlace[] }

@@ -1,7 +1,6 @@
 /** Where the guest has been lately: the ends of the last slices, of which there are thousands a second. A ring of addresses, so that noting one costs next to nothing. */
-
-import { slot } from "../../../translator/contract/slots.ts";
 import type { Sampler } from "../../machine/sampler.ts";
+import { slot } from "../../../translator/contract/slots.ts";
 
 const capacity = 1 << 13;
 

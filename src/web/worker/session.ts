@@ -128,12 +128,7 @@ export class Session {
       ...(setup.bootMenu === true ? { bootMenu: { wait: bootMenuWait } } : {}),
       ...(kernel === undefined
         ? { ...(await file("bios")), ...(await file("vgaBios")) }
-        : {
-            kernel: await readWhole(kernel, events),
-            append: setup.append ?? "",
-            ...(await file("initrd")),
-            ...(setup.vga === true ? { vga: true, ...(await file("vgaBios")) } : {}),
-          }),
+        : { kernel: await readWhole(kernel, events), append: setup.append ?? "", ...(await file("initrd")), ...(setup.vga === true ? { vga: true, ...(await file("vgaBios")) } : {}) }),
     };
   }
 

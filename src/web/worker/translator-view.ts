@@ -1,9 +1,8 @@
 /** What the translator's panel shows of guest code: the hottest places, and one place as guest code beside its JavaScript. */
-
-import { describeMode } from "../../../translator/contract/mode-key.ts";
-import { formatInstruction } from "../../../translator/decode/format.ts";
 import type { JavaScriptTranslator } from "../../../translator/index.ts";
+import { formatInstruction } from "../../../translator/decode/format.ts";
 import { inspectAt } from "../../inspector/machine.ts";
+import { describeMode } from "../../../translator/contract/mode-key.ts";
 import type { InspectedInstruction } from "../../inspector/types.ts";
 import type { Machine } from "../../machine/machine.ts";
 import type { HotPlace, InspectedPlace } from "../protocol.ts";
