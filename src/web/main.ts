@@ -1,9 +1,10 @@
 /** `npm run web`: builds the page and serves it. */
+
+import { readFile } from "node:fs/promises";
 import { join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { gzipSync } from "node:zlib";
-import { readFile } from "node:fs/promises";
 import { buildPage } from "./host/build.ts";
 import { copyAssets } from "./host/copy-assets.ts";
 import { ServeError, serve } from "./host/server.ts";

@@ -2,7 +2,6 @@
  * What page and worker say to each other: plain values that structured cloning carries. The page knows no machine and the worker no document. A worker has one machine in
  * its life; switching on again is a new worker. What is costly to show is acknowledged (frames, serial output), so that a page that is busy or hidden is not flooded.
  */
-import type { Drives } from "../machine/options.ts";
 
 /** Where bytes come from. Files are passed as they are: nothing is read before it is needed. */
 export type ImageSource =
@@ -11,7 +10,8 @@ export type ImageSource =
   /** A disk in the browser's private file system, made when it is not there and a size is given. */
   | { readonly kind: "stored"; readonly name: string; readonly size?: number };
 
-export type DrivePlace = Exclude<keyof Drives, "virtio">;
+/** As the machine's options name them. */
+export type DrivePlace = "hda" | "hdb" | "hdc" | "hdd" | "fda" | "fdb";
 
 export interface DriveSetup {
   readonly place: DrivePlace | "virtio";
@@ -58,8 +58,7 @@ export type ToWorker =
   /** Whether somebody looks at the translator's panel. */
   | { readonly kind: "watchTranslator"; readonly isWatched: boolean }
   | { readonly kind: "inspect"; readonly address: number }
-  | { readonly kind: "screenshot" }
-  | { readonly kind: "screenText" };
+  | { readonly kind: "screenshot" };
 
 /** "off" is final. "ended": the guest is over, as `why` says; it can be reset. */
 export type PowerState = "starting" | "running" | "paused" | "ended" | "off";
@@ -83,16 +82,16 @@ export interface SpeedReport {
   readonly codeCacheShare: number;
   readonly invalidations: number;
   readonly guestSeconds: number;
-  /** Most frequent reasons first, with how many times a second since the last report. */
-  readonly exits: readonly { readonly reason: string; readonly perSecond: number }[];
+  /** Most frequent reasons first, of the time since the last report and in all. */
+  readonly exits: readonly { readonly reason: string; readonly perSecond: number; readonly total: number }[];
   readonly lights: { readonly scrollLock: boolean; readonly numLock: boolean; readonly capsLock: boolean };
 }
 
-/** A place in guest code where samples of the last seconds found the guest. */
+/** A place in guest code where the guest was found in the last seconds. */
 export interface HotPlace {
   /** Linear address. */
   readonly address: number;
-  /** Of all samples, 0 to 1. */
+  /** Of the instructions executed, 0 to 1. */
   readonly share: number;
   readonly tier: "region" | "tier 0";
   /** The first instruction there. */
@@ -102,7 +101,14 @@ export interface HotPlace {
 export interface InspectedPlace {
   readonly address: number;
   readonly heading: string;
-  readonly listing: readonly { readonly address: number; readonly bytes: string; readonly text: string; readonly exit?: string }[];
+  /** Instructions, those that are first in their basic block marked; `exit` is why a sensitive one leaves for the monitor. */
+  readonly listing: readonly {
+    readonly address: number;
+    readonly bytes: string;
+    readonly text: string;
+    readonly isFirst: boolean;
+    readonly exit?: string;
+  }[];
   /** JavaScript, and what it is. */
   readonly code: readonly { readonly title: string; readonly text: string }[];
 }
@@ -113,14 +119,28 @@ export type FromWorker =
   | { readonly kind: "state"; readonly state: PowerState; readonly why?: string; readonly hasDisplay: boolean }
   | { readonly kind: "error" | "warning"; readonly message: string }
   /** RGBA. */
-  | { readonly kind: "frame"; readonly width: number; readonly height: number; readonly mode: "text" | "graphics" | "blank"; readonly buffer: ArrayBuffer }
+  | {
+      readonly kind: "frame";
+      readonly width: number;
+      readonly height: number;
+      readonly mode: "text" | "graphics" | "blank";
+      readonly buffer: ArrayBuffer;
+    }
   | { readonly kind: "serial"; readonly bytes: Uint8Array }
   | { readonly kind: "speed"; readonly report: SpeedReport }
   /** Bytes of an image that came over the network; `size` is 0 while it is not known. */
-  | { readonly kind: "download"; readonly name: string; readonly received: number; readonly size: number; readonly isWhole: boolean; readonly problem?: string }
+  | {
+      readonly kind: "download";
+      readonly name: string;
+      readonly received: number;
+      readonly size: number;
+      readonly isWhole: boolean;
+      readonly problem?: string;
+    }
   /** Bytes that drives read and wrote since the last message. */
   | { readonly kind: "drives"; readonly activity: readonly { readonly place: string; readonly read: number; readonly written: number }[] }
   | { readonly kind: "hot"; readonly places: readonly HotPlace[] }
   | { readonly kind: "inspected"; readonly place: InspectedPlace }
   | { readonly kind: "screenshot"; readonly png: Uint8Array }
+  /** The lines of a text screen when they have changed, for people who do not see the canvas; none in graphics modes. */
   | { readonly kind: "screenText"; readonly lines: readonly string[] };

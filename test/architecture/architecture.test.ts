@@ -68,8 +68,23 @@ describe("what the library is made of", () => {
   });
 
   it("packages: acorn, astring and fflate alone", () => {
-    const packages = new Set(all.flatMap((file) => file.imports).filter((t) => !t.endsWith(".ts") && !t.startsWith("node:")));
+    // The page and its build have more; nothing of the library imports them.
+    const packages = new Set(
+      all
+        .filter((file) => !isWithin(file.path, "src/web"))
+        .flatMap((file) => file.imports.filter((t) => !t.endsWith(".ts") && !t.startsWith("node:"))),
+    );
     expect([...packages].filter((p) => !["acorn", "astring", "estree", "fflate", "iced-x86"].includes(p))).toEqual([]);
+  });
+
+  it("the page: its worker is made of the library alone, the page itself adds xterm.js and knows the worker by its protocol", () => {
+    const users = all.filter((file) => !isWithin(file.path, "src/web"));
+    expect(violations(users, (t) => !isWithin(t, "src/web"))).toEqual([]);
+    const packagesOf = (start: string) => [...closure(start).values()].flatMap((file) => file.imports).filter((t) => !t.endsWith(".ts"));
+    expect(packagesOf("src/web/worker/main.ts").filter((t) => !["acorn", "astring", "estree", "fflate"].includes(t))).toEqual([]);
+    expect([...new Set(packagesOf("src/web/page/main.ts"))].sort()).toEqual(["@xterm/addon-fit", "@xterm/xterm"]);
+    const page = [...closure("src/web/page/main.ts").values()].filter((file) => !isWithin(file.path, "src/web"));
+    expect(page.map((file) => file.path)).toEqual([]);
   });
 
   it("disk images run in browsers: only src/storage/node.ts and what is its own reach Node modules", () => {

@@ -146,6 +146,10 @@ function parseRange(header: string | undefined, size: number): { start: number; 
 }
 
 function refuse(response: ServerResponse, status: number, message: string): void {
-  response.writeHead(status, { "Content-Type": "text/plain; charset=utf-8", "Content-Security-Policy": pagePolicy, "X-Content-Type-Options": "nosniff" });
+  response.writeHead(status, {
+    "Content-Type": "text/plain; charset=utf-8",
+    "Content-Security-Policy": pagePolicy,
+    "X-Content-Type-Options": "nosniff",
+  });
   response.end(`${message}\n`);
 }

@@ -16,18 +16,27 @@ const blinkMilliseconds = 16 * (1000 / 60);
 /** Of the worker's time, at most one part in so many goes into drawing. */
 const restPerWork = 4;
 
+const textInterval = 500;
+
+export interface FrameReceiver {
+  frame(frame: SentFrame): void;
+  text(lines: readonly string[]): void;
+}
+
 export class Frames {
   private readonly screen: Screen;
-  private readonly send: (frame: SentFrame) => void;
+  private readonly receiver: FrameReceiver;
+  private text = "";
+  private textNotBefore = 0;
   private generation = -1;
   private phase = -1;
   private isUnderWay = false;
   private spare: ArrayBuffer | undefined;
   private notBefore = 0;
 
-  constructor(screen: Screen, send: (frame: SentFrame) => void) {
+  constructor(screen: Screen, receiver: FrameReceiver) {
     this.screen = screen;
-    this.send = send;
+    this.receiver = receiver;
   }
 
   /** The page has drawn the last frame. */
@@ -52,6 +61,17 @@ export class Frames {
     new Uint8ClampedArray(buffer).set(pixels.subarray(0, length));
     this.isUnderWay = true;
     this.notBefore = now + restPerWork * (performance.now() - now);
-    this.send({ width, height, mode: kind, buffer });
+    this.receiver.frame({ width, height, mode: kind, buffer });
+    this.tickText(now);
+  }
+
+  private tickText(now: number): void {
+    if (now < this.textNotBefore) return;
+    this.textNotBefore = now + textInterval;
+    const lines = this.screen.text();
+    const text = lines.join("\n");
+    if (text === this.text) return;
+    this.text = text;
+    this.receiver.text(lines);
   }
 }

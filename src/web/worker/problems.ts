@@ -7,6 +7,7 @@ export function describeProblem(error: unknown): string {
   if (error.name === "EvalError") {
     return "this page's Content-Security-Policy forbids what the translator does: its worker needs script-src 'unsafe-eval' (docs/web.md)";
   }
-  if (error.name === "RangeError" && /alloc|buffer|memory/i.test(error.message)) return "the browser gives this page no more memory: choose less for the machine";
+  if (error.name === "RangeError" && /alloc|buffer|memory/i.test(error.message))
+    return "the browser gives this page no more memory: choose less for the machine";
   return `an error inside xlat86, which should be reported: ${error.message}`;
 }

@@ -1,7 +1,7 @@
 /** One machine from switching on to switching off, and everything around it that the page asked for. */
 import { DEMO_INTERACTIVE, demoImage } from "../../demo/image.ts";
 import { createMachine, type Machine } from "../../machine/machine.ts";
-import type { Drive, Drives, MachineOptions } from "../../machine/options.ts";
+import { type Drive, type Drives, MachineError, type MachineOptions } from "../../machine/options.ts";
 import type { ExitInfo } from "../../machine/types.ts";
 import type { DiskImage } from "../../storage/index.ts";
 import type { FromWorker, MachineSetup, PowerState, ToWorker } from "../protocol.ts";
@@ -58,7 +58,7 @@ export class Session {
       case "serial":
         return machine?.serial.write(message.text);
       case "key":
-        return message.isDown ? machine?.keyboard.down(message.code) : machine?.keyboard.up(message.code);
+        return this.key(message.code, message.isDown);
       case "chord":
         return machine?.keyboard.press(...message.codes);
       case "type":
@@ -81,8 +81,6 @@ export class Session {
       case "screenshot":
         if (machine) this.post({ kind: "screenshot", png: machine.screen.png() });
         return;
-      case "screenText":
-        return this.post({ kind: "screenText", lines: machine?.screen.text() ?? [] });
     }
   }
 
@@ -93,7 +91,10 @@ export class Session {
       const machine = createMachine({ ...options, sampler: this.samples });
       this.machine = machine;
       this.hasDisplay = setup.kernel === undefined || setup.vga === true;
-      this.frames = new Frames(machine.screen, (frame) => this.post({ kind: "frame", ...frame }));
+      this.frames = new Frames(machine.screen, {
+        frame: (frame) => this.post({ kind: "frame", ...frame }),
+        text: (lines) => this.post({ kind: "screenText", lines }),
+      });
       this.view = new TranslatorView(machine, this.samples);
       for (const message of machine.warnings) this.post({ kind: "warning", message });
       machine.on("serial", (bytes) => this.serial.add(bytes));
@@ -128,8 +129,24 @@ export class Session {
       ...(setup.bootMenu === true ? { bootMenu: { wait: bootMenuWait } } : {}),
       ...(kernel === undefined
         ? { ...(await file("bios")), ...(await file("vgaBios")) }
-        : { kernel: await readWhole(kernel, events), append: setup.append ?? "", ...(await file("initrd")), ...(setup.vga === true ? { vga: true, ...(await file("vgaBios")) } : {}) }),
+        : {
+            kernel: await readWhole(kernel, events),
+            append: setup.append ?? "",
+            ...(await file("initrd")),
+            ...(setup.vga === true ? { vga: true, ...(await file("vgaBios")) } : {}),
+          }),
     };
+  }
+
+  private key(code: string, isDown: boolean): void {
+    const keyboard = this.machine?.keyboard;
+    try {
+      if (isDown) keyboard?.down(code);
+      else keyboard?.up(code);
+    } catch (error) {
+      // People have keys that no PC keyboard of the time had: the guest does not hear of them.
+      if (!(error instanceof MachineError)) throw error;
+    }
   }
 
   // ---- running ----
@@ -217,11 +234,13 @@ export class Session {
 
   private watch(isWatched: boolean): void {
     clearInterval(this.hotTimer);
-    if (isWatched) this.hotTimer = setInterval(() => this.reportHot(), hotInterval);
+    if (!isWatched) return;
+    this.hotTimer = setInterval(() => this.reportHot(), hotInterval);
+    this.reportHot();
   }
 
   private reportHot(): void {
-    if (this.view && this.state === "running") this.post({ kind: "hot", places: this.view.hottest() });
+    if (this.view) this.post({ kind: "hot", places: this.view.hottest() });
   }
 
   private setState(state: PowerState, why?: string): void {

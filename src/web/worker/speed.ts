@@ -15,15 +15,24 @@ export class Speedometer {
     const before = last !== undefined && last.instructions <= stats.instructions ? last : undefined;
     this.last = stats;
     const since = (count: (stats: MachineStats) => number): number => count(stats) - (before === undefined ? 0 : count(before));
-    const seconds = Math.max(since((s) => s.hostSeconds), 1e-6);
+    const seconds = Math.max(
+      since((s) => s.hostSeconds),
+      1e-6,
+    );
     const instructions = since((s) => s.instructions);
     const exitsBefore = new Map(before?.exits.map(({ reason, total }) => [reason, total]));
-    const exits = stats.exits.map(({ reason, total }) => ({ reason, perSecond: (total - (exitsBefore.get(reason) ?? 0)) / seconds }));
+    const exits = stats.exits.map(({ reason, total }) => ({ reason, total, perSecond: (total - (exitsBefore.get(reason) ?? 0)) / seconds }));
     return {
       instructions: stats.instructions,
       perSecond: instructions / seconds,
-      tierZeroShare: share(since((s) => s.tierZeroInstructions), instructions),
-      idleShare: share(since((s) => s.idleSeconds), seconds),
+      tierZeroShare: share(
+        since((s) => s.tierZeroInstructions),
+        instructions,
+      ),
+      idleShare: share(
+        since((s) => s.idleSeconds),
+        seconds,
+      ),
       tierZeroShareOfAll: share(stats.tierZeroInstructions, stats.instructions),
       blocks: stats.blocks,
       regions: stats.regions,
@@ -34,7 +43,7 @@ export class Speedometer {
       codeCacheShare: share(stats.codeCacheBytes, stats.codeCacheCapacity),
       invalidations: stats.invalidations,
       guestSeconds: stats.guestSeconds,
-      exits: exits.sort((a, b) => b.perSecond - a.perSecond).slice(0, exitsShown),
+      exits: exits.sort((a, b) => b.perSecond - a.perSecond || b.total - a.total).slice(0, exitsShown),
       lights: machine.keyboard.lights,
     };
   }
