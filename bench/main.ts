@@ -2,7 +2,9 @@
 // turns within a run, so that a busy moment of the host does not fall on one of them alone.
 
 import { writeFileSync } from "node:fs";
+import { guestsSuite } from "./guests/suite.ts";
 import { kernelsSuite } from "./kernels/suite.ts";
+import { memorySuite } from "./memory/suite.ts";
 import { nanoSuite } from "./nano/suite.ts";
 import { type BenchOptions, BenchUsageError, parseOptions, USAGE } from "./options.ts";
 import type { Peer } from "./peers/peer.ts";
@@ -12,7 +14,7 @@ import { scalingSuite } from "./scaling/suite.ts";
 import { type Suite, selectParts } from "./suite.ts";
 import { userlandSuite } from "./userland/suite.ts";
 
-const SUITES: Suite[] = [kernelsSuite, userlandSuite, nanoSuite, scalingSuite, realModeSuite];
+const SUITES: Suite[] = [kernelsSuite, userlandSuite, nanoSuite, scalingSuite, memorySuite, realModeSuite, guestsSuite];
 
 function log(text: string): void {
   process.stderr.write(`${text}\n`);

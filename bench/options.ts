@@ -11,8 +11,8 @@ export interface BenchOptions {
   passes: number;
   /** Limit for one process; null: each suite's own. */
   timeoutSeconds: number | null;
-  /** How long the guest runs whose memory is watched. */
-  minutes: number;
+  /** How long the guest runs whose memory is watched; null: each suite's own time. */
+  minutes: number | null;
   /** A short form of everything, to see whether it works at all: its times mean nothing. */
   quick: boolean;
   /** File for the results as JSON, or null. */
@@ -32,21 +32,23 @@ export const USAGE = `npm run bench -- [options]
     nano               single operations of a kernel of our own, ns each; one alone: nano/int80, nano/page-fault, ...
     scaling            scaling/hot: ns for one instruction as more distinct ones are hot, 1,000 to 1,000,000;
                        scaling/memory: resident memory as a guest runs; scaling/machines: 1 to 8 machines in one process
+    memory             whether the process stays as large as it is while a guest goes on: FLAT or GROWS
     16-bit             16-bit/real/NAME, 16-bit/protected16/NAME: kernels in 16-bit code, in real mode and in protected mode
+    guests             boot loaders, memtest86+, iPXE, Debian's installer from media to a text on the screen; one alone: guests/ipxe, ...
     all                everything
   --peers NAME,...   these peers (xlat86, v86, xlat86-tier0, v86-nojit, qemu, native); userland, nano and scaling
                      are meant for xlat86, v86 and qemu
   --runs N           processes for each guest and peer, the median counts (kernels and Linux boot 3, others 1)
   --passes N         passes in a process for peers that warm up (kernels: 8)
-  --minutes N        how long scaling/memory watches a guest (1)
+  --minutes N        how long memory (10) and scaling/memory (1) watch a guest
   --quick            a short form of everything: shows what is broken, its times mean nothing
   --timeout SECONDS  limit for one process (180; userland 480)
   --json FILE        also write everything measured
 
-Needed: Debian's apt-get and dpkg-deb for linux, userland and scaling/memory (fetched once, into .cache/guests or
+Needed: Debian's apt-get and dpkg-deb for linux, userland, memory and scaling/memory (fetched once, into .cache/guests or
 $XLAT86_CACHE/guests), qemu-system-i386 and gcc -m32 for the peers qemu and native. What is missing is said and left out.`;
 
-const DEFAULTS: BenchOptions = { only: null, peers: null, runs: null, passes: 8, timeoutSeconds: null, minutes: 1, quick: false, json: null };
+const DEFAULTS: BenchOptions = { only: null, peers: null, runs: null, passes: 8, timeoutSeconds: null, minutes: null, quick: false, json: null };
 const QUICK: Partial<BenchOptions> = { quick: true, runs: 1, passes: 4 };
 
 type Setter = (options: BenchOptions, value: string) => void;

@@ -26,12 +26,14 @@ export {
   type Drive,
   type Drives,
   debugCategories,
+  type EmptyDrive,
   type GuestImage,
   MachineError,
   type MachineOptions,
   type ModuleOptions,
 } from "./machine/options.ts";
 export { type RegisterName, registerNames, type SegmentInfo } from "./machine/registers.ts";
+export type { Medium, RemovableDrive, RemovableDrives, RemovablePlace } from "./machine/removable-drives.ts";
 export type { Sampler } from "./machine/sampler.ts";
 export type { Screen, ScreenCell, ScreenText } from "./machine/screen.ts";
 export type { BlockInfo, ExitInfo, MachineEvents, MachineStats, PortCount, RegionInfo, VmExitCount } from "./machine/types.ts";

@@ -2,6 +2,7 @@
  * The translator: guest bytes to JavaScript text. An instance remembers the shapes it has met until told to forget them; it knows no machine, no
  * memory, no devices.
  */
+import type { X87Arithmetic } from "./contract/callouts/x87.ts";
 import { type ModeKey, mode } from "./contract/mode-key.ts";
 import type { OptimisationName } from "./contract/optimisations.ts";
 import { decodeFailure, type RegionCode, type RegionPage, type RegionRequest, type ShapeCode, type Translator } from "./contract/translator.ts";
@@ -54,6 +55,7 @@ export class JavaScriptTranslator implements Translator {
   /** Of these, what can do something for an instruction alone. */
   private readonly tierZeroPasses: readonly Pass[];
   private readonly regionLimit: number;
+  private readonly x87InDoubles: boolean;
   private readonly numbers = new Map<number, number>();
   private readonly shapes: Shape[] = [];
   private readonly templates: (MicroTemplate | undefined)[] = [];
@@ -67,13 +69,14 @@ export class JavaScriptTranslator implements Translator {
 
   /**
    * @param options.disabledPasses names of optimisations to leave out (contract/optimisations.ts); @param options.regionLimit guest instructions a region may hold;
-   * @param options.passes others than the usual ones, for tests
+   * @param options.passes others than the usual ones, for tests; @param options.x87 must be what the callouts do as well (runtime/float/unit.ts)
    */
-  constructor(options: { disabledPasses?: ReadonlySet<string>; regionLimit?: number; passes?: readonly Pass[] } = {}) {
+  constructor(options: { disabledPasses?: ReadonlySet<string>; regionLimit?: number; passes?: readonly Pass[]; x87?: X87Arithmetic } = {}) {
     this.disabledPasses = options.disabledPasses ?? new Set();
     this.passes = options.passes ?? blockPasses;
     this.tierZeroPasses = this.passes.filter((pass) => pass.name === "simplify");
     this.regionLimit = options.regionLimit ?? 400;
+    this.x87InDoubles = options.x87 === "double";
   }
 
   /** Whether an optimisation is on. */
@@ -174,7 +177,7 @@ export class JavaScriptTranslator implements Translator {
   shape(number: number): ShapeCode {
     let code = this.codes[number];
     if (code === undefined) {
-      code = tierZeroCode(this.simplified(this.body(number)), this.pureTemplates, this.nameOf(number));
+      code = tierZeroCode(this.simplified(this.body(number)), this.pureTemplates, this.nameOf(number), this.x87InDoubles);
       this.codes[number] = code;
     }
     return code;
@@ -215,6 +218,7 @@ export class JavaScriptTranslator implements Translator {
         pageAddress: (k) => (request.page(k) as RegionPage).address,
         inLineVectors: this.does("vectors"),
         isCarryLazy: this.does("carries"),
+        x87InDoubles: this.x87InDoubles,
       },
       this.pureTemplates,
     );

@@ -68,7 +68,8 @@ function v86(name: string, interpret: boolean, warmsUp: boolean): Peer {
   };
 }
 
-async function firmwareDirectory(): Promise<string> {
+/** SeaBIOS in the form that v86 takes, fetched where the host has none. */
+export async function firmwareDirectory(): Promise<string> {
   if (FIRMWARE_FILES.every((file) => existsSync(join(SYSTEM_FIRMWARE, file)))) return SYSTEM_FIRMWARE;
   const directory = join(defaultGuestCache(), "seabios");
   if (FIRMWARE_FILES.every((file) => existsSync(join(directory, file)))) return directory;

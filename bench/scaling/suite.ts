@@ -90,12 +90,13 @@ const MEMORY_WORKLOADS = ["python-loop", "perl-hash", "pipelines", "gzip-sha256"
 /** More than any machine does in the time. */
 const ENDLESS_PASSES = 1_000_000;
 const SAMPLES = 60;
+const MINUTES = 1;
 const QUICK_MINUTES = 0.25;
 const COLUMNS = 8;
 
 async function benchMemory(context: SuiteContext): Promise<SuiteResult> {
   const { options, peers, log } = context;
-  const minutes = options.quick ? QUICK_MINUTES : options.minutes;
+  const minutes = options.quick ? QUICK_MINUTES : (options.minutes ?? MINUTES);
   const seconds = minutes * 60;
   let guest: Guest;
   try {

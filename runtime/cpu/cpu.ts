@@ -6,7 +6,7 @@ import { exitCounters } from "../../translator/contract/exits.ts";
 import { mode as modeImported } from "../../translator/contract/mode-key.ts";
 import { slot as slotImported, vector } from "../../translator/contract/slots.ts";
 import { SimdUnit } from "../callouts/simd/unit.ts";
-import { forgetPairs } from "../callouts/x87/registers.ts";
+import { forgetPairs, nearestHighs } from "../callouts/x87/registers.ts";
 import type { Clock, SavedState } from "../devices/device.ts";
 import { FloatUnit } from "../float/unit.ts";
 import { LinearMemory } from "../memory/linear.ts";
@@ -187,6 +187,7 @@ export class Cpu {
     // A state saved before registers could be pairs has none.
     forgetPairs(this);
     this.R.set(state.slots as Int32Array);
+    if (this.float.isDouble) nearestHighs(this);
     this.R[slot.budget] = left;
     this.walker.pdptr.set(state.pdptr as Int32Array);
     this.walker.a20Mask = state.a20Mask as number;

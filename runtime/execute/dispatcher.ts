@@ -12,7 +12,13 @@
 import type { CalloutName } from "../../translator/contract/callouts.ts";
 import { exitReason, ringCount } from "../../translator/contract/exits.ts";
 import { linearCode as linearCodeImported, type ModeKey, mode, modeWidth as modeWidthImported } from "../../translator/contract/mode-key.ts";
-import { eflag as eflagImported, segment as segmentImported, slot as slotImported, vector } from "../../translator/contract/slots.ts";
+import {
+  eflag as eflagImported,
+  jsCall as jsCallImported,
+  segment as segmentImported,
+  slot as slotImported,
+  vector,
+} from "../../translator/contract/slots.ts";
 import type { Translator } from "../../translator/contract/translator.ts";
 import { calloutImplementations } from "../callouts/index.ts";
 import { BlockBuilder } from "../code/block-builder.ts";
@@ -41,6 +47,7 @@ import { regionCalls } from "./region-calls.ts";
 // Bound here because V8 folds a module's own constants, but not those it imports.
 const eflag = eflagImported;
 const segment = segmentImported;
+const jsCall = jsCallImported;
 const slot = slotImported;
 const { budget, page: pageSlot, tlbHalf, mode: modeSlot, eip: eipSlot } = slot;
 const { singleStep, edge } = mode;
@@ -141,7 +148,8 @@ export class Dispatcher {
       ...regionCalls({ ...arrays, R: cpu.R, TX: this.TX, jumps: this.jumps, jump }),
       jump,
       jumpSegmented: (eip) => this.jumpSegmented(eip),
-      dispatch: () => ~this.dispatch(),
+      // Called by another region, that one would take a fault met on the way for its own, and with it its own idea of the registers.
+      dispatch: () => (this.isCalled() ? ~dispatchBlock : ~this.dispatch()),
       faulted: () => this.faulted(),
       moreTime: (used) => this.moreTime(used),
       guardedStore: (A, size, value) => this.guardedStore(A, size, value),
@@ -269,7 +277,12 @@ export class Dispatcher {
     R[budget] += place >>> 21;
     this.eipIsCurrent = true;
     this.takeFault(-1);
-    return ~this.look();
+    return this.isCalled() ? ~dispatchBlock : ~this.look();
+  }
+
+  /** Whether the region that asks was called by another one, not by `run`. */
+  private isCalled(): boolean {
+    return this.J[jsCall.depth] !== 0;
   }
 
   /**
@@ -676,7 +689,14 @@ export class Dispatcher {
     R[eipSlot] = eip;
     this.eipIsCurrent = true;
     if ((R[modeSlot] & singleStep) !== 0) return ~dispatchBlock;
-    const header = this.enter();
+    let header: number;
+    try {
+      header = this.enter();
+    } catch (e) {
+      if (e !== this.cpu.fault || !this.isCalled()) throw e;
+      // `run` meets the fault again, where no region is in between.
+      return ~dispatchBlock;
+    }
     if (this.keepsJumps) {
       this.jumps.note((eip + R[csBase]) | 0, header);
       this.regions.entered.add(header);

@@ -9,6 +9,8 @@
  * affair: the unit always computes the masked response to those.
  */
 export class FloatUnit {
+  /** Registers hold doubles (docs/X87.md, "Doubles instead"); set once, before anything runs. */
+  isDouble = false;
   /** The x87 control word. */
   control = 0x37f;
   low = 0;

@@ -36,6 +36,9 @@ const header = {
 /** Offsets in the zero page outside the setup header. */
 const zeroPage = { extMemK: 0x02, acpiRsdp: 0x70, altMemK: 0x1e0, e820Entries: 0x1e8, e820Table: 0x2d0, size: 0x1000 } as const;
 const maxE820Entries = 128;
+/** screen_info at the page's start (include/uapi/linux/screen_info.h), as setup's INT 10h calls would have filled it in for a VGA with 256 KiB in mode 3. */
+const screenInfo = { videoMode: 0x06, columns: 0x07, egaBx: 0x0a, lines: 0x0e, isVga: 0x0f, points: 0x10 } as const;
+const textMode = { number: 3, columns: 80, lines: 25, points: 16, egaBx: 0x0003 } as const;
 
 const headerMagic = 0x53726448; // "HdrS"
 const bootSignature = 0xaa55;
@@ -216,6 +219,15 @@ function buildZeroPage(request: BootRequest, at: { commandLineAddress: number; i
   page.setUint32(header.cmdLinePtr, at.commandLineAddress, true);
   page.setUint32(header.ramdiskImage, at.initrdAddress, true);
   page.setUint32(header.ramdiskSize, at.initrdAddress ? at.initrdSize : 0, true);
+
+  if (request.hasTextScreen === true) {
+    page.setUint8(screenInfo.videoMode, textMode.number);
+    page.setUint8(screenInfo.columns, textMode.columns);
+    page.setUint16(screenInfo.egaBx, textMode.egaBx, true);
+    page.setUint8(screenInfo.lines, textMode.lines);
+    page.setUint8(screenInfo.isVga, 1);
+    page.setUint16(screenInfo.points, textMode.points, true);
+  }
 
   // What setup's detect_memory() reports: INT 15h AH=88h (at most 64 MiB less 1 KiB), AX=E801h, and E820h.
   const highKiB = (request.memorySize - highMemory) / 1024;

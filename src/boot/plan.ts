@@ -22,6 +22,8 @@ export interface BootRequest {
   readonly memoryMap: readonly MemoryRange[];
   /** Guest-physical address of the ACPI RSDP, where the machine has one. */
   readonly rsdp?: number;
+  /** There is a VGA, in text mode 3 (80 x 25). */
+  readonly hasTextScreen?: boolean;
 }
 
 /** A descriptor as the CPU caches it; `access` holds descriptor bits 8-15 and 20-23 of the high word in place. */

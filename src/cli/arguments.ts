@@ -19,6 +19,9 @@ export interface RunOptions {
   drives: DriveRequest[];
   /** For all drives. */
   snapshot: boolean;
+  /** Of the Debian guest. */
+  fresh: boolean;
+  bus: "ide" | "virtio";
   boot: BootRequest;
   bios?: string;
   vgaBios?: string;
@@ -32,6 +35,7 @@ export interface RunOptions {
   captureAt?: number;
   engine: "translate" | "interpret";
   clock: "host" | "virtual";
+  x87: "exact" | "double";
   /** Optimisations to do without. */
   disable: ReadonlySet<OptimisationName>;
   /** The same for what bisect compares with. */
@@ -138,9 +142,10 @@ function checkOperands(row: CommandRow, operands: readonly string[]): void {
       );
     return;
   }
-  if (operands.length !== 1 || operands[0] !== row.operands) {
+  const choices = row.operands.split("|");
+  if (operands.length !== 1 || !choices.includes(operands[0]!)) {
     const found = operands.length === 0 ? "nothing" : `"${operands.join(" ")}"`;
-    throw new UsageError(`${row.name} takes one of: ${row.operands}; found ${found}`);
+    throw new UsageError(`${row.name} takes one of: ${choices.join(", ")}; found ${found}`);
   }
 }
 
@@ -162,12 +167,15 @@ function checkValues(given: ReadonlyMap<OptionName, readonly string[]>, sequence
     serialGiven: given.has("serial"),
     drives: parseDrives(sequence.filter(({ name }) => (driveOptions as readonly string[]).includes(name))),
     snapshot: given.has("snapshot"),
+    fresh: given.has("fresh"),
+    bus: choice("bus", "ide"),
     boot: parseBoot(last("boot") ?? "menu=off"),
     noReboot: given.has("no-reboot"),
     script: command === "run" ? parseScript(sequence.filter(({ name }) => name === "type" || name === "after")) : [],
     // Tier 0 counts every block; a region's own instructions are not counted.
     engine: choice("engine", command === "dump" ? "interpret" : "translate"),
     clock: choice("clock", "host"),
+    x87: choice("x87", "exact"),
     disable: parseList("opt", last("opt") ?? "all"),
     against: parseList("against", last("against") ?? "none"),
     symbols: [...(given.get("symbols") ?? [])],

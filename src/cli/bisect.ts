@@ -16,7 +16,7 @@ export async function bisectKernel(options: RunOptions): Promise<number> {
   if (names.subject === names.reference) throw new UsageError(`--opt and --against both are "${names.subject}": give two that differ`);
   const seconds = Math.min(timeout ?? Number.POSITIVE_INFINITY, after?.seconds ?? Number.POSITIVE_INFINITY);
   const result = bisect({
-    machine: { ...images, memory: options.memory },
+    machine: { ...images, memory: options.memory, x87: options.x87 },
     subject: disable,
     reference: against,
     seconds,

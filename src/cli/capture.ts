@@ -1,8 +1,7 @@
 /** `--screenshot` and `--screen-text`: the screen into files, once. */
-import { writeSync } from "node:fs";
 import type { Screen } from "../machine/screen.ts";
 import type { RunOptions } from "./arguments.ts";
-import { closeOutput, openOutput } from "./files.ts";
+import { closeOutput, openOutput, writeOutput } from "./files.ts";
 
 const standardOutput = 1;
 
@@ -17,14 +16,15 @@ export class Capture {
     if (screenText !== undefined) this.#text = screenText === "-" ? standardOutput : openOutput("screen-text", screenText);
   }
 
+  /** Errors: `UsageError`. */
   take(screen: Screen): void {
     if (this.#isTaken) return;
     this.#isTaken = true;
-    if (this.#picture !== undefined) writeAll(this.#picture, screen.png());
+    if (this.#picture !== undefined) writeOutput("screenshot", this.#picture, screen.png());
     if (this.#text !== undefined) {
       const lines = screen.text();
       while (lines.length > 0 && lines.at(-1) === "") lines.pop();
-      writeAll(this.#text, new TextEncoder().encode(lines.map((line) => `${line}\n`).join("")));
+      writeOutput("screen-text", this.#text, lines.map((line) => `${line}\n`).join(""));
       if (screen.kind !== "text") process.stderr.write(`xlat86: --screen-text: ${screen.describe()}\n`);
     }
     this.close();
@@ -41,8 +41,4 @@ function closeOnce(file: number, closed: Set<number>): void {
   if (closed.has(file)) return;
   closed.add(file);
   closeOutput(file);
-}
-
-function writeAll(file: number, bytes: Uint8Array): void {
-  for (let done = 0; done < bytes.length; ) done += writeSync(file, bytes, done);
 }

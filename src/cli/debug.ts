@@ -1,9 +1,8 @@
 /** The debug log: to a file, or to stderr. Buffered, because `exec` writes a line for each block. */
-import { writeSync } from "node:fs";
 import type { MachineOptions } from "../machine/options.ts";
 import type { RunOptions } from "./arguments.ts";
 import { UsageError } from "./error.ts";
-import { closeOutput, openOutput } from "./files.ts";
+import { closeOutput, openOutput, writeOutput } from "./files.ts";
 
 const bufferSize = 1 << 16;
 
@@ -22,9 +21,10 @@ export function openDebugLog(options: RunOptions): DebugLog {
   let pending: string[] = [];
   let size = 0;
   const flush = (): void => {
-    if (pending.length > 0) writeSync(file, pending.join(""));
+    const text = pending.join("");
     pending = [];
     size = 0;
+    if (text !== "") writeOutput(options.debugFile === undefined ? "debug" : "debug-file", file, text);
   };
   return {
     option: {
@@ -37,8 +37,11 @@ export function openDebugLog(options: RunOptions): DebugLog {
       },
     },
     close() {
-      flush();
-      if (file !== 2) closeOutput(file);
+      try {
+        flush();
+      } finally {
+        if (file !== 2) closeOutput(file);
+      }
     },
   };
 }

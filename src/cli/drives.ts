@@ -1,8 +1,10 @@
 /** Opens the images named on the command line for the machine's drives, and closes them when the machine is no more. */
+import { access, constants } from "node:fs/promises";
 import type { Drive, Drives } from "../machine/options.ts";
 import type { DiskImage } from "../storage/index.ts";
 import { StorageError } from "../storage/index.ts";
 import { openImageFile } from "../storage/node.ts";
+import { ReportingStorage } from "../storage/reporting.ts";
 import type { DrivePlace, DriveRequest } from "./drive-options.ts";
 import { UsageError } from "./error.ts";
 import { fileExists } from "./files.ts";
@@ -20,15 +22,25 @@ export async function openDrives(requests: readonly DriveRequest[], snapshot: bo
   const warnings: string[] = [];
   const drives: Partial<Record<Exclude<DrivePlace, "virtio">, Drive>> = {};
   const virtio: Drive[] = [];
+  // One that cannot be closed properly (the host is full) must not leave the others unflushed and locked.
   const close = async (): Promise<void> => {
-    for (const image of images) await image.close();
+    let failure: { readonly error: unknown } | undefined;
+    for (const image of images.splice(0)) {
+      try {
+        await image.close();
+      } catch (error) {
+        failure ??= { error };
+      }
+    }
+    if (failure !== undefined) throw failure.error;
   };
   try {
     for (const request of requests) {
       const image = await open(request, snapshot, warnings);
       images.push(image);
       for (const warning of image.describe().warnings) warnings.push(`${request.path}: ${warning}`);
-      const drive: Drive = { storage: image, media: request.media, name: request.path };
+      const storage = new ReportingStorage(image, (message) => process.stderr.write(`\nxlat86: the guest got an I/O error: ${message}\n`));
+      const drive: Drive = { storage, media: request.media, name: request.path };
       if (request.place === "virtio") virtio.push(drive);
       else drives[request.place] = drive;
     }
@@ -54,14 +66,22 @@ async function open(request: DriveRequest, snapshotAll: boolean, warnings: strin
   } catch (error) {
     if (!isForbidden(error) || options.readOnly || options.snapshot) throw error;
     // A floppy can be write-protected; a disk that cannot be written is nothing that guests expect.
-    if (!isFloppy)
+    if (!isFloppy && (await canBeRead(request)))
       throw new UsageError(
         `${request.option}: ${path} may not be written; make it writable, or add --snapshot, which keeps what the guest writes in memory`,
       );
+    // What may not be read either fails here, and says so.
     const image = await openImageFile(wholeName(request), { ...options, readOnly: true });
     warnings.push(`${path} may not be written: the floppy is write-protected`);
     return image;
   }
+}
+
+async function canBeRead(request: DriveRequest): Promise<boolean> {
+  return access(wholeName(request), constants.R_OK).then(
+    () => true,
+    () => false,
+  );
 }
 
 /** A file whose name has a comma in it can be named as it is. */

@@ -14,7 +14,14 @@ const defaultSeconds = 10;
 export async function dump(options: RunOptions): Promise<number> {
   if (options.at === undefined && options.hot === undefined) throw new UsageError("dump needs --at ADDRESS or --hot N");
   const images = bootImages("dump", options);
-  const machine = createMachine({ ...images, memory: options.memory, engine: options.engine, clock: options.clock, disable: options.disable });
+  const machine = createMachine({
+    ...images,
+    memory: options.memory,
+    engine: options.engine,
+    clock: options.clock,
+    x87: options.x87,
+    disable: options.disable,
+  });
   try {
     // --at alone looks at the kernel as it was loaded; --after and --timeout say how far to run first.
     if (options.hot !== undefined || options.after !== undefined || options.timeout !== undefined) process.stdout.write(await run(machine, options));

@@ -19,3 +19,19 @@ export async function firmwareImages({ bios, vgaBios }: RunOptions): Promise<Pic
   });
   return { bios: readGuestFile("bios", files.bios), vgaBios: readGuestFile("vga-bios", vgaBios ?? files.vgaBios) };
 }
+
+/** For a kernel that is booted without a BIOS, and of which there shall be a picture: the font of its text screen is in the VGA BIOS. Errors: `UsageError`. */
+export async function fontImage({ vgaBios, screenshot }: RunOptions): Promise<Pick<MachineOptions, "vgaBios">> {
+  if (vgaBios !== undefined) return { vgaBios: readGuestFile("vga-bios", vgaBios) };
+  if (screenshot === undefined) return {};
+  try {
+    const files = await fetchFirmware({ onProgress: progressBar(process.stderr) });
+    return { vgaBios: readGuestFile("vga-bios", files.vgaBios) };
+  } catch (error) {
+    if (!(error instanceof GuestFetchError)) throw error;
+    process.stderr.write(
+      `xlat86: no VGA BIOS to take a font from: the text screen has no letters in pictures: ${error.message}; or name one: --vga-bios FILE\n`,
+    );
+    return {};
+  }
+}

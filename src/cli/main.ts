@@ -20,9 +20,9 @@ const commands: Readonly<Record<Command["command"], (command: Command) => Promis
     const { runDemo } = await import("./demo.ts");
     return runDemo(options);
   },
-  async guest({ options }) {
-    const { runLinuxGuest } = await import("./guest.ts");
-    return runLinuxGuest(options);
+  async guest({ operands, options }) {
+    const { runDebianGuest, runLinuxGuest } = await import("./guest.ts");
+    return operands[0] === "debian" ? runDebianGuest(options) : runLinuxGuest(options);
   },
   async dump({ options }) {
     const { dump } = await import("./dump.ts");

@@ -57,6 +57,8 @@ export const optionRows = [
     many: true,
     help: "any of these, as QEMU writes it: if=ide|virtio|floppy,index=N,media=cdrom,format=raw,readonly=on,snapshot=on",
   },
+  { name: "fresh", group: "drives", help: "debian: forget what was changed on the kept disk, and begin with a new one" },
+  { name: "bus", group: "drives", value: "BUS", choices: ["ide", "virtio"], help: "debian: how the disk is connected (default ide)" },
   { name: "snapshot", group: "drives", aliases: ["-snapshot"], help: "keep what the guest writes in memory; the images stay as they are" },
   {
     name: "boot",
@@ -118,6 +120,13 @@ export const optionRows = [
     help: "guest time: the host's, or counted in instructions (default host)",
   },
   {
+    name: "x87",
+    group: "machine",
+    value: "WHAT",
+    choices: ["exact", "double"],
+    help: "x87 arithmetic: exact, as hardware; double: in IEEE doubles, faster, but results DIFFER FROM HARDWARE in the last bits (default exact)",
+  },
+  {
     name: "opt",
     group: "machine",
     value: "LIST",
@@ -176,7 +185,20 @@ export interface CommandRow {
   readonly detail: string;
 }
 
-const machineOptions = ["memory", "serial", "engine", "clock", "opt", "stats", "profile", "symbols", "timeout", "debug", "debug-file"] as const;
+const machineOptions = [
+  "memory",
+  "serial",
+  "engine",
+  "clock",
+  "x87",
+  "opt",
+  "stats",
+  "profile",
+  "symbols",
+  "timeout",
+  "debug",
+  "debug-file",
+] as const;
 const kernelOptions = ["kernel", "initrd", "append", "module"] as const;
 /** Options that name a drive. */
 export const driveOptions = ["hda", "hdb", "hdc", "hdd", "cdrom", "fda", "fdb", "virtio", "drive"] as const;
@@ -206,22 +228,28 @@ PC's text screen; with a kernel, it is serial port 0. Ctrl-A X leaves, Ctrl-A H 
   },
   {
     name: "guest",
-    operands: "linux",
-    options: ["append", ...machineOptions],
-    summary: "fetch Debian's i386 kernel and busybox, and boot them to a shell",
-    detail:
-      "Fetches Debian 12's i386 kernel and busybox with apt-get download (no root needed), keeps them in .cache, makes an initramfs, and boots it\nto a shell. --append adds to the kernel command line.",
+    operands: "linux|debian",
+    options: ["append", "fresh", "bus", "snapshot", ...machineOptions],
+    summary: "fetch Debian's i386 kernel with busybox, or a whole Debian on a disk, and boot it to a shell",
+    detail: `linux: fetches Debian 12's i386 kernel and busybox with apt-get download (no root needed), keeps them in .cache, makes an initramfs,
+and boots it to a shell.
+debian: fetches about 130 packages, makes a disk of them with mke2fs (no root needed), and boots it to a login on the serial line. The disk
+is kept in .cache with what you change on it; poweroff ends. --append adds to the kernel command line.
+
+  xlat86 guest linux
+  xlat86 guest debian --bus virtio
+  xlat86 guest debian --fresh`,
   },
   {
     name: "dump",
-    options: [...kernelOptions, "memory", "engine", "clock", "opt", "timeout", "at", "hot", "after"],
+    options: [...kernelOptions, "memory", "engine", "clock", "x87", "opt", "timeout", "at", "hot", "after"],
     summary: "show what the translator makes of a block",
     detail:
       "Per block: address, mode, bytes, disassembly with the sensitive instructions marked, micro-ops before and after each pass, tier 0's handlers, and\nthe region's JavaScript. The guest runs on tier 0, where every block is counted, unless --engine translate says otherwise.",
   },
   {
     name: "bisect",
-    options: [...kernelOptions, "memory", "opt", "against", "after", "timeout", "symbols"],
+    options: [...kernelOptions, "memory", "x87", "opt", "against", "after", "timeout", "symbols"],
     summary: "find the block and the optimisation by which two configurations part",
     detail:
       "Runs the kernel twice side by side, with --opt and with --against, until registers, devices or memory differ, and shows the block that did it, what\ndiffers, and without which optimisations it does not. Guest time is virtual, input is none. --after COUNTi stops after so many instructions.\nExit code: 0 if there is no difference, 1 if there is one.",

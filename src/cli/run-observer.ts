@@ -1,10 +1,9 @@
 /** What is watched beside the guest when `--profile` or `--stats` ask for it. */
-import { writeSync } from "node:fs";
 import { GuestTrace, guestProfile } from "../inspector/profile.ts";
 import type { Symbols } from "../inspector/symbols.ts";
 import type { GuestImage } from "../machine/options.ts";
 import type { RunOptions } from "./arguments.ts";
-import { closeOutput, openOutput } from "./files.ts";
+import { closeOutput, openOutput, writeOutput } from "./files.ts";
 import { HostProfiler } from "./host-time.ts";
 import type { HostTime } from "./stats.ts";
 import { guestSymbols } from "./symbols.ts";
@@ -40,7 +39,7 @@ export class RunObserver {
     const { profile, started, time } = await this.#profiler.stop();
     if (this.#trace !== undefined && this.#file !== undefined && this.#symbols !== undefined) {
       const request = { host: profile, guest: this.#trace, started, symbols: this.#symbols };
-      writeSync(this.#file, JSON.stringify(guestProfile(request)));
+      writeOutput("profile", this.#file, JSON.stringify(guestProfile(request)));
       closeOutput(this.#file);
     }
     return time;

@@ -9,7 +9,7 @@ import { openDebugLog } from "./debug.ts";
 import { openDrives } from "./drives.ts";
 import { UsageError } from "./error.ts";
 import { fileExists, readGuestFile } from "./files.ts";
-import { firmwareImages } from "./firmware.ts";
+import { firmwareImages, fontImage } from "./firmware.ts";
 import { exitCode } from "./options.ts";
 import { RunObserver } from "./run-observer.ts";
 import { playScript } from "./script.ts";
@@ -49,10 +49,10 @@ export async function run(options: RunOptions): Promise<number> {
   const open = await openDrives(options.drives, options.snapshot);
   try {
     for (const warning of open.warnings) process.stderr.write(`xlat86: ${warning}\n`);
-    const firmware = hasKernel ? {} : await firmwareImages(options);
     const { order, menuWait } = options.boot;
     const usesScreen =
       options.display === "text" || options.screenshot !== undefined || options.screenText !== undefined || options.script.length > 0;
+    const firmware = hasKernel ? (usesScreen ? await fontImage(options) : {}) : await firmwareImages(options);
     const pc: BootImages = {
       ...firmware,
       drives: open.drives,
@@ -86,6 +86,7 @@ export async function runAtTerminal(images: BootImages, options: RunOptions, mor
       memory: options.memory,
       engine: options.engine,
       clock: options.clock,
+      x87: options.x87,
       disable: options.disable,
       ...(observer.sampler ? { sampler: observer.sampler } : {}),
       debug: debug.option,
@@ -95,7 +96,16 @@ export async function runAtTerminal(images: BootImages, options: RunOptions, mor
     person.open(created);
     observer.start();
     const { captureAt } = options;
-    if (captureAt !== undefined) captureTimer = setTimeout(() => capture.take(created.screen), captureAt * 1000);
+    let captureFailure: unknown;
+    const capturing = (): void => {
+      try {
+        capture.take(created.screen);
+      } catch (error) {
+        captureFailure = error;
+        created.pause();
+      }
+    };
+    if (captureAt !== undefined) captureTimer = setTimeout(capturing, captureAt * 1000);
     let unplayed: string | undefined = options.script.length === 0 ? undefined : "the run ended before all was typed";
     const played = playScript(created, options.script).then(
       () => {
@@ -108,6 +118,7 @@ export async function runAtTerminal(images: BootImages, options: RunOptions, mor
     const exit = await created.run(options.timeout === undefined ? {} : { timeout: options.timeout });
     clearTimeout(captureTimer);
     person.closeTerminal();
+    if (captureFailure !== undefined) throw captureFailure;
     capture.take(created.screen);
     report(created, exit, options, more.summary === true, await observer.stop());
     // What still waits for the screen is told that the run is over.

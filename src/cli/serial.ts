@@ -1,7 +1,6 @@
 /** Where serial port 0 goes: the terminal, a file, or nowhere. */
-import { writeSync } from "node:fs";
 import type { RunOptions } from "./arguments.ts";
-import { closeOutput, openOutput } from "./files.ts";
+import { closeOutput, openOutput, writeOutput } from "./files.ts";
 
 export interface SerialSink {
   write(bytes: Uint8Array): void;
@@ -12,7 +11,7 @@ export interface SerialSink {
 export function openSerial(where: RunOptions["serial"], writeTerminal: (bytes: Uint8Array) => void): SerialSink {
   if (where.kind === "file") {
     const file = openOutput("serial", where.path);
-    return { write: (bytes) => void writeSync(file, bytes), close: () => closeOutput(file) };
+    return { write: (bytes) => writeOutput("serial", file, bytes), close: () => closeOutput(file) };
   }
   return { write: where.kind === "stdio" ? writeTerminal : () => {}, close() {} };
 }

@@ -42,7 +42,10 @@ export function table(stats: MachineStats, host?: HostTime): string {
   const perEntry = stats.regionEntries > 0 ? ` (${count(inRegions / stats.regionEntries)} at a time)` : "";
   const perMillion = (n: number): string => `${count(n)} (${((1e6 * n) / Math.max(stats.instructions, 1)).toFixed(1)} per million instructions)`;
   const head = lines([
-    ["engine, clock", `${stats.engine}, ${stats.clock}; optimisations ${describeOptimisations(new Set(stats.disabled as OptimisationName[]))}`],
+    [
+      "engine, clock",
+      `${stats.engine}, ${stats.clock}${stats.x87 === "double" ? "; x87 in doubles: not as hardware" : ""}; optimisations ${describeOptimisations(new Set(stats.disabled as OptimisationName[]))}`,
+    ],
     [
       "executed",
       `${percent(inRegions, stats.instructions)} in regions${perEntry}, ${percent(stats.tierZeroInstructions, stats.instructions)} by tier 0`,

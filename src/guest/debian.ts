@@ -91,12 +91,12 @@ async function kernelAndBusybox(apt: PrivateApt): Promise<string[]> {
 }
 
 /**
- * Downloads packages, unpacks them into one tree and hands that to `use`; the tree is gone afterwards. `choose` names the packages once apt knows the lists.
+ * Downloads packages, unpacks them into one tree and hands that to `use`, with the directory of the packages; both are gone afterwards. `choose` names the packages once apt knows the lists.
  */
 export async function withDebianTree(
   options: FetchOptions,
   choose: (apt: PrivateApt) => Promise<string[]>,
-  use: (tree: string, packages: string[]) => Promise<void>,
+  use: (tree: string, packages: string[], debs: string) => Promise<void>,
 ): Promise<void> {
   const cacheDir = resolve(options.cacheDir ?? defaultGuestCache());
   await mkdir(cacheDir, { recursive: true });
@@ -119,7 +119,7 @@ export async function withDebianTree(
     stage(0.95, 1, "unpacking")(0);
     const tree = join(work, "tree");
     for (const name of await readdir(debs)) await runTool("dpkg-deb", ["-x", join(debs, name), tree]);
-    await use(tree, packages);
+    await use(tree, packages, debs);
     stage(1, 1, "done")(100);
   } finally {
     await rm(work, { recursive: true, force: true });

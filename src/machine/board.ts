@@ -35,6 +35,7 @@ import { InterruptControllers } from "./interrupts.ts";
 import type { ResolvedOptions } from "./options.ts";
 import { SerialPipe } from "./serial.ts";
 import type { ExitInfo } from "./types.ts";
+import { powerOnTextMode } from "./vga-text-mode.ts";
 
 /** Virtual time begins here, so that runs repeat: 2026-01-01T00:00:00Z. */
 const virtualEpoch = 1_767_225_600_000;
@@ -76,11 +77,13 @@ export class Board {
   readonly keyboardController: I8042;
   /** What the graphics adapter shows, if there is one. */
   readonly display: Display | undefined;
+  readonly drives: DriveControllers;
+  /** Sets the adapter up as its BIOS would. */
+  readonly #powerOnDisplay: () => void;
   readonly #port92: Port92;
   readonly #hostBridge: HostBridge440Fx;
   readonly #isaBridge: IsaBridgePiix3;
   readonly #powerManagement: PowerManagementPiix4;
-  readonly #drives: DriveControllers;
 
   /** Bytes of device memory that a board with these options needs (`PhysicalMemory`). */
   static deviceBytes({ bios, vga, vgaBios }: BoardOptions): number {
@@ -110,7 +113,7 @@ export class Board {
       irq: interrupts.rtc,
       nmiMask: unconnected,
       memoryBytes: physical.size,
-      floppies: floppyCmos(floppyTypes(options.drives ?? {})),
+      floppies: floppyCmos(floppyTypes(options.drives ?? {}, options.bios !== undefined)),
       ...(options.boot === undefined ? {} : { bootOrder: options.boot }),
     });
     map("rtc", rtc.registers);
@@ -140,11 +143,12 @@ export class Board {
     map("pciConfig", pci.registers);
     const vga = options.vga === true ? placeVga({ physical, ports, pci, clock, slot: vgaSlot, rom: options.vgaBios?.bytes }) : undefined;
     this.display = vga;
+    this.#powerOnDisplay = () => vga && powerOnTextMode(vga, options.vgaBios?.bytes);
     const drives = new DriveControllers({
       ...{ physical, ports, clock, pci, isaBridge: this.#isaBridge, irq: (n) => interrupts.irq(n), map },
       ...{ drives: options.drives ?? {}, isWholePc: options.bios !== undefined, activity: (place, kind) => signals.drive?.(place, kind) },
     });
-    this.#drives = drives;
+    this.drives = drives;
     drives.ide?.forEachTranslation((disk, code) => rtc.recordDiskTranslation(disk, code));
     const apm = new ApmPorts();
     map("apm", apm.registers);
@@ -221,12 +225,13 @@ export class Board {
     return [fwCfg, debugPort];
   }
 
-  /** What firmware does before it passes control on, where there is none: opens gate A20, maps RAM instead of ROM, steers PCI interrupts, places ACPI's registers. */
+  /** What firmware does before it passes control on, where there is none: opens gate A20, maps RAM instead of ROM, steers PCI interrupts, places ACPI's registers, sets a text mode. */
   handOver(): void {
     this.#hostBridge.shadowAll();
     this.#isaBridge.steer();
     this.#powerManagement.enableAt(isaPorts.acpiPm.base, isaIrqs.acpi);
-    this.#drives.handOver();
+    this.drives.handOver();
+    this.#powerOnDisplay();
     this.#port92.registers.write(0, 1, fastGateA20);
   }
 

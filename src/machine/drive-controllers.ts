@@ -40,11 +40,18 @@ export interface DriveSurroundings {
   readonly activity: DriveActivity;
 }
 
-/** Drive types for the CMOS, by unit; null where none is fitted. Errors: `MachineError` for an image that is no floppy. */
-export function floppyTypes(drives: Drives): (FloppyDriveType | null)[] {
-  return floppyDriveNames.map((place) => {
+/** What an empty drive is: the one that takes most; QEMU fits the same. */
+const emptyFloppyDrive: FloppyDriveType = "2.88M";
+
+/**
+ * Drive types for the CMOS, by unit; null where none is fitted: a whole PC has drive A whether there is something in it or not.
+ * Errors: `MachineError` for an image that is no floppy.
+ */
+export function floppyTypes(drives: Drives, isWholePc: boolean): (FloppyDriveType | null)[] {
+  return floppyDriveNames.map((place, unit) => {
     const drive = drives[place];
-    if (drive === undefined) return null;
+    if (drive === undefined) return isWholePc && unit === 0 ? emptyFloppyDrive : null;
+    if (drive.storage === null) return emptyFloppyDrive;
     try {
       return floppyDriveFor(floppyFormat(drive.storage.size).format);
     } catch (error) {
@@ -59,13 +66,16 @@ export class DriveControllers {
   readonly devices: readonly Device[];
   readonly ide: Piix3Ide | undefined;
   readonly floppy: FloppyController | undefined;
+  /** By unit; null where no drive is fitted. */
+  readonly floppyTypes: readonly (FloppyDriveType | null)[];
 
   constructor(around: DriveSurroundings) {
     const { drives, physical, isWholePc, map } = around;
     const devices: Device[] = [];
     const hasIde = ideDriveNames.some((place) => drives[place] !== undefined);
     this.ide = isWholePc || hasIde ? addIde(around) : undefined;
-    const types = floppyTypes(drives);
+    const types = floppyTypes(drives, isWholePc);
+    this.floppyTypes = types;
     const hasFloppy = types.some((type) => type !== null);
     if (isWholePc || hasFloppy) {
       const dma = new Dma8237(physical);
@@ -94,7 +104,10 @@ export class DriveControllers {
 function addIde({ physical, ports, clock, pci, irq, drives, activity }: DriveSurroundings): Piix3Ide {
   const places = ideDriveNames.flatMap((place): [IdeDriveName, IdeDriveOptions][] => {
     const drive = drives[place];
-    return drive === undefined ? [] : [[place, { kind: drive.media ?? "disk", storage: drive.storage }]];
+    if (drive === undefined) return [];
+    const { media, storage } = drive;
+    if (media === "cdrom") return [[place, { kind: media, storage }]];
+    return storage === null ? [] : [[place, { kind: "disk", storage }]];
   });
   const ide = new Piix3Ide({
     clock,
@@ -128,7 +141,7 @@ function addFloppy(
   map("floppyDirectory", floppy.directory);
   floppyDriveNames.forEach((place, unit) => {
     const drive = drives[place];
-    if (drive) floppy.insert(unit, drive.storage);
+    if (drive?.storage) floppy.insert(unit, drive.storage);
   });
   return floppy;
 }

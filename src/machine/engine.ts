@@ -35,6 +35,7 @@ export class Engine {
     this.#cpu = cpu;
     this.#options = options;
     this.#adapts = options.clock === "host";
+    cpu.float.isDouble = options.x87 === "double";
     const translator = this.newTranslator();
     this.#translator = translator;
     const observed = options.debug ? observeTranslator(translator, options.debug, () => cpu.R[slot.page]) : translator;
@@ -44,15 +45,15 @@ export class Engine {
       regionThreshold: options.engine === "translate" && !options.debug?.categories.includes("exec") ? hotExecutions : Number.POSITIVE_INFINITY,
       disabled: options.disable,
       ...(inLockstep ? { callouts: wholeStringCallouts() } : {}),
-      ...(sampler ? { sliceEnded: (inRegion) => sampler.sliceEnded(cpu.R, inRegion) } : {}),
+      ...(sampler ? { sliceEnded: (inRegion) => sampler.sliceEnded(cpu.R, inRegion, this.#dispatcher.retired) } : {}),
       ...(options.debug ? observeExecution(cpu, options.debug) : {}),
     });
   }
 
   /** A translator like the engine's own, for a look at what it does. */
   newTranslator(): JavaScriptTranslator {
-    const { disable, passes } = this.#options;
-    return new JavaScriptTranslator({ disabledPasses: disable, ...(passes ? { passes } : {}) });
+    const { disable, passes, x87 } = this.#options;
+    return new JavaScriptTranslator({ disabledPasses: disable, x87, ...(passes ? { passes } : {}) });
   }
 
   /** Guest instructions retired since power-on. */
@@ -119,7 +120,7 @@ export class Engine {
     return blocks.sort((a, b) => b.executions - a.executions);
   }
 
-  stats(): Omit<MachineStats, "engine" | "clock" | "tlbMisses" | "tlbFlushes" | "hostSeconds" | "idleSeconds" | "guestSeconds"> {
+  stats(): Omit<MachineStats, "engine" | "clock" | "x87" | "tlbMisses" | "tlbFlushes" | "hostSeconds" | "idleSeconds" | "guestSeconds"> {
     const { cache, regions } = this.#dispatcher;
     const live = [...regions.live.values()];
     return {

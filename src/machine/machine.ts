@@ -25,6 +25,7 @@ import { InterruptGate, Lockstep } from "./lockstep.ts";
 import { Mouse } from "./mouse.ts";
 import { MachineError, type MachineOptions, type ResolvedOptions, resolveOptions } from "./options.ts";
 import { Registers } from "./registers.ts";
+import { RemovableDrives } from "./removable-drives.ts";
 import { Screen } from "./screen.ts";
 import { SerialLog } from "./serial-log.ts";
 import type { BlockInfo, ExitInfo, MachineEvents, MachineStats } from "./types.ts";
@@ -68,6 +69,8 @@ export class Machine {
   readonly screen: Screen;
   readonly keyboard: Keyboard;
   readonly mouse: Mouse;
+  /** Floppy and CD drives, and what is in them. */
+  readonly drives: RemovableDrives;
   /** What the kernel asked for and does not get. */
   readonly warnings: readonly string[];
 
@@ -137,6 +140,7 @@ export class Machine {
       wake,
     });
     this.mouse = new Mouse(this.#board.mouse, wake);
+    this.drives = new RemovableDrives(this.#board.drives, options.drives);
     this.serial = {
       write: (data) => {
         this.#board.serial.receive(typeof data === "string" ? new TextEncoder().encode(data) : data);
@@ -185,6 +189,12 @@ export class Machine {
    * other reason only once `reset` was called. Errors: `MachineError` when it is running already or destroyed.
    */
   async run(control: RunControl = {}): Promise<ExitInfo> {
+    for (const name of ["timeout", "instructions"] as const) {
+      const limit = control[name];
+      if (limit !== undefined && !(typeof limit === "number" && limit >= 0)) {
+        throw new MachineError(`run: ${name}: expected a number from 0 up, found ${String(limit)}`);
+      }
+    }
     this.#claim();
     this.#runStarted = performance.now();
     const end = control.timeout === undefined ? Number.POSITIVE_INFINITY : this.#runStarted + control.timeout * 1000;
@@ -279,6 +289,7 @@ export class Machine {
     return {
       engine: this.#options.engine,
       clock: this.#options.clock,
+      x87: this.#options.x87,
       ...this.#engine.stats(),
       tlbMisses: this.#cpu.memory.misses,
       tlbFlushes: this.#cpu.memory.flushes,
@@ -406,6 +417,7 @@ function planDirectBoot(kernel: GuestFile, options: ResolvedOptions): DirectBoot
     memorySize: options.memory,
     memoryMap: firmware.memoryMap,
     rsdp: firmware.rsdp,
+    hasTextScreen: options.vga,
   });
   return { firmware, plan };
 }

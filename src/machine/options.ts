@@ -1,6 +1,7 @@
 /** What a machine is made of, checked before anything is built. */
 
 import type { BlockStorage } from "../../runtime/devices/storage/block-storage.ts";
+import { type X87Arithmetic, x87Arithmetics } from "../../translator/contract/callouts/x87.ts";
 import { type OptimisationName, optimisationNames } from "../../translator/contract/optimisations.ts";
 import type { Pass } from "../../translator/passes/pipeline.ts";
 import { describeSize } from "../boot/error.ts";
@@ -29,14 +30,20 @@ export interface Drive {
   readonly name: string;
 }
 
+/** A CD drive (hda to hdd) or a floppy drive (fda, fdb) with nothing in it, for `machine.drives.insert`. */
+export interface EmptyDrive {
+  readonly storage: null;
+  readonly media?: "cdrom";
+}
+
 /** Drives by where they are: the four IDE places, two floppy drives, virtio-blk devices. */
 export interface Drives {
-  readonly hda?: Drive;
-  readonly hdb?: Drive;
-  readonly hdc?: Drive;
-  readonly hdd?: Drive;
-  readonly fda?: Drive;
-  readonly fdb?: Drive;
+  readonly hda?: Drive | EmptyDrive;
+  readonly hdb?: Drive | EmptyDrive;
+  readonly hdc?: Drive | EmptyDrive;
+  readonly hdd?: Drive | EmptyDrive;
+  readonly fda?: Drive | EmptyDrive;
+  readonly fdb?: Drive | EmptyDrive;
   readonly virtio?: readonly Drive[];
 }
 
@@ -72,6 +79,11 @@ export interface MachineOptions {
   readonly engine?: "translate" | "interpret";
   /** `host` (default): guest time follows the host's; `virtual`: counted in guest instructions, so that runs repeat. */
   readonly clock?: "host" | "virtual";
+  /**
+   * What x87 registers hold. `exact` (default): every result has the bits that hardware gives. `double`: IEEE doubles, which are faster, and results differ from
+   * hardware's in the last bits (docs/X87.md).
+   */
+  readonly x87?: X87Arithmetic;
   /** Optimisations to do without, by name (translator/contract/optimisations.ts). None by default. */
   readonly disable?: Iterable<OptimisationName>;
   /** Told every so often where the guest is: a `GuestTrace`, say. */
@@ -101,6 +113,7 @@ export interface ResolvedOptions {
   readonly memory: number;
   readonly engine: "translate" | "interpret";
   readonly clock: "host" | "virtual";
+  readonly x87: X87Arithmetic;
   readonly disable: ReadonlySet<OptimisationName>;
   readonly sampler: Sampler | undefined;
   /** @internal */
@@ -151,7 +164,16 @@ export function checkMemorySize(bytes: number): number {
 /** What SeaBIOS and the reset vector can live with: whole 64 KiB up to what is kept free below 4 GiB. */
 function checkBios(bios: GuestFile): GuestFile {
   const { length } = bios.bytes;
-  if (length > 0 && length % 0x10000 === 0 && length <= maxBios) return bios;
+  if (length > 0 && length % 0x10000 === 0 && length <= maxBios) {
+    // The CPU's first instruction is 16 bytes before the end (SDM vol. 3, 10.1.4): an erased or empty image has none.
+    const first = bios.bytes.subarray(length - 16);
+    const fill = first[0]!;
+    if ((fill !== 0 && fill !== 0xff) || first.some((byte) => byte !== fill)) return bios;
+    const found = `nothing but ${fill === 0 ? "zeros" : "FFh"}`;
+    throw new MachineError(
+      `${bios.name}: expected a BIOS with its first instruction at offset 0x${(length - 16).toString(16)}, found ${found}; give another file`,
+    );
+  }
   throw new MachineError(`${bios.name}: expected a BIOS of whole 64 KiB up to ${describeSize(maxBios)}, found ${describeSize(length)}`);
 }
 
@@ -170,11 +192,26 @@ function checkBoot(boot: string): string {
   );
 }
 
+/** Whether a program passed what a drive can read from: JavaScript callers have no types to tell them. */
+export function isStorage(storage: BlockStorage | null | undefined): storage is BlockStorage {
+  return typeof storage?.size === "number" && storage.size >= 0 && typeof storage.read === "function";
+}
+
+const isFloppyPlace = (place: string): boolean => (floppyDriveNames as readonly string[]).includes(place);
+
 function checkDrives(drives: Drives): Drives {
-  const check = (place: string, drive: Drive | undefined, canBeCd: boolean): void => {
+  const check = (place: string, drive: Drive | EmptyDrive | undefined, canBeCd: boolean): void => {
     if (drive === undefined) return;
-    if (!(drive.storage?.size >= 0)) throw new MachineError(`drives.${place}: expected { storage, name }`);
-    if (!canBeCd && drive.media === "cdrom") throw new MachineError(`drives.${place}: ${drive.name} as a CD; CD drives are hda to hdd`);
+    const isRemovable = drive.media === "cdrom" || isFloppyPlace(place);
+    if (!isStorage(drive.storage) && !(isRemovable && drive.storage === null)) {
+      const empty = isRemovable ? ", storage null for an empty drive" : "";
+      throw new MachineError(`drives.${place}: expected { storage, name }${empty}; openImage and openImageFile make a storage`);
+    }
+    if (drive.media !== undefined && drive.media !== "disk" && drive.media !== "cdrom") {
+      throw new MachineError(`drives.${place}: media: expected disk or cdrom, found ${String(drive.media)}`);
+    }
+    if (!canBeCd && drive.media === "cdrom")
+      throw new MachineError(`drives.${place}: ${drive.storage === null ? "an empty drive" : drive.name} as a CD; CD drives are hda to hdd`);
   };
   for (const place of ideDriveNames) check(place, drives[place], true);
   for (const place of floppyDriveNames) check(place, drives[place], false);
@@ -182,8 +219,46 @@ function checkDrives(drives: Drives): Drives {
   return drives;
 }
 
+/** What the types say, for callers whose compiler does not. */
+const shapes: { readonly [K in keyof MachineOptions]?: readonly [expected: string, fits: (value: unknown) => boolean] } = {
+  drives: [
+    "{ hda, hdb, hdc, hdd, fda, fdb, virtio: [] }",
+    (value) => isRecord(value) && Object.keys(value).every((key) => drivePlaces.includes(key)),
+  ],
+  bootMenu: ["{ wait } in milliseconds", (value) => isRecord(value) && Number.isInteger(value.wait) && (value.wait as number) >= 0],
+  vga: ["true or false", (value) => typeof value === "boolean"],
+  append: ["a string", (value) => typeof value === "string"],
+  modules: ["an array of { image, commandLine? }", (value) => Array.isArray(value) && value.every(isRecord)],
+  disable: ["a list of names of optimisations", (value) => isRecord(value) && Symbol.iterator in value],
+  debug: [
+    "{ categories, write(category, text) }",
+    (value) => isRecord(value) && Array.isArray(value.categories) && typeof value.write === "function",
+  ],
+};
+const drivePlaces: readonly string[] = [...ideDriveNames, ...floppyDriveNames, "virtio"];
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null;
+}
+
+function checkTypes(options: MachineOptions): void {
+  if (!isRecord(options)) throw new MachineError("expected options, such as { kernel } or { bios, drives }");
+  for (const [name, shape] of Object.entries(shapes)) {
+    const value: unknown = options[name as keyof MachineOptions];
+    if (value !== undefined && !shape[1](value)) throw new MachineError(`${name}: expected ${shape[0]}, found ${describeValue(value)}`);
+  }
+  const virtio = (options.drives as Drives | undefined)?.virtio;
+  if (virtio !== undefined && !Array.isArray(virtio)) throw new MachineError("drives.virtio: expected an array of drives");
+}
+
+function describeValue(value: unknown): string {
+  if (typeof value === "function") return "a function";
+  return isRecord(value) ? `{ ${Object.keys(value).join(", ")} }` : JSON.stringify(value);
+}
+
 /** Errors: `MachineError`. */
 export function resolveOptions(options: MachineOptions): ResolvedOptions {
+  checkTypes(options);
   const { kernel, bios } = options;
   if (kernel === undefined && bios === undefined) {
     throw new MachineError("nothing to boot: pass a kernel, or a BIOS (and drives for it to boot from)");
@@ -208,6 +283,7 @@ export function resolveOptions(options: MachineOptions): ResolvedOptions {
     memory: checkMemorySize(options.memory ?? defaultMemory),
     engine: oneOf("engine", options.engine, ["translate", "interpret"]),
     clock: oneOf("clock", options.clock, ["host", "virtual"]),
+    x87: oneOf("x87", options.x87, x87Arithmetics),
     disable: checkOptimisations(options.disable ?? []),
     sampler: options.sampler,
     passes: options.passes,

@@ -35,6 +35,8 @@ export interface PortCount {
 export interface MachineStats {
   readonly engine: "translate" | "interpret";
   readonly clock: "host" | "virtual";
+  /** What x87 registers hold. */
+  readonly x87: "exact" | "double";
   /** Guest instructions retired. */
   readonly instructions: number;
   /** Optimisations that are off, by name (translator/contract/optimisations.ts). */

@@ -61,10 +61,13 @@ const hostErrors: Readonly<Record<string, readonly [kind: StorageErrorKind, hint
   EIO: ["io", "the host's disk or network reports an error; look at the host's log"],
   ENOENT: ["unavailable", "check the path"],
   NotFoundError: ["unavailable", "check the name; the file may have been moved or removed"],
-  EACCES: ["unavailable", "check the file's permissions; an image that may not be written can be used with --snapshot"],
+  EACCES: ["unavailable", "make it readable, and writable too unless it is opened read-only or with --snapshot"],
   EPERM: ["unavailable", "check the file's permissions"],
   EROFS: ["unavailable", "the file is on a read-only file system: open it read-only or with --snapshot"],
   EISDIR: ["unavailable", "give the image file itself"],
+  ENXIO: ["unavailable", "this is a socket or a device without anything behind it: give the image file itself"],
+  ENAMETOOLONG: ["unavailable", "check the path"],
+  ELOOP: ["unavailable", "check the path: its symbolic links lead in a circle"],
   ENOTDIR: ["unavailable", "check the path"],
   EMFILE: ["unavailable", "the process has too many files open"],
   NotReadableError: ["changed", "the file was changed, moved or locked after it was chosen: choose it again"],
@@ -77,5 +80,18 @@ export function hostError(error: unknown, file: string, action: string, offset?:
   const { code, name, message } = error as { code?: unknown; name?: unknown; message?: unknown };
   const key = [code, name].find((word): word is string => typeof word === "string" && Object.hasOwn(hostErrors, word));
   const [kind, hint] = key === undefined ? (["io", "the host reports an error"] as const) : hostErrors[key]!;
-  return new StorageError({ kind, file, offset, expected: action, found: typeof message === "string" ? message : String(error), hint, cause: error });
+  return new StorageError({
+    kind,
+    file,
+    offset,
+    expected: action,
+    found: typeof message === "string" ? whatHappened(message) : String(error),
+    hint,
+    cause: error,
+  });
+}
+
+/** Node puts the system call and the path, resolved, behind what happened; the file has been named already. */
+function whatHappened(message: string): string {
+  return message.replace(/^(E[A-Z0-9]+: .*?), \w+( '.*')?$/s, "$1");
 }

@@ -44,8 +44,15 @@ export class RawImage implements DiskImage {
   }
 
   close(): Settling<void> {
-    const flushed = this.flush();
-    return flushed ? flushed.then(() => this.store.close()) : this.store.close();
+    // A host that is full must not keep the file open and locked.
+    let flushed: Settling<void>;
+    try {
+      flushed = this.flush();
+    } catch (error) {
+      this.store.close();
+      throw error;
+    }
+    return flushed ? flushed.finally(() => this.store.close()) : this.store.close();
   }
 
   describe(): ImageDescription {

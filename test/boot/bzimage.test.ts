@@ -48,6 +48,16 @@ function memoryOf(plan: BootPlan): { at(address: number, length: number): Uint8A
 describe("the 32-bit boot protocol of Linux", () => {
   const payload = Uint8Array.from({ length: 5000 }, (_, i) => i * 7);
 
+  it("says in screen_info that there is a VGA in mode 3, where there is one", () => {
+    // struct screen_info (include/uapi/linux/screen_info.h): mode, columns; EGA's BX; lines, isVGA, points.
+    const fieldsOf = (hasTextScreen: boolean): Uint8Array => {
+      const plan = planBoot(request(bzImage({ payload }), { hasTextScreen }));
+      return memoryOf(plan).at(plan.cpu.esi + 6, 12);
+    };
+    expect([...fieldsOf(true)]).toEqual([3, 80, 0, 0, 3, 0, 0, 0, 25, 1, 16, 0]);
+    expect([...fieldsOf(false)]).toEqual(new Array(12).fill(0));
+  });
+
   it("loads the protected-mode part at 1 MiB and enters it with boot_params in ESI", () => {
     const plan = planBoot(request(bzImage({ payload })));
     const memory = memoryOf(plan);

@@ -16,6 +16,12 @@ describe("arguments", () => {
     expect(options("--stats")).toMatchObject({ command: "demo", options: { stats: "table" } });
   });
 
+  it("does x87 arithmetic exactly unless told otherwise", () => {
+    expect(options()).toMatchObject({ options: { x87: "exact" } });
+    expect(options("run", "--kernel", "k", "--x87", "double")).toMatchObject({ options: { x87: "double" } });
+    expect(() => options("--x87", "fast")).toThrow("x87");
+  });
+
   it("takes QEMU's spellings, with or without a command", () => {
     const wanted = {
       command: "run",

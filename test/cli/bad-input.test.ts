@@ -22,6 +22,8 @@ beforeAll(() => {
     "k64.bz": bzImage({ xloadFlags: 1 }),
     vmlinux: elf32(0x100000, [{ virtual: 0x100000, physical: 0x100000, bytes: new Uint8Array(64) }]),
     "mb.elf": elf32(0x10000000, [{ virtual: 0x10000000, physical: 0x10000000, bytes: multibootHeader(0) }]),
+    // CLI, HLT, and again, behind a Multiboot header.
+    "halt.elf": elf32(0x10000c, [{ virtual: 0x100000, physical: 0x100000, bytes: Uint8Array.of(...multibootHeader(0), 0xfa, 0xf4, 0xeb, 0xfc) }]),
     "big.cpio": new Uint8Array(40 * 2 ** 20),
     unreadable: good,
   };
@@ -87,8 +89,10 @@ describe("an option that is wrong", () => {
     [["run", "--kernel", "--memory", "64M"], /--kernel needs a value/],
     [["rum"], /unknown command "rum"; did you mean run\?/],
     [["xyzzy"], /unknown command "xyzzy"; see xlat86 --help/],
-    [["guest"], /guest takes one of: linux; found nothing/],
-    [["guest", "windows"], /guest takes one of: linux; found "windows"/],
+    [["guest"], /guest takes one of: linux, debian; found nothing/],
+    [["guest", "windows"], /guest takes one of: linux, debian; found "windows"/],
+    [["guest", "linux", "--fresh"], /--fresh: guest linux has no disk; guest debian has one/],
+    [["guest", "debian", "--bus", "scsi"], /--bus scsi: expected one of ide, virtio/],
     [["demo", "--kernel", "x"], /demo does not take --kernel/],
     [["run", "--kernel", "@good.bz", "--memory", "1M"], /--memory 1M: expected at least 4M/],
     [["run", "--kernel", "@good.bz", "-m", "lots"], /--memory lots: expected a size such as 64M or 1G/],
@@ -109,4 +113,11 @@ describe("an option that is wrong", () => {
   ] as const)("%s", async (args, message) => {
     expect(await mistake(args)).toMatch(message);
   });
+});
+
+it.each(["--screenshot", "--profile"])("%s on a full device is an error of one line, after the run", async (option) => {
+  const { code, stderr } = await run(["run", "--kernel", file("halt.elf"), option, "/dev/full", "--timeout", "1"]);
+  expect(stderr).toMatch(new RegExp(`xlat86: ${option}: no space left on the device; free some, or choose another path\\n$`));
+  expect(stderr).not.toContain("internal error");
+  expect(code).toBe(2);
 });

@@ -4,7 +4,9 @@
  */
 import { loadStatusWord, writeIntegers } from "../../runtime/callouts/x87/registers.ts";
 import { x87Implementations } from "../../runtime/callouts/x87.ts";
+import type { X87Arithmetic } from "../../translator/contract/callouts/x87.ts";
 import { arithmeticFlags, slot } from "../../translator/contract/slots.ts";
+import { JavaScriptTranslator } from "../../translator/index.ts";
 import { Core, place } from "../support/core.ts";
 import { Random } from "./cases.ts";
 import { sequenceRecord as at } from "./hardware.ts";
@@ -154,7 +156,12 @@ export function makeSequences(seed: number, count: number): Uint8Array {
 
 /** A guest CPU that runs the records. */
 export class SequenceCore {
-  private readonly core = new Core({ hot: true });
+  private readonly core: Core;
+
+  constructor(x87: X87Arithmetic = "exact") {
+    this.core = new Core({ hot: true, translator: new JavaScriptTranslator({ x87 }) });
+    this.core.cpu.float.isDouble = x87 === "double";
+  }
 
   /** The record after its code has run. @param hot as regions, made of the blocks that the same record has gone through before */
   run(record: Uint8Array, hot: boolean): Uint8Array {

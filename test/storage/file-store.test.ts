@@ -110,7 +110,7 @@ describe("the host", () => {
     const disk = await openImageFile(file("cut.img"));
     truncateSync(file("cut.img"), 4096);
     expect((await problem(() => disk.read(2048, new Uint8Array(4096)))).message).toMatch(/truncated or was shortened/);
-    await disk.close();
+    expect(await problem(() => disk.close())).toMatchObject({ kind: "changed", file: file("cut.img") });
   });
 
   it("what is no file is refused by name", async () => {

@@ -73,6 +73,8 @@ export interface RegionInput {
   readonly inLineVectors: boolean;
   /** Whether carries are computed only where they are seen. */
   readonly isCarryLazy: boolean;
+  /** Whether x87 registers hold plain doubles. */
+  readonly x87InDoubles?: boolean;
 }
 
 export function regionCode(input: RegionInput, templates: PureTemplates): RegionCode {
@@ -134,6 +136,7 @@ class RegionPrinter implements Target {
     for (const n of this.vectors.dirty) this.dirty.add(n);
     this.x87 = isInLineX87Affordable(input.blocks)
       ? {
+          inDoubles: input.x87InDoubles === true,
           nextEip: () => this.codeAddress(js.literal(this.next)),
           leaveBehind: () => this.leaveAt(this.codeAddress(js.literal(this.next)), this.unexecuted - 1),
           afterInstruction: (...statements) => void this.behind.push(...statements),

@@ -243,7 +243,7 @@ export class StatementEmitter {
   private expandX87(s: CallStatement, row: CalloutRow, args: readonly Expression[]): boolean {
     const stack = this.x87;
     if (stack === undefined) return false;
-    const expand = x87ExpansionOf(s.callout);
+    const expand = x87ExpansionOf(s.callout, stack.inDoubles);
     if (expand === undefined) {
       stack.forget();
       return false;

@@ -28,10 +28,11 @@ class TierZeroTarget implements Target {
   private readonly body: HandlerBody;
   private part = 0;
   private names = 0;
-  readonly x87: X87Site = { nextEip: () => this.codeAddress(this.field(this.body.nextFields[0])) };
+  readonly x87: X87Site;
 
-  constructor(body: HandlerBody) {
+  constructor(body: HandlerBody, x87InDoubles: boolean) {
     this.body = body;
+    this.x87 = { inDoubles: x87InDoubles, nextEip: () => this.codeAddress(this.field(this.body.nextFields[0])) };
     this.parts = body.nextFields.map(() => 0);
   }
 
@@ -106,8 +107,9 @@ function fieldIndex(v: Value): number {
   return v.index;
 }
 
-export function tierZeroCode(body: HandlerBody, templates: PureTemplates, name: string): ShapeCode {
-  const target = new TierZeroTarget(body);
+/** @param x87InDoubles x87 registers hold plain doubles */
+export function tierZeroCode(body: HandlerBody, templates: PureTemplates, name: string, x87InDoubles = false): ShapeCode {
+  const target = new TierZeroTarget(body, x87InDoubles);
   const emitter = new StatementEmitter(target, templates);
   const { terminator } = body;
   const next = body.nextFields[body.nextFields.length - 1];

@@ -6,6 +6,7 @@ import { extendDouble, extendSingle, fromInt32 } from "../../float/convert.ts";
 import { divide, squareRoot } from "../../float/divide.ts";
 import { addDoubles, addExact, divideDoubles, divideExact, multiplyDoubles, multiplyExact } from "../../float/exact-pairs.ts";
 import { multiply } from "../../float/multiply.ts";
+import { beginDouble, endDouble, roundToDouble } from "../../float/narrow.ts";
 import { incomplete, remainder, undivided } from "../../float/remainder.ts";
 import { extract, roundToIntegral, scale } from "../../float/scale.ts";
 import type { FloatUnit } from "../../float/unit.ts";
@@ -19,6 +20,7 @@ import {
   recordInstruction,
   recordOperand,
   settle,
+  spillOperand,
   stackFault,
   status as statusImported,
   writeRegister,
@@ -40,8 +42,15 @@ export type BinaryOperation = (f: FloatUnit, aLow: number, aHigh: number, aSign:
 /** The four operations, by number: closures of one function share V8's call feedback, so that passing functions would make every call megamorphic. */
 const operation = { add: 0, subtract: 1, multiply: 2, divide: 3 } as const;
 
-/** f = a op b. */
+/** f = a op b, and a double where registers hold doubles. */
 function operate(which: number, f: FloatUnit, aLow: number, aHigh: number, aSign: number, bLow: number, bHigh: number, bSign: number): void {
+  const control = beginDouble(f);
+  operateExactly(which, f, aLow, aHigh, aSign, bLow, bHigh, bSign);
+  endDouble(f, control);
+}
+
+/** f = a op b. */
+function operateExactly(which: number, f: FloatUnit, aLow: number, aHigh: number, aSign: number, bLow: number, bHigh: number, bSign: number): void {
   if (which === operation.multiply) multiply(f, aLow, aHigh, aSign, bLow, bHigh, bSign);
   else if (which === operation.add) add(f, aLow, aHigh, aSign, bLow, bHigh, bSign);
   else if (which === operation.subtract) subtract(f, aLow, aHigh, aSign, bLow, bHigh, bSign);
@@ -52,6 +61,7 @@ function operate(which: number, f: FloatUnit, aLow: number, aHigh: number, aSign
 const controlMask = 0xf20;
 const bits64 = 0x320;
 const bits53 = 0x220;
+const roundingControl = 0xc00;
 
 /** The same in pairs of doubles, where generated code did not do it in line; the result goes to `register`. */
 function operateInPairs(cpu: X87Host, which: number, register: number, h1: number, l1: number, h2: number, l2: number): boolean {
@@ -60,6 +70,16 @@ function operateInPairs(cpu: X87Host, which: number, register: number, h1: numbe
   const sum = h1 + h2;
   if (Number.isNaN(sum)) return false;
   let done: boolean;
+  if (f.isDouble) {
+    if ((control & roundingControl) !== 0) return false;
+    // Generated code, too, looks at the high parts alone.
+    if (which === operation.multiply) done = multiplyDoubles(f, h1, h2);
+    else if (which === operation.add) done = addDoubles(f, h1, h2);
+    else if (which === operation.subtract) done = addDoubles(f, h1, -h2);
+    else done = divideDoubles(f, h1, h2);
+    if (done) writePair(cpu, register, f.h, -0, 0);
+    return done;
+  }
   if (control === bits64) {
     if (which === operation.multiply) done = multiplyExact(f, h1, l1, h2, l2);
     else if (which === operation.add) done = addExact(f, h1, l1, h2, l2);
@@ -132,8 +152,8 @@ function registerForm(which: number, isReversed: boolean) {
         if (pops > 0) pop(R);
         return;
       }
-      spill(cpu, a);
-      spill(cpu, b);
+      spillOperand(cpu, a);
+      spillOperand(cpu, b);
       operate(
         which,
         f,
@@ -172,7 +192,7 @@ function memoryForm(which: number, isReversed: boolean) {
     if (isEmpty(R, top)) {
       if (!stackFault(cpu, false)) return;
     } else {
-      spill(cpu, top);
+      spillOperand(cpu, top);
       const low = R[slot.fpuMantissaLow + top];
       const high = R[slot.fpuMantissaHigh + top];
       const signExponent = R[slot.fpuSignExponent + top];
@@ -184,8 +204,11 @@ function memoryForm(which: number, isReversed: boolean) {
   };
 }
 
-/** ST(0) = operation(ST(0)). */
-export function unaryForm(operation: UnaryOperation) {
+/**
+ * ST(0) = operation(ST(0)).
+ * @param roundsToInteger the rounding that the control word asks for is the operation itself
+ */
+export function unaryForm(operation: UnaryOperation, roundsToInteger = false) {
   return (cpu: X87Host, info: number): void => {
     const R = cpu.R;
     const f = begin(cpu);
@@ -194,8 +217,10 @@ export function unaryForm(operation: UnaryOperation) {
     if (isEmpty(R, top)) {
       if (!stackFault(cpu, false)) return;
     } else {
-      spill(cpu, top);
+      spillOperand(cpu, top);
+      const control = roundsToInteger ? f.control : beginDouble(f);
       operation(f, R[slot.fpuMantissaLow + top], R[slot.fpuMantissaHigh + top], R[slot.fpuSignExponent + top]);
+      endDouble(f, control);
       if (!settle(cpu, f)) return;
     }
     writeRegister(cpu, top, f);
@@ -214,6 +239,7 @@ function fscale(cpu: X87Host, info: number): void {
   } else {
     spill(cpu, a);
     spill(cpu, b);
+    const control = beginDouble(f);
     scale(
       f,
       R[slot.fpuMantissaLow + a],
@@ -223,6 +249,7 @@ function fscale(cpu: X87Host, info: number): void {
       R[slot.fpuMantissaHigh + b],
       R[slot.fpuSignExponent + b],
     );
+    endDouble(f, control);
     if (!settle(cpu, f)) return;
   }
   writeRegister(cpu, a, f);
@@ -252,6 +279,7 @@ function remainderForm(nearest: boolean) {
         R[slot.fpuSignExponent + b],
         nearest,
       );
+      endDouble(f, f.control);
       R[slot.fpuStatus] &= ~status.c2;
       if (!settle(cpu, f)) return;
       const q = f.quotient;
@@ -281,6 +309,7 @@ function fxtract(cpu: X87Host, info: number): void {
   } else {
     spill(cpu, top);
     extract(f, R[slot.fpuMantissaLow + top], R[slot.fpuMantissaHigh + top], R[slot.fpuSignExponent + top]);
+    endDouble(f, f.control);
     if (!settle(cpu, f)) return;
   }
   writeRegister(cpu, top, f);
@@ -293,6 +322,7 @@ export function pushSecond(cpu: X87Host, f: FloatUnit): void {
   f.low = f.secondLow;
   f.high = f.secondHigh;
   f.signExponent = f.secondSignExponent;
+  if (f.isDouble) roundToDouble(f);
   const top = (R[slot.fpuTop] - 1) & 7;
   R[slot.fpuTop] = top;
   writeRegister(cpu, top, f);
@@ -329,7 +359,7 @@ export const arithmeticImplementations = {
   fdivMemory: memoryForm(operation.divide, false),
   fdivrMemory: memoryForm(operation.divide, true),
   fsqrt: unaryForm(squareRoot),
-  frndint: unaryForm(roundToIntegral),
+  frndint: unaryForm(roundToIntegral, true),
   fscale,
   fprem: remainderForm(false),
   fprem1: remainderForm(true),

@@ -6,7 +6,7 @@
  */
 import { cr0bit as cr0bitImported, slot as slotImported, vector } from "../../../translator/contract/slots.ts";
 import { type FloatUnit, setIndefinite } from "../../float/unit.ts";
-import { setC1, settleInexact, spill, writeIntegers } from "./registers.ts";
+import { setC1, settleInexact, spill, spillHigh, writeIntegers } from "./registers.ts";
 
 // Bound here because V8 folds a module's own constants, but not those it imports.
 const cr0bit = cr0bitImported;
@@ -53,6 +53,10 @@ export const status = {
 } as const;
 
 const invalid = 1;
+const precision = 0x20;
+const extendedPrecision = 0x300;
+/** What the control word is taken for where registers hold doubles: 53 bits, and PE, which is not kept, masked. */
+const doubleControl = 0x220;
 /** Invalid, denormal, zero divide: found before the operation, which is not carried out when they are unmasked. */
 const beforeOperation = 7;
 
@@ -78,7 +82,7 @@ export function begin(cpu: X87Host): FloatUnit {
   if ((R[slot.fpuStatus] & status.summary) !== 0) deliverPending(cpu);
   settleInexact(cpu);
   const f = cpu.float;
-  f.control = R[slot.fpuControl];
+  f.control = f.isDouble ? (R[slot.fpuControl] & ~extendedPrecision) | doubleControl : R[slot.fpuControl];
   f.flags = 0;
   f.roundedUp = 0;
   return f;
@@ -110,6 +114,10 @@ export function recordOperand(R: Int32Array, info: number, linear: number): void
  */
 export function settle(cpu: X87Host, f: FloatUnit): boolean {
   const R = cpu.R;
+  if (f.isDouble) {
+    f.flags &= ~precision;
+    f.roundedUp = 0;
+  }
   const flags = f.flags;
   const word = R[slot.fpuStatus];
   const unmasked = flags & ~f.control & 0x3f;
@@ -169,9 +177,24 @@ export function writeRegister(cpu: X87Host, register: number, f: FloatUnit): voi
   cpu.R[slot.fpuEmpty] &= ~(1 << register);
 }
 
+/** Brings the integers of an operand of arithmetic up to date. */
+export function spillOperand(cpu: X87Host, register: number): void {
+  if (cpu.float.isDouble) spillHigh(cpu, register);
+  else spill(cpu, register);
+}
+
+/** As arithmetic sees it: of doubles the high part. */
+export function readOperand(cpu: X87Host, register: number, f: FloatUnit): void {
+  spillOperand(cpu, register);
+  loadIntegers(cpu.R, register, f);
+}
+
 export function readRegister(cpu: X87Host, register: number, f: FloatUnit): void {
-  const R = cpu.R;
   spill(cpu, register);
+  loadIntegers(cpu.R, register, f);
+}
+
+function loadIntegers(R: Int32Array, register: number, f: FloatUnit): void {
   f.low = R[slot.fpuMantissaLow + register];
   f.high = R[slot.fpuMantissaHigh + register];
   f.signExponent = R[slot.fpuSignExponent + register];

@@ -76,6 +76,27 @@ export function spill({ R, F }: RegisterFile, register: number): void {
   R[fpuSignExponent + register] = sign | (exponent - 1023 + bias);
 }
 
+/** The integers become those of the high part alone; the pair stays. */
+export function spillHigh(file: RegisterFile, register: number): void {
+  const { F } = file;
+  const low = F[pairLow + register];
+  F[pairLow + register] = -0;
+  spill(file, register);
+  F[pairLow + register] = low;
+}
+
+/** Makes each high part the double nearest to its value, which arithmetic on doubles takes for granted and exact arithmetic does not see to. */
+export function nearestHighs({ F }: RegisterFile): void {
+  for (let register = 0; register < 8; register++) {
+    const h = F[pairHigh + register];
+    const d = h + F[pairLow + register];
+    // Beside a zero low stays -0.
+    if (d === h || Number.isNaN(d)) continue;
+    F[pairLow + register] = h - d + F[pairLow + register];
+    F[pairHigh + register] = d;
+  }
+}
+
 export function spillAll(file: RegisterFile): void {
   for (let register = 0; register < 8; register++) spill(file, register);
 }

@@ -1,6 +1,7 @@
 /** Transcendental instructions (SDM vol. 1, 5.2.5). */
 import { slot as slotImported } from "../../../translator/contract/slots.ts";
 import { exponentialMinusOne, logarithm, logarithmPlusOne } from "../../float/logarithm.ts";
+import { beginDouble, endDouble, roundToDouble } from "../../float/narrow.ts";
 import { angle, outOfRange, sineCosine, tangent } from "../../float/trigonometry.ts";
 import { type BinaryOperation, pushSecond, unaryForm } from "./arithmetic.ts";
 import {
@@ -35,6 +36,7 @@ function poppingForm(operation: BinaryOperation) {
     } else {
       spill(cpu, a);
       spill(cpu, b);
+      const control = beginDouble(f);
       operation(
         f,
         R[slot.fpuMantissaLow + a],
@@ -44,6 +46,7 @@ function poppingForm(operation: BinaryOperation) {
         R[slot.fpuMantissaHigh + b],
         R[slot.fpuSignExponent + b],
       );
+      endDouble(f, control);
       if (!settle(cpu, f)) return;
     }
     writeRegister(cpu, b, f);
@@ -63,7 +66,9 @@ function sineForm(isCosine: boolean) {
       if (!stackFault(cpu, false)) return;
     } else {
       spill(cpu, top);
+      const control = beginDouble(f);
       const outcome = sineCosine(f, R[slot.fpuMantissaLow + top], R[slot.fpuMantissaHigh + top], R[slot.fpuSignExponent + top], !isCosine, isCosine);
+      endDouble(f, control);
       if (outcome === outOfRange) {
         leaveOperand(cpu);
         return;
@@ -73,6 +78,7 @@ function sineForm(isCosine: boolean) {
         f.low = f.secondLow;
         f.high = f.secondHigh;
         f.signExponent = f.secondSignExponent;
+        if (f.isDouble) roundToDouble(f);
       }
     }
     writeRegister(cpu, top, f);
@@ -103,7 +109,9 @@ function pushingForm(isTangent: boolean) {
       const low = R[slot.fpuMantissaLow + top];
       const high = R[slot.fpuMantissaHigh + top];
       const signExponent = R[slot.fpuSignExponent + top];
+      const control = beginDouble(f);
       const outcome = isTangent ? tangent(f, low, high, signExponent) : sineCosine(f, low, high, signExponent, true, true);
+      endDouble(f, control);
       if (outcome === outOfRange) {
         leaveOperand(cpu);
         return;

@@ -3,6 +3,7 @@ import { x87Constants } from "../../../translator/contract/callouts/x87.ts";
 import { slot as slotImported } from "../../../translator/contract/slots.ts";
 import { fromBcd, toBcd } from "../../float/bcd.ts";
 import { extendDouble, extendSingle, fromInt32, fromInt64, quietLoaded, toDouble, toInteger, toSingle } from "../../float/convert.ts";
+import { roundToDouble } from "../../float/narrow.ts";
 import {
   exception as exceptionImported,
   type FloatUnit,
@@ -17,6 +18,7 @@ import {
   physical,
   pop,
   push,
+  readOperand,
   readRegister,
   recordInstruction,
   recordOperand,
@@ -72,9 +74,10 @@ type Store = (cpu: X87Host, f: FloatUnit, linear: number) => void;
 /** Overflow and underflow, unmasked, also keep a memory destination from being written (SDM vol. 1, 8.5.4). */
 const noStore = exception.overflow | exception.underflow;
 
-function storeForm(convert: Convert, store: Store) {
+/** @param whole low parts of what are doubles count too */
+function storeForm(convert: Convert, store: Store, whole = false) {
   return (cpu: X87Host, info: number, linear: number, pops: number): void => {
-    const f = beginStore(cpu);
+    const f = beginStore(cpu, whole);
     convert(f, f.low, f.high, f.signExponent);
     // The store may fault, so it comes before any change of state.
     if (isStorable(f)) store(cpu, f, linear);
@@ -83,14 +86,15 @@ function storeForm(convert: Convert, store: Store) {
 }
 
 /** Puts ST(0), or the indefinite NaN for an empty register, into the unit. */
-function beginStore(cpu: X87Host): FloatUnit {
+function beginStore(cpu: X87Host, whole: boolean): FloatUnit {
   const R = cpu.R;
   const f = begin(cpu);
   const top = R[slot.fpuTop];
   if (isEmpty(R, top)) {
     setIndefinite(f);
     f.flags = exception.invalid;
-  } else readRegister(cpu, top, f);
+  } else if (whole) readRegister(cpu, top, f);
+  else readOperand(cpu, top, f);
   return f;
 }
 
@@ -108,7 +112,7 @@ function finishStore(cpu: X87Host, f: FloatUnit, info: number, linear: number, p
 }
 
 function fstDouble(cpu: X87Host, info: number, linear: number, pops: number): void {
-  const f = beginStore(cpu);
+  const f = beginStore(cpu, false);
   toDouble(f, f.low, f.high, f.signExponent);
   if (isStorable(f)) store8(cpu, f, linear);
   finishStore(cpu, f, info, linear, pops);
@@ -233,6 +237,7 @@ function fldConstant(cpu: X87Host, info: number, index: number): void {
     const rounding = f.control & roundingControl.mask;
     const up = !c.exact && (rounding === roundingControl.up || (rounding === roundingControl.nearest && c.up));
     setResult(f, (c.low + (up ? 1 : 0)) | 0, c.high | 0, c.exponent);
+    if (f.isDouble) roundToDouble(f);
     setC1(cpu, false);
   }
   push(cpu, f);
@@ -249,6 +254,10 @@ export const transferImplementations = {
     const low = memory.ld4(linear);
     const high = memory.ld4((linear + 4) | 0);
     setResult(f, low, high, memory.ld2((linear + 8) | 0));
+    if (!f.isDouble) return;
+    roundToDouble(f);
+    // A load of this format raises nothing.
+    f.flags = 0;
   }),
   fildWord: loadForm((cpu, f, linear) => fromInt32(f, (cpu.memory.ld2(linear) << 16) >> 16)),
   fildDword: loadForm((cpu, f, linear) => fromInt32(f, cpu.memory.ld4(linear))),
@@ -264,11 +273,11 @@ export const transferImplementations = {
   }),
   fstSingle: storeForm(toSingle, store4),
   fstDouble,
-  fstExtended: storeForm(setResult, store10),
+  fstExtended: storeForm(setResult, store10, true),
   fistWord: storeForm(integerOf(16), store2),
   fistDword: storeForm(integerOf(32), store4),
-  fistQword: storeForm(integerOf(64), store8),
-  fbstp: storeForm(toBcd, store10),
+  fistQword: storeForm(integerOf(64), store8, true),
+  fbstp: storeForm(toBcd, store10, true),
   fld,
   fst,
   fstpnce,

@@ -86,6 +86,7 @@ export class FileStore implements ByteStore {
 
   write(offset: number, from: Uint8Array): void {
     if (this.readOnly) throw notWritable(this.name);
+    this.checkLength();
     try {
       for (let done = 0; done < from.length; ) done += writeSync(this.fd, from, done, from.length - done, offset + done);
     } catch (error) {
@@ -106,6 +107,7 @@ export class FileStore implements ByteStore {
 
   flush(): void {
     if (this.readOnly) return;
+    this.checkLength();
     try {
       fdatasyncSync(this.fd);
     } catch (error) {
@@ -118,6 +120,19 @@ export class FileStore implements ByteStore {
     this.closed = true;
     closeSync(this.fd);
     this.lock?.release();
+  }
+
+  /** Somebody has cut off a file that we write: a write behind its new end would fill the gap with zeros, and nobody would know. */
+  private checkLength(): void {
+    const { size } = fstatSync(this.fd);
+    if (size >= this.length) return;
+    throw new StorageError({
+      kind: "changed",
+      file: this.name,
+      expected: `${this.length} bytes`,
+      found: `${size}: something else has shortened the file while it was in use`,
+      hint: "what was behind its end is lost; stop that program, and restore the image from a copy",
+    });
   }
 
   private checkUnchanged(): void {

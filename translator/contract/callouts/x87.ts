@@ -4,6 +4,13 @@
  */
 import type { CalloutRow } from "../callouts.ts";
 
+/**
+ * What x87 registers hold, for the whole life of a machine: `exact`, every bit of the 80 as the processor would have them; `double`, IEEE doubles, faster and wrong in
+ * the last bits (docs/X87.md).
+ */
+export const x87Arithmetics = ["exact", "double"] as const;
+export type X87Arithmetic = (typeof x87Arithmetics)[number];
+
 /** Memory operands of arithmetic, in the order of their escape bytes: D8 DA DC DE. */
 export const memoryFormat = { single: 0, dword: 1, double: 2, word: 3 } as const;
 

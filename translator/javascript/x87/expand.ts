@@ -7,76 +7,30 @@ import { constantPair, memoryFormat } from "../../contract/callouts/x87.ts";
 import type { CalloutName } from "../../contract/callouts.ts";
 import { slot } from "../../contract/slots.ts";
 import type { MicroBlock } from "../../ir/block.ts";
-import type { Expression, Statement } from "../estree.ts";
+import type { Expression } from "../estree.ts";
 import * as js from "../estree.ts";
+import { doubleTable } from "./double.ts";
 import * as formulas from "./formulas.ts";
+import {
+  and,
+  arePairs,
+  assign,
+  constant,
+  type Expand,
+  isOrdered,
+  isSingle,
+  isWithin,
+  literalOf,
+  memoryUnits,
+  operands,
+  peek,
+  popped,
+  truncates,
+  wordsOf,
+  type X87Expansion,
+} from "./parts.ts";
 import { Definitions, Quoted } from "./quoted.ts";
-import { type Effects, type Emitting, noLow, type Pair, type Place, type Rounding, type X87Stack } from "./stack.ts";
-
-/** What the emitter of statements lends. */
-export interface X87Expansion extends Emitting {
-  readonly stack: X87Stack;
-  /** Simple expressions. */
-  readonly args: readonly Expression[];
-  /** The callout itself, with what goes around it. @param result a declared local */
-  callout(result?: string): Statement[];
-  /** Declares a local with the TLB entry of the page at `address`. */
-  tlbEntry(table: "TR" | "TW", address: Expression): Expression;
-}
-
-/** Yields the result, if the callout has one. */
-type Expand = (e: X87Expansion) => Expression | void;
-
-const and = (...tests: (Expression | undefined)[]): Expression => tests.filter((t) => t !== undefined).reduce((a, b) => js.logical("&&", a, b));
-const assign = (place: Expression, value: Expression): Statement => js.expressionStatement(js.assign(place as never, value));
-const literalOf = (e: Expression): number => {
-  if (e.type !== "Literal") throw new Error("the lift gives a constant here");
-  return e.value as number;
-};
-
-function constant(e: X87Expansion, hint: string, value: Expression): Expression {
-  const name = e.name(hint);
-  e.push(js.declare("const", name, value));
-  return js.identifier(name);
-}
-
-const operands = (a: Pair, b: Pair): Record<string, Expression> => ({ h1: a.h, l1: a.l, h2: b.h, l2: b.l });
-const popped = (e: X87Expansion, count: number): (readonly [Place, boolean])[] =>
-  Array.from({ length: count }, (_, k) => [e.stack.st(k), true] as const);
-
-// ---- memory operands
-
-const isOrdinary = new Quoted("(Math.abs(v) >= least) | (v === 0)");
-const isLoadable = new Quoted("Math.abs(v) < 3.99168061906944e+292 && (Math.abs(v) >= least) | (v === 0)");
-/** Smallest magnitude of a pair: 2^-899; and of a normal single. */
-const leastDouble = js.literal(2 ** -899);
-const leastSingle = js.literal(2 ** -126);
-
-interface MemoryValue {
-  readonly v: Expression;
-  /** Beyond being accessible: no NaN, no infinity, nothing denormal. */
-  readonly test: Expression | undefined;
-}
-
-/** Loads a memory operand if it lies in plain RAM in one aligned piece; otherwise the value is NaN. */
-function peek(e: X87Expansion, format: number, address: Expression, isLoad: boolean): MemoryValue {
-  const T = e.tlbEntry("TR", address);
-  const { array, size } = memoryUnits[format];
-  e.free(array);
-  const aligned = js.binary("===", js.binary("&", js.binary("|", T, address), js.literal(size - 1)), js.literal(0));
-  const place = js.index(array, js.binary(">>>", js.binary("^", T, address), js.literal(31 - Math.clz32(size))));
-  const v = constant(e, "v", js.conditional(aligned, place, js.binary("/", js.literal(0), js.literal(0))));
-  const least = format === memoryFormat.double ? leastDouble : leastSingle;
-  if (format === memoryFormat.dword || format === memoryFormat.word) return { v, test: js.binary("===", v, v) };
-  return { v, test: (isLoad || format === memoryFormat.single ? isLoadable : isOrdinary).fill({ v, least }) };
-}
-
-const memoryUnits: Readonly<Record<number, { readonly array: string; readonly size: number }>> = Object.freeze({
-  [memoryFormat.single]: { array: "MS", size: 4 },
-  [memoryFormat.double]: { array: "M64", size: 8 },
-  [memoryFormat.dword]: { array: "M32", size: 4 },
-  [memoryFormat.word]: { array: "M16", size: 2 },
-});
+import { type Effects, noLow, type Pair, type Place, type Rounding } from "./stack.ts";
 
 // ---- arithmetic
 
@@ -173,12 +127,6 @@ const squareRoot: Expand = (e) => {
   stack.commit(and(test, result.test), { info: args[0], values: [[d, result.pair]], rounding: result.rounding }, e.callout());
 };
 
-const isPair = new Quoted("h === h");
-/** None is in integers. */
-const arePairs = (...pairs: Pair[]): Expression | undefined => {
-  const tests = pairs.filter(({ isSure }) => isSure !== true).map(({ h }) => isPair.fill({ h }));
-  return tests.length === 0 ? undefined : and(...tests);
-};
 const isZeroPair = new Quoted("h === 0");
 
 const changeSign: Expand = (e) => {
@@ -264,7 +212,6 @@ const toSingle = new Definitions<"f" | "r">(`
     g = d - c + d;
     f = e !== 0 && g !== d && Math.fround(g) === g && g > c === e > 0 ? g : c;
     r = d - f + e`);
-const isSingle = new Quoted("Math.abs(d) >= 1.1754943508222875e-38 && Math.abs(f) < 3.402823669209385e+38 || d === 0");
 
 /** (info, linear, pops) */
 function store(format: number): Expand {
@@ -316,9 +263,6 @@ const nearest = new Definitions<"i">(`
 /** Towards zero; an integer that is one only because d was rounded up gives the one before. */
 const truncated = new Quoted("Math.trunc(d) === d && (d > 0 ? e < 0 : e > 0) ? d - (d > 0 ? 1 : -1) : Math.trunc(d)");
 const integerResidue = new Quoted("d - i + e");
-const isWithin = new Quoted("i >= least && i <= most");
-const truncates = new Quoted("(R[control] & 3072) !== 0");
-const wordsOf = new Quoted("(i - (i >>> 0)) / 4294967296 | 0");
 
 /** (info, linear, pops) */
 function storeInteger(bits: 16 | 32 | 64): Expand {
@@ -342,7 +286,7 @@ function storeInteger(bits: 16 | 32 | 64): Expand {
     const statements = [assign(js.index(array, place), js.toInt32(i))];
     if (bits === 64) statements.push(assign(js.index(array, js.binary("+", place, js.literal(1))), wordsOf.fill({ i })));
     const count = literalOf(pops);
-    const rounding = { r: integerResidue.fill({ d, i, e: low }), s: d };
+    const rounding = stack.inDoubles ? undefined : { r: integerResidue.fill({ d, i, e: low }), s: d };
     const effects: Effects = { info, operand: linear, rounding, tags: popped(e, count), pops: count, statements };
     stack.commit(and(test, aligned, inRange), effects, e.callout());
   };
@@ -406,7 +350,6 @@ const storeStatus: Expand = (e) => {
 // ---- comparisons
 
 const relation = new Definitions<"c">("c = h1 - h2 + (l1 - l2)");
-const isOrdered = new Quoted("c === c");
 /** CF and ZF where EFLAGS has them. */
 const asFlags = new Quoted("c < 0 | (c === 0) << 6");
 /** C0 and C3 in the status word. */
@@ -508,6 +451,8 @@ const table: Partial<Record<CalloutName, Expand>> = {
   fucomi: compareToFlags,
 };
 
+const tableForDoubles: Partial<Record<CalloutName, Expand>> = { ...table, ...doubleTable };
+
 /** V8 never optimises a function of more than 61,440 bytes of bytecode; an expansion comes to a few hundred. */
 const affordable = 120;
 
@@ -517,4 +462,5 @@ export function isInLineX87Affordable(blocks: readonly MicroBlock[]): boolean {
   return count <= affordable;
 }
 
-export const x87ExpansionOf = (callout: CalloutName): Expand | undefined => table[callout];
+/** @param inDoubles registers hold plain doubles */
+export const x87ExpansionOf = (callout: CalloutName, inDoubles = false): Expand | undefined => (inDoubles ? tableForDoubles : table)[callout];

@@ -21,6 +21,8 @@ export interface Emitting {
 
 /** What the printer of the function lends. */
 export interface X87Site {
+  /** Registers hold plain doubles: see double.ts. */
+  readonly inDoubles?: boolean;
   /** EIP behind the running instruction. */
   nextEip(): Expression;
   /** Leaves behind it; absent in tier 0. */
@@ -117,6 +119,9 @@ export class X87Stack {
   private readonly site: X87Site;
   private readonly keeps: boolean;
 
+  /** Registers hold plain doubles. */
+  readonly inDoubles: boolean;
+
   /** TOP at the start, and what has been added to it since. */
   private base: Expression | undefined;
   private moved = 0;
@@ -145,6 +150,7 @@ export class X87Stack {
     this.emit = emit;
     this.site = site;
     this.keeps = site.leaveBehind !== undefined;
+    this.inDoubles = site.inDoubles === true;
   }
 
   // ---- reading
