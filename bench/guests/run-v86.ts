@@ -25,8 +25,11 @@ const emulator = new V86({
   autostart: true,
 } as ConstructorParameters<typeof V86>[0]);
 const landmark = new RegExp(job.landmark);
-setInterval(() => {
+// Before it has started there is no memory to read.
+emulator.add_listener("emulator-started", () => setInterval(look, LOOK_EVERY_MS));
+
+function look(): void {
   if (!landmark.test(textOf(emulator.read_memory(TEXT_SCREEN.address, TEXT_BYTES)))) return;
   say(job);
   process.exit(0);
-}, LOOK_EVERY_MS);
+}

@@ -70,8 +70,8 @@ const largestShared = 60;
 /** Pages around the entry's that code is taken from: R[faultOffset] has 20 bits for an offset. */
 const maximumReach = 120;
 
-/** Characters of text: V8 holds about three bytes for each, in the text itself, its copy of it, and what it made of it. */
-const maximumText = 1 << 27;
+/** Characters of text: V8 holds seven to eight bytes for each, in the text, its copy of it, and what it made of it (docs/PERFORMANCE.md). */
+const maximumText = 1 << 26;
 
 /** In place of a region that is no more; nothing leads there. */
 const gone: RegionFunction = () => {

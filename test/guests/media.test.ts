@@ -52,7 +52,7 @@ describe.each(["translate", "interpret"] as const)("--engine %s", { ...testTime 
     if (mustSkip("GRUB from a disk", state)) return;
     await toLandmark("grub-disk", { engine }, async (machine) => {
       await machine.keyboard.sendKeys("{Down}{Enter}");
-      await machine.waitForSerial("xlat86 demo", wait);
+      await machine.waitForSerial("Power off.", wait);
     });
   });
 
@@ -60,7 +60,7 @@ describe.each(["translate", "interpret"] as const)("--engine %s", { ...testTime 
     if (mustSkip("SYSLINUX from a floppy", state)) return;
     await toLandmark("syslinux-floppy", { engine }, async (machine) => {
       await machine.keyboard.sendKeys("{Enter}");
-      await machine.waitForSerial("xlat86 demo", wait);
+      await machine.waitForSerial("Power off.", wait);
     });
   });
 
