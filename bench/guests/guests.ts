@@ -29,14 +29,14 @@ export const MEDIA_GUESTS = {
     memoryMiB: 64,
     boot: "d",
     drives: (media) => ({ hdc: media.grubRescue }),
-    landmark: /GNU GRUB[^]*Change the colors/,
+    landmark: /GNU GRUB[\s\S]*Change the colors/,
   },
   "grub-disk": {
     what: "GRUB on a hard disk to its menu",
     memoryMiB: 128,
     boot: "c",
     drives: (media) => ({ hda: media.grubDisk }),
-    landmark: /GNU GRUB[^]*xlat86 demo/,
+    landmark: /GNU GRUB[\s\S]*xlat86 demo/,
   },
   isolinux: {
     what: "ISOLINUX, Debian's kernel, a shell",
@@ -50,7 +50,7 @@ export const MEDIA_GUESTS = {
     memoryMiB: 64,
     boot: "a",
     drives: (media) => ({ fda: media.syslinuxFloppy }),
-    landmark: /SYSLINUX on a floppy[^]*memtest86\+/,
+    landmark: /SYSLINUX on a floppy[\s\S]*memtest86\+/,
   },
   "syslinux-disk": {
     what: "SYSLINUX on a hard disk, Debian's kernel, a shell",

@@ -10,7 +10,11 @@ const drives: Record<string, { storage: Awaited<ReturnType<typeof openImageFile>
 for (const [place, file] of Object.entries(job.drives)) {
   const isCd = file.endsWith(".iso");
   const media = isCd ? "cdrom" : place === "fda" ? "floppy" : "disk";
-  drives[place] = { storage: await openImageFile(file, isCd ? { media } : { media, format: "raw", snapshot: true }), media: isCd ? "cdrom" : "disk", name: place };
+  drives[place] = {
+    storage: await openImageFile(file, isCd ? { media } : { media, format: "raw", snapshot: true }),
+    media: isCd ? "cdrom" : "disk",
+    name: place,
+  };
 }
 const firmware = { bios: readFileSync(job.firmware.bios), vgaBios: readFileSync(job.firmware.vgaBios) };
 const machine = createMachine({ ...firmware, drives, boot: job.boot, memory: job.memoryMiB << 20 });

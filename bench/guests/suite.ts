@@ -34,7 +34,16 @@ async function measureAll(wanted: readonly string[], media: BootMedia, context: 
     const guest: MediaGuest = MEDIA_GUESTS[name as MediaGuestName];
     const { source } = guest.landmark;
     const { boot, memoryMiB } = guest;
-    const job: ScreenJob = { drives: guest.drives(media), boot, memoryMiB, landmark: source, said: LANDMARK, seconds: timeout, firmware, v86Firmware };
+    const job: ScreenJob = {
+      drives: guest.drives(media),
+      boot,
+      memoryMiB,
+      landmark: source,
+      said: LANDMARK,
+      seconds: timeout,
+      firmware,
+      v86Firmware,
+    };
     for (let round = 0; round < (options.runs ?? 1); round++) {
       for (const { name: peer } of peers) {
         const script = scripts[peer];

@@ -228,6 +228,9 @@ export const integerImplementations = {
   divideSigned,
   checkDivide,
   checkDivideSigned,
+  subroutine: () => {
+    throw new Error("subroutine: regions print it");
+  },
   movs,
   cmps,
   stos,

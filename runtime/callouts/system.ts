@@ -19,7 +19,4 @@ export const systemImplementations = {
   ...identificationImplementations,
   ...msrImplementations,
   ...portImplementations,
-  subroutine: () => {
-    throw new Error("subroutine: regions print it");
-  },
 } satisfies Record<keyof typeof systemCallouts, (cpu: Cpu, ...args: number[]) => number | void>;

@@ -157,7 +157,10 @@ export async function fetchBootMedia(options: FetchOptions = {}): Promise<BootMe
       await installFile(join(tree, installerFiles, "initrd.gz"), media.installer.initrd);
 
       const module = (name: string) => read(`usr/lib/syslinux/modules/bios/${name}`);
-      const isolinux: FileTree = { "isolinux/isolinux.bin": await read("usr/lib/ISOLINUX/isolinux.bin"), "isolinux/ldlinux.c32": await module("ldlinux.c32") };
+      const isolinux: FileTree = {
+        "isolinux/isolinux.bin": await read("usr/lib/ISOLINUX/isolinux.bin"),
+        "isolinux/ldlinux.c32": await module("ldlinux.c32"),
+      };
       const isolinuxCd = (menu: string, files: FileTree) =>
         buildCd({ ...isolinux, "isolinux/isolinux.cfg": menu, ...files }, { boot: "isolinux/isolinux.bin", bootInformation: true });
       await replace(media.isolinux, isolinuxCd(LINUX_MENU, kernel));
@@ -172,7 +175,11 @@ export async function fetchBootMedia(options: FetchOptions = {}): Promise<BootMe
       const syslinuxPartition = await withSyslinux(tools, buildFat({ ...kernel, "syslinux.cfg": LINUX_MENU }, PARTITION));
       await replace(media.syslinuxDisk, buildDisk({ boot: await read("usr/lib/syslinux/mbr/mbr.bin"), partition: syslinuxPartition }));
 
-      const grubFiles: Record<string, Uint8Array | string> = { "boot/grub/grub.cfg": GRUB_MENU, "boot/demo.elf": demoImage(), "boot/memtest": memtest };
+      const grubFiles: Record<string, Uint8Array | string> = {
+        "boot/grub/grub.cfg": GRUB_MENU,
+        "boot/demo.elf": demoImage(),
+        "boot/memtest": memtest,
+      };
       for (const [name, data] of Object.entries(kernel)) grubFiles[`boot/${name}`] = data;
       const grub = { boot: await read("usr/lib/grub/i386-pc/boot.img"), gap: await grubCore(tools, tree) };
       await replace(media.grubDisk, buildDisk({ ...grub, partition: buildFat(grubFiles, PARTITION) }));
@@ -219,7 +226,8 @@ async function hostTools(tree: string): Promise<Tools> {
   return {
     work,
     async run(program, ...args) {
-      if (!["x64", "ia32"].includes(process.arch)) throw new GuestFetchError(`boot media can be made on x86 hosts only: ${program} is an x86 program`);
+      if (!["x64", "ia32"].includes(process.arch))
+        throw new GuestFetchError(`boot media can be made on x86 hosts only: ${program} is an x86 program`);
       return runTool(loader, [...starting(program), ...args], { cwd: work, env });
     },
   };

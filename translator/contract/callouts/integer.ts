@@ -6,6 +6,11 @@ export const integerCallouts = {
   checkCodeLimit: { args: 1, general: false, writesMemory: false },
   /** (vector): raises an exception without error code. */
   raiseException: { args: 1 },
+  /**
+   * (target EIP): runs the function there and comes back behind the CALL, whose push was done. Never called by this name: a region prints a call of the function's
+   * own region instead, and leaves where that cannot be (RegionPrinter.subroutine).
+   */
+  subroutine: { args: 1, neverFaults: true, vectors: true },
   /** (high, low, divisor): #DE if the quotient of a DIV of EDX:EAX does not fit 32 bits. */
   checkDivide: { args: 3, general: false, writesMemory: false },
   /** The same for IDIV. */

@@ -23,13 +23,6 @@ export const systemCallouts = {
   /** (segment, register, size, offset, selector): LFS, LGS. */
   loadExtraFarPointer: { args: 5 },
 
-  // Near calls in regions.
-  /**
-   * (target EIP): runs the function there and comes back behind the CALL, whose push was done. Never called by this name: a region prints a call of the function's
-   * own region instead, and leaves where that cannot be (translator/javascript/subroutine.ts).
-   */
-  subroutine: { args: 1, neverFaults: true, vectors: true },
-
   // Far transfers.
   /** (selector, offset): JMP far. */
   farJump: { args: 2, ends: true },
