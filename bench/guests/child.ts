@@ -21,6 +21,7 @@ export interface ScreenJob {
 /** Where a colour text screen is, and how large one of 80 x 25 characters with attributes is. */
 export const TEXT_SCREEN = { address: 0xb8000, columns: 80, rows: 25 } as const;
 export const TEXT_BYTES = 2 * TEXT_SCREEN.columns * TEXT_SCREEN.rows;
+export const BLANK = 0x20;
 /** How often peers without an event of their own look at it. */
 export const LOOK_EVERY_MS = 50;
 

@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { V86 } from "v86";
-import { LOOK_EVERY_MS, say, screenJob, TEXT_BYTES, TEXT_SCREEN, textOf } from "./child.ts";
+import { BLANK, LOOK_EVERY_MS, say, screenJob, TEXT_BYTES, TEXT_SCREEN, textOf } from "./child.ts";
 
 /** v86's own names for what is tried first (its BootOrder). */
 const BOOT_ORDERS: Readonly<Record<string, number>> = { c: 0x312, d: 0x213, a: 0x321 };
@@ -25,11 +25,13 @@ const emulator = new V86({
   autostart: true,
 } as ConstructorParameters<typeof V86>[0]);
 const landmark = new RegExp(job.landmark);
-// Before it has started there is no memory to read.
-emulator.add_listener("emulator-started", () => setInterval(look, LOOK_EVERY_MS));
-
-function look(): void {
-  if (!landmark.test(textOf(emulator.read_memory(TEXT_SCREEN.address, TEXT_BYTES)))) return;
+// Its screen tells of each character; the video memory is no part of what read_memory reads.
+const screen = new Uint8Array(TEXT_BYTES).fill(BLANK);
+emulator.add_listener("screen-put-char", ([row, column, character]) => {
+  screen[2 * (TEXT_SCREEN.columns * row + column)] = character;
+});
+setInterval(() => {
+  if (!landmark.test(textOf(screen))) return;
   say(job);
   process.exit(0);
-}
+}, LOOK_EVERY_MS);

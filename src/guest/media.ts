@@ -75,7 +75,6 @@ const PARTITION: FatOptions = {
   mediaDescriptor: 0xf8,
   hiddenSectors: firstPartitionSector,
 };
-const PARTITION_OFFSET = firstPartitionSector * 512;
 
 const GRUB_MODULES = ["biosdisk", "part_msdos", "fat", "normal", "configfile", "linux", "linux16", "multiboot", "ls", "echo", "reboot", "halt"];
 const GRUB_MENU = `set timeout=-1
