@@ -14,7 +14,7 @@ export interface ScreenJob {
   /** After these it gives up. */
   seconds: number;
   firmware: { bios: string; vgaBios: string };
-  /** Directory of SeaBIOS in the form that v86 takes: bios.bin, vgabios.bin. */
+  /** Directory of SeaBIOS in the size that v86 takes: bios.bin. */
   v86Firmware: string;
 }
 

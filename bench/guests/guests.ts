@@ -68,7 +68,7 @@ export const MEDIA_GUESTS = {
   },
   installer: {
     what: "Debian's installer, ISOLINUX to its first menu",
-    memoryMiB: 384,
+    memoryMiB: 512,
     boot: "d",
     drives: (media) => ({ hdc: media.installer.cd }),
     landmark: /Select a language/,

@@ -15,7 +15,7 @@ const { hda, hdc, fda } = job.drives;
 const emulator = new V86({
   wasm_path: join(dirname(createRequire(import.meta.url).resolve("v86")), "v86.wasm"),
   bios: image(join(job.v86Firmware, "bios.bin")),
-  vga_bios: image(join(job.v86Firmware, "vgabios.bin")),
+  vga_bios: image(job.firmware.vgaBios),
   memory_size: job.memoryMiB << 20,
   vga_memory_size: 8 << 20,
   boot_order: BOOT_ORDERS[job.boot],

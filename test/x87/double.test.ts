@@ -220,12 +220,14 @@ describe("x87 in doubles, in line and called", () => {
   const seed = (Date.now() ^ process.pid) >>> 8;
   it(`give the same, seed ${seed}`, { timeout: 120_000 }, () => {
     const records = 40;
-    const programs = 6;
+    // At least so many, and as many as it takes until a region has come out long enough.
+    const least = 6;
+    const programs = 60;
     const { size, code, codeSize, memory, memorySize } = sequenceRecord;
     const input = makeSequences(seed, records * programs);
     const core = doubleCore(true);
     let called = 0;
-    for (let n = 0; n < programs; n++) {
+    for (let n = 0; n < programs && (n < least || called === 0); n++) {
       const bytes: number[] = [];
       for (let k = 0; k < records; k++) {
         const text = Array.from(input.subarray((n * records + k) * size + code, (n * records + k) * size + code + codeSize));
