@@ -29,13 +29,16 @@ export function screenJob(): ScreenJob {
   return JSON.parse(process.argv[2]) as ScreenJob;
 }
 
-/** The lines of a text screen, for plain ASCII landmarks. */
+/** All of the text window: a console that scrolls by the CRTC's start address has its screen anywhere in it. */
+export const TEXT_WINDOW_BYTES = 32 << 10;
+
+/** The lines of a text screen, or of several one after the other, for plain ASCII landmarks. */
 export function textOf(memory: Uint8Array): string {
   const line = (row: number): string => {
     const at = 2 * TEXT_SCREEN.columns * row;
     return String.fromCharCode(...Array.from({ length: TEXT_SCREEN.columns }, (_, column) => memory[at + 2 * column])).trimEnd();
   };
-  return Array.from({ length: TEXT_SCREEN.rows }, (_, row) => line(row)).join("\n");
+  return Array.from({ length: Math.floor(memory.length / (2 * TEXT_SCREEN.columns)) }, (_, row) => line(row)).join("\n");
 }
 
 /** Tells the harness that the landmark is there. */

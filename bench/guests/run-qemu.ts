@@ -5,7 +5,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { LOOK_EVERY_MS, say, screenJob, TEXT_BYTES, TEXT_SCREEN, textOf } from "./child.ts";
+import { LOOK_EVERY_MS, say, screenJob, TEXT_SCREEN, TEXT_WINDOW_BYTES, textOf } from "./child.ts";
 
 const job = screenJob();
 const folder = mkdtempSync(join(tmpdir(), "xlat86-bench-"));
@@ -29,7 +29,7 @@ setTimeout(() => finish(1), job.seconds * 1000);
 
 const landmark = new RegExp(job.landmark);
 const ask = (command: object): void => void child.stdin.write(`${JSON.stringify(command)}\n`);
-const look = (): void => ask({ execute: "pmemsave", arguments: { val: TEXT_SCREEN.address, size: TEXT_BYTES, filename: dump } });
+const look = (): void => ask({ execute: "pmemsave", arguments: { val: TEXT_SCREEN.address, size: TEXT_WINDOW_BYTES, filename: dump } });
 // The greeting, then the answer to qmp_capabilities, then one to each look.
 let answers = 0;
 createInterface({ input: child.stdout }).on("line", (line) => {

@@ -280,7 +280,7 @@ export class VirtioDriver {
     await this.host.store(status, 1, 0x77);
     await this.chain(0, [header, ...parts, { address: status, length: 1, write: true }]);
     await this.offer([0]);
-    for (let i = 0; i < 500; i++) {
+    for (let i = 0; i < 20_000; i++) {
       const used = await this.used();
       if (used.length > 0) return { status: await this.host.load(status, 1), length: used[0][1] };
       await this.host.wait(1e6);
