@@ -12,6 +12,7 @@ export default defineConfig({
   clean: true,
   treeshake: true,
   // Disassembly for people is a convenience of a development checkout: `dump` falls back to plain bytes where it is not installed.
-  external: ["iced-x86"],
+  // What builds the page is for a checkout as well: the package has the page built (npm run build).
+  external: ["iced-x86", "esbuild"],
   removeNodeProtocol: false,
 });

@@ -35,6 +35,7 @@ export const USAGE = `npm run bench -- [options]
     memory             whether the process stays as large as it is while a guest goes on: FLAT or GROWS
     16-bit             16-bit/real/NAME, 16-bit/protected16/NAME: kernels in 16-bit code, in real mode and in protected mode
     guests             boot loaders, memtest86+, iPXE, Debian's installer from media to a text on the screen; one alone: guests/ipxe, ...
+                       guests/disk: Debian on a disk, over IDE and virtio: the time to its prompt, and reading and writing in it
     all                everything
   --peers NAME,...   these peers (xlat86, v86, xlat86-tier0, v86-nojit, qemu, native); userland, nano and scaling
                      are meant for xlat86, v86 and qemu

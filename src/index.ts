@@ -35,6 +35,7 @@ export {
 export { type RegisterName, registerNames, type SegmentInfo } from "./machine/registers.ts";
 export type { Medium, RemovableDrive, RemovableDrives, RemovablePlace } from "./machine/removable-drives.ts";
 export type { Sampler } from "./machine/sampler.ts";
+export type { SavedMachine } from "./machine/saved-machine.ts";
 export type { Screen, ScreenCell, ScreenText } from "./machine/screen.ts";
 export type { BlockInfo, ExitInfo, MachineEvents, MachineStats, PortCount, RegionInfo, VmExitCount } from "./machine/types.ts";
 export type { WaitOptions } from "./machine/wait.ts";

@@ -59,6 +59,20 @@ export const MEDIA_GUESTS = {
     drives: (media) => ({ hda: media.syslinuxDisk }),
     landmark: /Linux is ready\./,
   },
+  "big-floppy": {
+    what: "SYSLINUX on an image of 8.8 MB without partitions, Debian's kernel, a shell",
+    memoryMiB: 128,
+    boot: "c",
+    drives: (media) => ({ hda: media.bigFloppy }),
+    landmark: /Linux is ready\./,
+  },
+  memdisk: {
+    what: "ISOLINUX, MEMDISK, SYSLINUX on its floppy, Debian's kernel, a shell",
+    memoryMiB: 128,
+    boot: "d",
+    drives: (media) => ({ hdc: media.memdisk }),
+    landmark: /Linux is ready\./,
+  },
   ipxe: {
     what: "iPXE from its CD to its banner",
     memoryMiB: 64,

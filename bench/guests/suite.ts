@@ -11,6 +11,7 @@ import { ratioTable, type ValueRow } from "../report.ts";
 import { median } from "../statistics.ts";
 import { type Suite, type SuiteContext, type SuiteResult, withoutPrefix } from "../suite.ts";
 import type { ScreenJob } from "./child.ts";
+import { measureDisk } from "./disk.ts";
 import { MEDIA_GUESTS, type MediaGuest, type MediaGuestName } from "./guests.ts";
 
 const TIMEOUT_SECONDS = 300;
@@ -19,6 +20,9 @@ const GRACE_SECONDS = 5;
 const LANDMARK = "LANDMARK";
 /** The short form leaves the kernels out. */
 const QUICK: readonly string[] = ["memtest86", "ipxe"];
+
+/** Debian's disk: its boot and its speed. */
+const DISK = "disk";
 
 const names = Object.keys(MEDIA_GUESTS) as MediaGuestName[];
 const scripts: Readonly<Record<string, string>> = { xlat86: "run-xlat86.ts", v86: "run-v86.ts", qemu: "run-qemu.ts" };
@@ -69,19 +73,38 @@ async function measureAll(wanted: readonly string[], media: BootMedia, context: 
   return { text, data: seconds, problems };
 }
 
+async function measureMedia(wanted: readonly string[], context: SuiteContext): Promise<SuiteResult> {
+  let media: BootMedia;
+  try {
+    media = await fetchBootMedia({ onProgress: progressBar(process.stderr) });
+  } catch (error) {
+    return { text: "Guests from boot media: not measured.", data: null, problems: [`guests: the media could not be fetched: ${String(error)}`] };
+  }
+  return measureAll(wanted, media, context);
+}
+
 export const guestsSuite: Suite = {
   name: "guests",
-  parts: names.map((name) => `guests/${name}`),
+  parts: [...names, DISK].map((name) => `guests/${name}`),
   peers: ["xlat86", "v86", "qemu"],
   async run(parts, context) {
-    let media: BootMedia;
-    try {
-      media = await fetchBootMedia({ onProgress: progressBar(process.stderr) });
-    } catch (error) {
-      return { text: "Guests from boot media: not measured.", data: null, problems: [`guests: the media could not be fetched: ${String(error)}`] };
+    const isAll = parts.length === names.length + 1;
+    const all = parts.map(withoutPrefix);
+    const wanted = context.options.quick && isAll ? QUICK : all;
+    const onMedia = wanted.filter((name) => name !== DISK);
+    const results: SuiteResult[] = [];
+    if (onMedia.length > 0) results.push(await measureMedia(onMedia, context));
+    if (wanted.includes(DISK)) {
+      try {
+        results.push(await measureDisk(context));
+      } catch (error) {
+        results.push({ text: "Debian's disk: not measured.", data: null, problems: [`guests/disk: ${String(error)}`] });
+      }
     }
-    const wanted = parts.map(withoutPrefix);
-    const isAll = wanted.length === names.length;
-    return measureAll(context.options.quick && isAll ? wanted.filter((name) => QUICK.includes(name)) : wanted, media, context);
+    return {
+      text: results.map(({ text }) => text).join("\n\n"),
+      data: results.map(({ data }) => data),
+      problems: results.flatMap(({ problems }) => problems),
+    };
   },
 };

@@ -37,6 +37,8 @@ const features = Object.values(feature).reduce((all, bit) => all | bit, 0);
 /** Shown while the local APIC is enabled (SDM vol. 3, 11.4.3). */
 const onChipApic = 1 << 9;
 const initialApicIdShift = 24;
+/** Leaf 1's EAX and EDX as firmware sees them, for tables that name the processor. */
+export const processorIdentity = { signature, features: features | onChipApic } as const;
 
 /** Leaf 2: 4 KiB and 4 MiB page TLBs, 16 KiB first-level caches, 512 KiB second-level cache: descriptors of the same model. */
 const cacheDescriptors = [0x03020101, 0, 0, 0x0c040843];

@@ -7,7 +7,11 @@ import type { Device, RegisterBank, SavedState } from "./device.ts";
 import type { BusMemory } from "./storage/block-storage.ts";
 
 /** Items with a number of their own. */
-export const fwCfgItem = { signature: 0x00, version: 0x01, ramSize: 0x03, cpus: 0x05, bootMenu: 0x0e, maxCpus: 0x0f, directory: 0x19 } as const;
+export const fwCfgItem = {
+  ...{ signature: 0x00, version: 0x01, ramSize: 0x03, cpus: 0x05, bootMenu: 0x0e, maxCpus: 0x0f, directory: 0x19 },
+  /** One of the PC's own, a byte: ISA's IRQ0 is at pin 2 of the I/O APIC. */
+  irq0Override: 0x8002,
+} as const;
 /** Item numbers of files begin here. */
 const firstFile = 0x20;
 const nameBytes = 56;
@@ -142,7 +146,7 @@ function swap(value: number): number {
 }
 
 /** A number as the bytes of an item or file. */
-export function littleEndian(value: number, bytes: 2 | 4 | 8): Uint8Array {
+export function littleEndian(value: number, bytes: 1 | 2 | 4 | 8): Uint8Array {
   const view = new DataView(new ArrayBuffer(8));
   view.setBigUint64(0, BigInt(value), true);
   return new Uint8Array(view.buffer, 0, bytes);

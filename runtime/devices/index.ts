@@ -25,4 +25,5 @@ export { type Ps2Device, Ps2Keyboard } from "./ps2-keyboard.ts";
 export { mouseButtons, Ps2Mouse } from "./ps2-mouse.ts";
 export { keyByCode, pauseKey } from "./ps2-scan-codes.ts";
 export { Rtc146818, type RtcOptions, rtcCenturyRegister } from "./rtc146818.ts";
+export { buildSmbios, placeSmbios, type SmbiosHardware, type SmbiosTables } from "./smbios.ts";
 export { modemInput, Uart16550, type UartOptions } from "./uart16550.ts";

@@ -50,9 +50,8 @@ const steeringOff = 0x80;
 const steerable = 0b1101_1110_1111_1000;
 
 export class IsaBridgePiix3 extends PciFunction {
-  private readonly irq: (n: number) => Line;
-  /** Per PIRQ and IRQ, this bridge's driver of the interrupt request. */
-  private readonly drivers: (Line | undefined)[] = new Array(64).fill(undefined);
+  /** Per PIRQ and IRQ it can be steered to, this bridge's driver of the interrupt request. Made at once: the wires' saved state knows drivers by their order. */
+  private readonly drivers: readonly (Line | undefined)[];
   private readonly asserted = [false, false, false, false];
   private readonly routes = [-1, -1, -1, -1];
   private readonly wires: readonly WiredOr[];
@@ -60,7 +59,7 @@ export class IsaBridgePiix3 extends PciFunction {
   /** @param irq a new driver of interrupt request `n` */
   constructor(irq: (n: number) => Line) {
     super("isa-bridge", { vendor: intel, device: 0x7000, classCode: 0x060100, multifunction: true, ...qemuSubsystem });
-    this.irq = irq;
+    this.drivers = Array.from({ length: 64 }, (_, at) => (((steerable >> (at & 15)) & 1) === 0 ? undefined : irq(at & 15)));
     this.wires = [0, 1, 2, 3].map((pirq) => new WiredOr({ set: (high) => this.setPirq(pirq, high) }));
     this.define(pciRegister.status, 2, mediumDecoding);
     for (const [register, value] of isaBridgeDefaults) this.define(register, 1, value, 0xff);
@@ -112,9 +111,7 @@ export class IsaBridgePiix3 extends PciFunction {
   private drive(pirq: number, high: boolean): void {
     const route = this.routes[pirq];
     if (route < 0) return;
-    const at = pirq * 16 + route;
-    this.drivers[at] ??= this.irq(route);
-    this.drivers[at].set(high);
+    this.drivers[pirq * 16 + route]!.set(high);
   }
 }
 

@@ -1,9 +1,10 @@
 /** Turns argv into a command with checked option values. Errors: `UsageError`, each naming the option and what it takes. */
 import { type OptimisationName, optimisationNames, optimisations, parseOptimisations } from "../../translator/contract/optimisations.ts";
+import { nearest } from "../machine/nearest.ts";
 import { type DebugCategory, debugCategories, maxMemory, minMemory } from "../machine/options.ts";
 import { type BootRequest, type DriveRequest, parseBoot, parseDrives } from "./drive-options.ts";
 import { UsageError } from "./error.ts";
-import { type CommandName, type CommandRow, commandRows, driveOptions, type OptionName, type OptionRow, optionRows } from "./options.ts";
+import { type CommandName, type CommandRow, commandRows, driveOptions, notFromQemu, type OptionName, type OptionRow, optionRows } from "./options.ts";
 import { parseScript, type ScriptStep } from "./script.ts";
 
 export interface RunOptions {
@@ -27,6 +28,9 @@ export interface RunOptions {
   vgaBios?: string;
   /** undefined: whatever suits. */
   display?: "text" | "web" | "none";
+  /** Of `--display web`; undefined: one that is free, and this machine only. */
+  webPort?: number;
+  webHost?: string;
   noReboot: boolean;
   script: ScriptStep[];
   screenshot?: string;
@@ -87,8 +91,11 @@ export function parseArguments(argv: readonly string[]): Invocation {
     const { row, inline } = optionNamed(word, command);
     const name = row.name as OptionName;
     const values = given.get(name) ?? [];
-    if (row.value !== undefined) values.push(inline ?? takeValue(row, rest));
-    else if (inline === undefined) values.push("");
+    if (row.value !== undefined) {
+      const value = inline ?? takeValue(row, rest);
+      if (value.trim() === "" && row.mayBeEmpty !== true) throw needsValue(row);
+      values.push(value);
+    } else if (inline === undefined) values.push("");
     else if (row.optionalValue?.includes(inline)) values.push(inline);
     else
       throw new UsageError(
@@ -104,7 +111,7 @@ export function parseArguments(argv: readonly string[]): Invocation {
     if (!row.options.includes(name)) throw new UsageError(`${chosen} does not take --${name}; see xlat86 ${chosen} --help`);
   }
   for (const name of ["opt", "against"] as const) if (given.get(name)?.includes("help")) return { action: "optimisations" };
-  checkOperands(row, operands);
+  checkOperands(row, operands, given);
   return { action: "command", command: chosen, operands, options: checkValues(given, sequence, chosen) };
 }
 
@@ -123,19 +130,36 @@ function optionNamed(word: string, command: CommandName | undefined): { row: Opt
   );
   if (row) return { row, ...(equals < 0 ? {} : { inline: word.slice(equals + 1) }) };
   const allowed = rows.filter((r) => !command || commands.find((c) => c.name === command)!.options.includes(r.name as OptionName));
-  const near = nearest(spelled.replace(/^-+/, ""), [...allowed.map((r) => r.name), "help", "version"]);
+  const why = spelled.startsWith("-") ? notFromQemu[spelled.replace(/^-+/, "")] : undefined;
+  if (why !== undefined) throw new UsageError(`unknown option ${spelled}: ${why}; leave it out`);
+  const near = nearestOption(spelled.replace(/^-+/, ""), allowed);
   throw new UsageError(`unknown option ${spelled}; ${near ? `did you mean --${near}?` : `see xlat86 ${command ? `${command} ` : ""}--help`}`);
+}
+
+/** By letters that were mistaken, or by how the name begins: --mem, --screen-shot, --m (QEMU's -m). */
+function nearestOption(word: string, allowed: readonly OptionRow[]): string | undefined {
+  const names = [...allowed.map((r) => r.name), "help", "version"];
+  const byLetters = nearest(word, names);
+  if (byLetters !== undefined || word === "") return byLetters;
+  const alias = allowed.find((r) => r.aliases?.includes(`-${word}`));
+  return alias?.name ?? names.find((name) => name.startsWith(word)) ?? nearest(word.replaceAll("-", ""), names);
 }
 
 function takeValue(row: OptionRow, rest: string[]): string {
   const next = rest[0];
   const isOption = next !== undefined && rows.some((r) => next === `--${r.name}` || r.aliases?.includes(next));
-  if (next === undefined || isOption) throw new UsageError(`--${row.name} needs a value: --${row.name} ${row.value}`);
+  if (next === undefined || isOption) throw needsValue(row);
   return rest.shift()!;
 }
 
-function checkOperands(row: CommandRow, operands: readonly string[]): void {
+function needsValue(row: OptionRow): UsageError {
+  return new UsageError(`--${row.name} needs a value: --${row.name} ${row.choices?.join("|") ?? row.value}`);
+}
+
+function checkOperands(row: CommandRow, operands: readonly string[], given: ReadonlyMap<OptionName, unknown>): void {
   if (row.operands === undefined) {
+    const meant = rows.find((r) => given.has(r.name as OptionName) && r.optionalValue?.includes(operands[0] ?? ""));
+    if (meant !== undefined) throw new UsageError(`unexpected "${operands[0]}"; did you mean --${meant.name}=${operands[0]}?`);
     if (operands.length > 0)
       throw new UsageError(
         `unexpected "${operands[0]}"; ${row.name === "run" ? "pass a kernel with --kernel FILE, a disk with --hda FILE" : `see xlat86 ${row.name} --help`}`,
@@ -187,6 +211,11 @@ function checkValues(given: ReadonlyMap<OptionName, readonly string[]>, sequence
   if (last("vga-bios") !== undefined) options.vgaBios = last("vga-bios")!;
   if (given.has("display")) options.display = choice("display", "none");
   else if (given.has("nographic")) options.display = "none";
+  for (const name of ["web-port", "web-host"] as const) {
+    if (given.has(name) && options.display !== "web") throw new UsageError(`--${name} goes with --display web`);
+  }
+  if (last("web-port") !== undefined) options.webPort = parsePort(last("web-port")!);
+  if (last("web-host") !== undefined) options.webHost = last("web-host")!;
   if (last("screenshot") !== undefined) options.screenshot = last("screenshot")!;
   if (last("screen-text") !== undefined) options.screenText = last("screen-text")!;
   if (last("debug-file") !== undefined) options.debugFile = last("debug-file")!;
@@ -257,6 +286,11 @@ function parsePositive(name: string, text: string, expected: string): number {
   return value;
 }
 
+function parsePort(text: string): number {
+  if (/^\d{1,5}$/.test(text) && Number(text) <= 65535) return Number(text);
+  throw new UsageError(`--web-port ${text}: expected 0 (one that is free) to 65535`);
+}
+
 /** "2.5", "2.5s": seconds; "1000000i": guest instructions. */
 function parseAfter(text: string): NonNullable<RunOptions["after"]> {
   const value = parsePositive("after", text.replace(/[si]$/i, ""), "seconds, or guest instructions as in 1000000i");
@@ -268,24 +302,4 @@ function parseAddress(text: string): number {
     throw new UsageError(`--at ${text}: expected a 32-bit address such as 0x100000`);
   }
   return Number(text);
-}
-
-/** The candidate within two edits (one for a short word), or undefined. */
-export function nearest(word: string, candidates: readonly string[]): string | undefined {
-  const limit = word.length < 4 ? 1 : 2;
-  const ranked = candidates.map((c) => [editDistance(word, c), c] as const).sort(([a], [b]) => a - b);
-  return ranked[0] && ranked[0][0] <= limit ? ranked[0][1] : undefined;
-}
-
-/** Levenshtein distance. */
-function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      next.push(Math.min(next[j - 1]! + 1, row[j]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)));
-    }
-    row = next;
-  }
-  return row[b.length]!;
 }

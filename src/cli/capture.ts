@@ -1,44 +1,38 @@
 /** `--screenshot` and `--screen-text`: the screen into files, once. */
 import type { Screen } from "../machine/screen.ts";
 import type { RunOptions } from "./arguments.ts";
-import { closeOutput, openOutput, writeOutput } from "./files.ts";
-
-const standardOutput = 1;
+import { Output } from "./files.ts";
 
 export class Capture {
-  readonly #picture: number | undefined;
-  readonly #text: number | undefined;
+  readonly #picture: Output | undefined;
+  readonly #text: Output | undefined;
+  readonly #say: (message: string) => void;
   #isTaken = false;
 
-  /** Opens the files, so that a bad path is reported before the guest starts. Errors: `UsageError`. */
-  constructor({ screenshot, screenText }: RunOptions) {
-    if (screenshot !== undefined) this.#picture = openOutput("screenshot", screenshot);
-    if (screenText !== undefined) this.#text = screenText === "-" ? standardOutput : openOutput("screen-text", screenText);
+  /** Opens the files, so that a bad path is reported before the guest starts. `say` tells the person. Errors: `UsageError`. */
+  constructor({ screenshot, screenText }: RunOptions, say: (message: string) => void) {
+    this.#say = say;
+    if (screenshot !== undefined) this.#picture = Output.open("screenshot", screenshot);
+    if (screenText !== undefined) this.#text = screenText === "-" ? Output.standard("screen-text", 1) : Output.open("screen-text", screenText);
   }
 
   /** Errors: `UsageError`. */
   take(screen: Screen): void {
     if (this.#isTaken) return;
     this.#isTaken = true;
-    if (this.#picture !== undefined) writeOutput("screenshot", this.#picture, screen.png());
+    this.#picture?.write(screen.png());
     if (this.#text !== undefined) {
       const lines = screen.text();
       while (lines.length > 0 && lines.at(-1) === "") lines.pop();
-      writeOutput("screen-text", this.#text, lines.map((line) => `${line}\n`).join(""));
-      if (screen.kind !== "text") process.stderr.write(`xlat86: --screen-text: ${screen.describe()}\n`);
+      this.#text.write(lines.map((line) => `${line}\n`).join(""));
+      if (screen.kind !== "text") this.#say(`--screen-text: ${screen.describe()}`);
     }
     this.close();
   }
 
   close(): void {
     this.#isTaken = true;
-    for (const file of [this.#picture, this.#text]) if (file !== undefined && file !== standardOutput) closeOnce(file, this.#closed);
+    this.#picture?.close();
+    this.#text?.close();
   }
-  readonly #closed = new Set<number>();
-}
-
-function closeOnce(file: number, closed: Set<number>): void {
-  if (closed.has(file)) return;
-  closed.add(file);
-  closeOutput(file);
 }

@@ -2,7 +2,7 @@
 import type { MachineOptions } from "../machine/options.ts";
 import type { RunOptions } from "./arguments.ts";
 import { UsageError } from "./error.ts";
-import { closeOutput, openOutput, writeOutput } from "./files.ts";
+import { Output } from "./files.ts";
 
 const bufferSize = 1 << 16;
 
@@ -11,20 +11,23 @@ export interface DebugLog {
   close(): void;
 }
 
-/** Errors: `UsageError`. */
-export function openDebugLog(options: RunOptions): DebugLog {
+/** `showsScreen`: the terminal shows the guest's screen. Errors: `UsageError`. */
+export function openDebugLog(options: RunOptions, showsScreen: boolean): DebugLog {
   if (options.debug.length === 0) {
     if (options.debugFile !== undefined) throw new UsageError("--debug-file needs --debug with what to log");
     return { option: undefined, close() {} };
   }
-  const file = options.debugFile === undefined ? 2 : openOutput("debug-file", options.debugFile);
+  if (showsScreen && options.debugFile === undefined && process.stderr.isTTY === true) {
+    throw new UsageError("--debug would write over the screen in this terminal: add --debug-file PATH, or --display none");
+  }
+  const file = options.debugFile === undefined ? Output.standard("debug", 2) : Output.open("debug-file", options.debugFile);
   let pending: string[] = [];
   let size = 0;
   const flush = (): void => {
     const text = pending.join("");
     pending = [];
     size = 0;
-    if (text !== "") writeOutput(options.debugFile === undefined ? "debug" : "debug-file", file, text);
+    file.write(text);
   };
   return {
     option: {
@@ -40,7 +43,7 @@ export function openDebugLog(options: RunOptions): DebugLog {
       try {
         flush();
       } finally {
-        if (file !== 2) closeOutput(file);
+        file.close();
       }
     },
   };

@@ -10,6 +10,7 @@ export interface DriveRequest {
   /** As the person wrote it, for messages. */
   readonly option: string;
   readonly place: DrivePlace;
+  /** Empty: an empty drive. */
   readonly path: string;
   readonly media: "disk" | "cdrom";
   readonly format?: "raw" | "qcow2";
@@ -50,7 +51,9 @@ export function parseDrives(given: readonly { readonly name: string; readonly va
 function simpleDrive(name: string, value: string): DriveRequest {
   const option = `--${name} ${value}`;
   const [path, ...words] = splitAtCommas(value);
-  if (path === undefined || path === "") throw new UsageError(`${option}: expected a file`);
+  // A drive whose medium can be changed may begin empty.
+  const isRemovable = name === "cdrom" || name === "fda" || name === "fdb";
+  if (path === undefined || (path === "" && !isRemovable)) throw new UsageError(`${option}: expected a file`);
   const place = (name === "cdrom" ? "hdc" : name) as DrivePlace;
   const media = name === "cdrom" ? "cdrom" : "disk";
   return { option, place, path, media, ...commonWords(option, pairs(words, option)) };
@@ -72,6 +75,7 @@ function generalDrive(value: string, free: (places: readonly DrivePlace[], optio
   const index = driveIndex(option, take("index"), take("bus"), take("unit"), bus);
   for (const key of ignoredKeys) take(key);
   const common = commonWords(option, words);
+  if (media === "cdrom" && bus !== "ide") throw new UsageError(`${option}: media=cdrom: a CD drive is on if=ide`);
   if (bus === "virtio") return { option, place: "virtio", path, media, ...common };
   if (bus !== "ide" && bus !== "floppy") throw new UsageError(`${option}: if=${bus}: expected ide, virtio or floppy`);
   const places = bus === "ide" ? idePlaces : floppyPlaces;
@@ -111,12 +115,12 @@ function splitAtCommas(text: string): string[] {
 }
 
 /** "key=value" and "key", which means on. */
-function pairs(words: readonly string[], option: string): Map<string, string> {
+function pairs(words: readonly string[], option: string, such = "readonly or format=raw"): Map<string, string> {
   const map = new Map<string, string>();
   for (const word of words) {
     const equals = word.indexOf("=");
     const key = equals < 0 ? word : word.slice(0, equals);
-    if (key === "") throw new UsageError(`${option}: expected words such as readonly or format=raw between the commas`);
+    if (key === "") throw new UsageError(`${option}: expected words such as ${such} between the commas`);
     map.set(key, equals < 0 ? "on" : word.slice(equals + 1));
   }
   return map;
@@ -133,7 +137,7 @@ const defaultMenuWait = 2500;
 
 /** `--boot dca`, `--boot order=dc,menu=on,splash-time=5000`. Which letters there are is the machine's business. */
 export function parseBoot(text: string): BootRequest {
-  const words = text.includes("=") ? pairs(text.split(","), `--boot ${text}`) : new Map([["order", text]]);
+  const words = text.includes("=") ? pairs(text.split(","), `--boot ${text}`, "order=dc or menu=on") : new Map([["order", text]]);
   const unknown = [...words.keys()].find((key) => !["order", "menu", "splash-time", "strict"].includes(key));
   if (unknown !== undefined) throw new UsageError(`--boot ${text}: unknown word "${unknown}"; expected order=, menu=on or splash-time=`);
   const order = words.get("order");

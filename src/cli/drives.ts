@@ -1,45 +1,54 @@
 /** Opens the images named on the command line for the machine's drives, and closes them when the machine is no more. */
 import { access, constants } from "node:fs/promises";
-import type { Drive, Drives } from "../machine/options.ts";
-import type { DiskImage } from "../storage/index.ts";
+import type { OpenMedium } from "../machine/media-changer.ts";
+import type { Drive, Drives, EmptyDrive } from "../machine/options.ts";
+import type { DiskImage, HttpProgress } from "../storage/index.ts";
 import { StorageError } from "../storage/index.ts";
-import { openImageFile } from "../storage/node.ts";
+import { isAddress, openImageFile } from "../storage/node.ts";
 import { ReportingStorage } from "../storage/reporting.ts";
 import type { DrivePlace, DriveRequest } from "./drive-options.ts";
 import { UsageError } from "./error.ts";
-import { fileExists } from "./files.ts";
+import { fileExists, fileIdentity } from "./files.ts";
+
+type DriveName = Exclude<DrivePlace, "virtio">;
 
 export interface OpenDrives {
   readonly drives: Drives;
   readonly warnings: readonly string[];
+  /** The medium of a drive has been taken out: brings what was written to it to stable storage and lets go of its file. */
+  release(place: string): Promise<void>;
   /** Brings everything written to stable storage and lets go of the files. */
   close(): Promise<void>;
 }
 
-/** Errors: `UsageError`, `StorageError`; nothing stays open then. */
-export async function openDrives(requests: readonly DriveRequest[], snapshot: boolean): Promise<OpenDrives> {
-  const images: DiskImage[] = [];
+/** `say` tells the person what the guest gets as an I/O error. Errors: `UsageError`, `StorageError`; nothing stays open then. */
+export async function openDrives(requests: readonly DriveRequest[], snapshot: boolean, say: (message: string) => void): Promise<OpenDrives> {
+  refuseTwice(requests, snapshot);
+  const images = new Map<string, DiskImage>();
+  const release = async (place: string): Promise<void> => {
+    const image = images.get(place);
+    images.delete(place);
+    await image?.close();
+  };
   const warnings: string[] = [];
-  const drives: Partial<Record<Exclude<DrivePlace, "virtio">, Drive>> = {};
+  const drives: Partial<Record<DriveName, Drive | EmptyDrive>> = {};
   const virtio: Drive[] = [];
-  // One that cannot be closed properly (the host is full) must not leave the others unflushed and locked.
+  // One that cannot be closed properly (the host is full) must not leave the others unflushed and locked; files are closed before this returns its promise.
   const close = async (): Promise<void> => {
-    let failure: { readonly error: unknown } | undefined;
-    for (const image of images.splice(0)) {
-      try {
-        await image.close();
-      } catch (error) {
-        failure ??= { error };
-      }
-    }
-    if (failure !== undefined) throw failure.error;
+    const closed = await Promise.allSettled([...images.keys()].map(release));
+    const failure = closed.find((result) => result.status === "rejected");
+    if (failure !== undefined) throw failure.reason;
   };
   try {
     for (const request of requests) {
-      const image = await open(request, snapshot, warnings);
-      images.push(image);
+      if (request.path === "") {
+        drives[request.place as DriveName] = request.media === "cdrom" ? { storage: null, media: "cdrom" } : { storage: null };
+        continue;
+      }
+      const image = await open(request, snapshot, warnings, say);
+      images.set(request.place === "virtio" ? `virtio ${virtio.length}` : request.place, image);
       for (const warning of image.describe().warnings) warnings.push(`${request.path}: ${warning}`);
-      const storage = new ReportingStorage(image, (message) => process.stderr.write(`\nxlat86: the guest got an I/O error: ${message}\n`));
+      const storage = new ReportingStorage(image, (message) => say(`the guest got an I/O error: ${message}`));
       const drive: Drive = { storage, media: request.media, name: request.path };
       if (request.place === "virtio") virtio.push(drive);
       else drives[request.place] = drive;
@@ -48,18 +57,45 @@ export async function openDrives(requests: readonly DriveRequest[], snapshot: bo
     await close();
     throw error;
   }
-  return { drives: { ...drives, virtio }, warnings, close };
+  return { drives: { ...drives, virtio }, warnings, release, close };
 }
 
-async function open(request: DriveRequest, snapshotAll: boolean, warnings: string[]): Promise<DiskImage> {
+/** A medium for a drive of the machine that runs, opened as it would have been from the start. Errors: `UsageError`, `StorageError`. */
+export async function openMedium(place: DriveName, path: string, snapshot: boolean, say: (message: string) => void): Promise<OpenMedium> {
+  const warnings: string[] = [];
+  const media = place === "fda" || place === "fdb" ? ("disk" as const) : ("cdrom" as const);
+  const request = { option: `insert ${path}`, place, path, media, readOnly: false, snapshot };
+  const image = await open(request, snapshot, warnings, say);
+  const storage = new ReportingStorage(image, (message) => say(`the guest got an I/O error: ${message}`));
+  return { storage, name: path, warnings: [...warnings, ...image.describe().warnings], close: () => image.close() };
+}
+
+/** One file under two drives, by whatever names: nobody may write to it then. */
+function refuseTwice(requests: readonly DriveRequest[], snapshotAll: boolean): void {
+  const isWritten = ({ media, readOnly, snapshot }: DriveRequest): boolean => media !== "cdrom" && !readOnly && !snapshot && !snapshotAll;
+  for (const [n, request] of requests.entries()) {
+    const identity = fileIdentity(wholeName(request));
+    const other = requests.slice(0, n).find((earlier) => identity !== undefined && fileIdentity(wholeName(earlier)) === identity);
+    if (other === undefined || !(isWritten(request) || isWritten(other))) continue;
+    throw new UsageError(`${request.option}: ${other.option} is the same file; give each drive its own, or open both with --snapshot or readonly`);
+  }
+}
+
+async function open(request: DriveRequest, snapshotAll: boolean, warnings: string[], say: (message: string) => void): Promise<DiskImage> {
   const { path, format, media, place } = request;
   const isFloppy = place === "fda" || place === "fdb";
+  if (isAddress(path) && media !== "cdrom" && !request.readOnly && !request.snapshot && !snapshotAll) {
+    throw new UsageError(
+      `${request.option}: an image on a web server cannot be written; add --snapshot, which keeps what the guest writes in memory`,
+    );
+  }
   const options = {
     ...(format === undefined ? {} : { format }),
     media: isFloppy ? ("floppy" as const) : media,
     snapshot: (request.snapshot || snapshotAll) && media !== "cdrom",
     readOnly: request.readOnly,
     onWarning: (message: string) => void warnings.push(message),
+    http: { onProgress: sayProblems(path, say) },
   };
   try {
     return await openImageFile(wholeName(request), options);
@@ -75,6 +111,16 @@ async function open(request: DriveRequest, snapshotAll: boolean, warnings: strin
     warnings.push(`${path} may not be written: the floppy is write-protected`);
     return image;
   }
+}
+
+/** A server that does not answer is asked again for some time, in which nothing else would be seen: each reason once. */
+function sayProblems(path: string, say: (message: string) => void): (progress: HttpProgress) => void {
+  const said = new Set<string>();
+  return ({ problem }) => {
+    if (problem === undefined || said.has(problem)) return;
+    said.add(problem);
+    say(`${path}: ${problem}; trying again`);
+  };
 }
 
 async function canBeRead(request: DriveRequest): Promise<boolean> {

@@ -13,7 +13,7 @@ export async function firmwareImages({ bios, vgaBios }: RunOptions): Promise<Pic
   if (bios !== undefined) {
     return { bios: readGuestFile("bios", bios), ...(vgaBios === undefined ? {} : { vgaBios: readGuestFile("vga-bios", vgaBios) }) };
   }
-  const files = await fetchFirmware({ onProgress: progressBar(process.stderr) }).catch((error: unknown) => {
+  const files = await fetchFirmware({ onProgress: progressBar(process.stderr, "SeaBIOS") }).catch((error: unknown) => {
     if (!(error instanceof GuestFetchError)) throw error;
     throw new UsageError(`no BIOS to boot the drives with: ${error.message}; or name one: --bios FILE --vga-bios FILE`);
   });
@@ -21,11 +21,11 @@ export async function firmwareImages({ bios, vgaBios }: RunOptions): Promise<Pic
 }
 
 /** For a kernel that is booted without a BIOS, and of which there shall be a picture: the font of its text screen is in the VGA BIOS. Errors: `UsageError`. */
-export async function fontImage({ vgaBios, screenshot }: RunOptions): Promise<Pick<MachineOptions, "vgaBios">> {
+export async function fontImage({ vgaBios, screenshot, display }: RunOptions): Promise<Pick<MachineOptions, "vgaBios">> {
   if (vgaBios !== undefined) return { vgaBios: readGuestFile("vga-bios", vgaBios) };
-  if (screenshot === undefined) return {};
+  if (screenshot === undefined && display !== "web") return {};
   try {
-    const files = await fetchFirmware({ onProgress: progressBar(process.stderr) });
+    const files = await fetchFirmware({ onProgress: progressBar(process.stderr, "SeaBIOS") });
     return { vgaBios: readGuestFile("vga-bios", files.vgaBios) };
   } catch (error) {
     if (!(error instanceof GuestFetchError)) throw error;

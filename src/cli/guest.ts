@@ -4,10 +4,9 @@ import { debianCommandLine, fetchDebianDisk, openKeptDisk } from "../guest/debia
 import { progressBar } from "../guest/progress.ts";
 import type { RunOptions } from "./arguments.ts";
 import type { DriveRequest } from "./drive-options.ts";
-import { openDrives } from "./drives.ts";
 import { UsageError } from "./error.ts";
 import { readGuestFile } from "./files.ts";
-import { runAtTerminal } from "./run.ts";
+import { runAtTerminal, withDrives } from "./run.ts";
 
 export async function runLinuxGuest(options: RunOptions): Promise<number> {
   for (const name of ["fresh", "snapshot"] as const) {
@@ -16,7 +15,7 @@ export async function runLinuxGuest(options: RunOptions): Promise<number> {
   const files = await fetchLinuxGuest({ onProgress: progressBar(process.stderr) });
   const append = options.append === undefined ? LINUX_COMMAND_LINE : `${LINUX_COMMAND_LINE} ${options.append}`;
   const images = { kernel: readGuestFile("kernel", files.kernel), initrd: readGuestFile("initrd", files.initrd), append };
-  return runAtTerminal(images, options);
+  return withDrives([], options, (_, guidance) => runAtTerminal(images, options, guidance));
 }
 
 /** Errors: `GuestFetchError`, `StorageError`. */
@@ -33,13 +32,7 @@ export async function runDebianGuest(options: RunOptions): Promise<number> {
     readOnly: false,
     snapshot: options.snapshot,
   };
-  const open = await openDrives([request], options.snapshot);
-  try {
-    for (const warning of open.warnings) process.stderr.write(`xlat86: ${warning}\n`);
-    const append = debianCommandLine(options.bus, options.append);
-    const images = { kernel: readGuestFile("kernel", disk.kernel), initrd: readGuestFile("initrd", disk.initrd), append };
-    return await runAtTerminal({ ...images, drives: open.drives }, options);
-  } finally {
-    await open.close();
-  }
+  const append = debianCommandLine(options.bus, options.append);
+  const images = { kernel: readGuestFile("kernel", disk.kernel), initrd: readGuestFile("initrd", disk.initrd), append };
+  return withDrives([request], options, (drives, guidance) => runAtTerminal({ ...images, drives }, options, guidance));
 }

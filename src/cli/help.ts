@@ -12,9 +12,25 @@ function spelling(row: OptionRow): string {
   return [main, ...others].join(", ");
 }
 
+/** A terminal of this many columns or more gets the right column in lines of its own length; elsewhere each text is one line. */
+const narrowest = 60;
+
 function columns(lines: readonly (readonly [string, string])[]): string {
   const width = Math.max(...lines.map(([left]) => left.length)) + 2;
-  return lines.map(([left, right]) => `  ${left.padEnd(width)}${right}`).join("\n");
+  const terminal = process.stdout.isTTY === true ? process.stdout.columns : 0;
+  const room = terminal < narrowest ? Number.POSITIVE_INFINITY : Math.max(terminal - width - 3, narrowest / 2);
+  return lines.map(([left, right]) => `  ${left.padEnd(width)}${wrap(right, room).join(`\n${" ".repeat(width + 2)}`)}`).join("\n");
+}
+
+/** Lines of whole words. */
+function wrap(text: string, room: number): string[] {
+  const lines: string[] = [];
+  for (const word of text.split(" ")) {
+    const last = lines.at(-1);
+    if (last === undefined || last.length + 1 + word.length > room) lines.push(word);
+    else lines[lines.length - 1] = `${last} ${word}`;
+  }
+  return lines;
 }
 
 export function generalHelp(): string {
@@ -26,9 +42,9 @@ Commands:
 ${columns(commands.map((c) => [c.operands ? `${c.name} ${c.operands}` : c.name, c.summary]))}
 
 "xlat86 COMMAND --help" lists a command's options; QEMU's spellings with one dash (-kernel, -hda, -m) do as well. --version prints the version.
-At the terminal: Ctrl-A X leaves, Ctrl-A Ctrl-A sends Ctrl-A, Ctrl-A H prints this list.
+At the terminal: Ctrl-A X leaves, Ctrl-A C changes media, Ctrl-A Ctrl-A sends Ctrl-A, Ctrl-A H prints this list.
 Exit code: 0 when the guest powers off or reboots; (v<<1)|1 when it writes v to port 0xf4; 3 after a triple fault; 124 at the
-timeout; 2 when a file or an option is wrong.
+timeout; 1 when a --type or --after was never reached; 2 when a file or an option is wrong; 128 and the signal's number after a signal.
 `;
 }
 

@@ -7,6 +7,7 @@ import { type Invocation, optimisationsHelp, parseArguments } from "./arguments.
 import { UsageError } from "./error.ts";
 import { commandHelp, generalHelp } from "./help.ts";
 import { exitCode } from "./options.ts";
+import { watchOutputs } from "./output-failure.ts";
 
 type Command = Extract<Invocation, { action: "command" }>;
 
@@ -72,7 +73,8 @@ function isExpected(error: unknown): error is Error {
   return error instanceof Error && ["GuestFetchError", "StorageError"].includes(error.name);
 }
 
-process.exitCode = await main(process.argv.slice(2)).catch((error: unknown) => {
+const outputs = watchOutputs();
+const code = await main(process.argv.slice(2)).catch((error: unknown) => {
   if (isExpected(error)) {
     process.stderr.write(`xlat86: ${error.message.replaceAll("\n", " ")}\n`);
     return exitCode.usage;
@@ -80,3 +82,4 @@ process.exitCode = await main(process.argv.slice(2)).catch((error: unknown) => {
   process.stderr.write(`xlat86: internal error, please report it: ${error instanceof Error ? error.stack : String(error)}\n`);
   return exitCode.internal;
 });
+process.exitCode = outputs.code ?? code;

@@ -3,6 +3,8 @@
  * are made. QEMU's one-dash spellings are aliases in the same rows.
  */
 
+import { debugCategories } from "../machine/options.ts";
+
 export interface OptionRow {
   readonly name: string;
   /** Where the help puts it. */
@@ -17,6 +19,8 @@ export interface OptionRow {
   readonly optionalValue?: readonly string[];
   readonly choices?: readonly string[];
   readonly many?: true;
+  /** No text at all is a value, too. */
+  readonly mayBeEmpty?: true;
   readonly help: string;
 }
 
@@ -33,7 +37,7 @@ export type OptionGroup = keyof typeof optionGroups;
 export const optionRows = [
   { name: "kernel", group: "kernel", aliases: ["-kernel"], value: "FILE", help: "Linux bzImage or Multiboot 1 kernel (told apart by content)" },
   { name: "initrd", group: "kernel", aliases: ["-initrd"], value: "FILE", help: "initial RAM disk (for a Multiboot kernel: its first module)" },
-  { name: "append", group: "kernel", aliases: ["-append"], value: "STRING", help: "kernel command line" },
+  { name: "append", group: "kernel", aliases: ["-append"], value: "STRING", mayBeEmpty: true, help: "kernel command line" },
   {
     name: "module",
     group: "kernel",
@@ -41,13 +45,26 @@ export const optionRows = [
     many: true,
     help: 'Multiboot module; more than one may be given; "FILE ARGUMENTS" passes the kernel a string',
   },
-  { name: "hda", group: "drives", aliases: ["-hda"], value: "FILE", help: "disk image, raw or qcow2, as the first IDE drive" },
+  {
+    name: "hda",
+    group: "drives",
+    aliases: ["-hda"],
+    value: "FILE",
+    help: "disk image, raw or qcow2, as the first IDE drive; also FILE,readonly FILE,snapshot FILE,format=raw and https://ADDRESS",
+  },
   { name: "hdb", group: "drives", aliases: ["-hdb"], value: "FILE", help: "the second IDE drive" },
   { name: "hdc", group: "drives", aliases: ["-hdc"], value: "FILE", help: "the third, where --cdrom is" },
   { name: "hdd", group: "drives", aliases: ["-hdd"], value: "FILE", help: "the fourth" },
-  { name: "cdrom", group: "drives", aliases: ["-cdrom"], value: "FILE", help: "ISO image in a CD drive" },
-  { name: "fda", group: "drives", aliases: ["-fda"], value: "FILE", help: "floppy image, 360K to 2.88M, in drive A" },
-  { name: "fdb", group: "drives", aliases: ["-fdb"], value: "FILE", help: "the same in drive B" },
+  { name: "cdrom", group: "drives", aliases: ["-cdrom"], value: "FILE", mayBeEmpty: true, help: "ISO image in a CD drive; '' for an empty drive" },
+  {
+    name: "fda",
+    group: "drives",
+    aliases: ["-fda"],
+    value: "FILE",
+    mayBeEmpty: true,
+    help: "floppy image, 360K to 2.88M, in drive A; '' for an empty drive",
+  },
+  { name: "fdb", group: "drives", aliases: ["-fdb"], value: "FILE", mayBeEmpty: true, help: "the same in drive B" },
   { name: "virtio", group: "drives", value: "FILE", many: true, help: "disk image as a virtio drive; more than one may be given" },
   {
     name: "drive",
@@ -75,8 +92,10 @@ export const optionRows = [
     aliases: ["-display"],
     value: "KIND",
     choices: ["text", "web", "none"],
-    help: "text: the text screen in this terminal; web: the page (npm run web) (default: text for drives at a terminal)",
+    help: "text: the text screen in this terminal; web: on a page in the browser, whose address is printed (default: text for drives at a terminal)",
   },
+  { name: "web-port", group: "console", value: "N", help: "where --display web listens (default: a port that is free)" },
+  { name: "web-host", group: "console", value: "HOST", help: "address it listens at (default 127.0.0.1: this machine only; 0.0.0.0: all)" },
   { name: "nographic", group: "console", aliases: ["-nographic"], help: "no screen, serial port 0 at the terminal" },
   {
     name: "serial",
@@ -149,7 +168,7 @@ export const optionRows = [
     group: "observe",
     aliases: ["-d"],
     value: "LIST",
-    help: "log in_asm,ir,js,exec,int,callout (any of them, comma-separated)",
+    help: `log ${debugCategories.join(",")} (any of them, comma-separated)`,
   },
   { name: "debug-file", group: "observe", aliases: ["-D"], value: "PATH", help: "write the debug log here instead of stderr" },
   {
@@ -173,6 +192,20 @@ export const optionRows = [
     help: "let the kernel run this long, or this many guest instructions, before looking",
   },
 ] as const satisfies readonly OptionRow[];
+
+/** What people bring along from QEMU's command lines, and why there is nothing of the kind. */
+export const notFromQemu: Readonly<Record<string, string>> = {
+  ...{ smp: "the machine has one CPU", cpu: "there is one kind of CPU", machine: "there is one kind of machine", M: "there is one kind of machine" },
+  ...{ accel: "guest code is always translated", "enable-kvm": "guest code is always translated", vga: "there is one graphics adapter" },
+  ...{ net: "there is no network adapter", nic: "there is no network adapter", netdev: "there is no network adapter" },
+  ...{ device: "the devices are those of the help", usb: "there is no USB", audiodev: "there is no sound", soundhw: "there is no sound" },
+  ...{
+    nodefaults: "there is nothing but what you name",
+    monitor: "Ctrl-A C at the terminal is what there is of a monitor",
+    s: "there is no gdb server",
+    S: "the guest starts at once",
+  },
+};
 
 export type OptionName = (typeof optionRows)[number]["name"];
 
@@ -204,7 +237,7 @@ const kernelOptions = ["kernel", "initrd", "append", "module"] as const;
 export const driveOptions = ["hda", "hdb", "hdc", "hdd", "cdrom", "fda", "fdb", "virtio", "drive"] as const;
 const pcOptions = [
   ...[...driveOptions, "snapshot", "boot", "bios", "vga-bios", "no-reboot"],
-  ...["display", "nographic", "type", "after", "screenshot", "screen-text", "at"],
+  ...["display", "web-port", "web-host", "nographic", "type", "after", "screenshot", "screen-text", "at"],
 ] as const;
 
 export const commandRows = [
@@ -213,7 +246,8 @@ export const commandRows = [
     options: [...kernelOptions, ...pcOptions, ...machineOptions],
     summary: "boot a disk image, a CD, a floppy, or a kernel of your own",
     detail: `Boots a PC from its drives through a BIOS, or a Linux bzImage or Multiboot 1 kernel directly. With a drive, the terminal shows the
-PC's text screen; with a kernel, it is serial port 0. Ctrl-A X leaves, Ctrl-A H lists the other keys.
+PC's text screen; with a kernel, it is serial port 0. Ctrl-A X leaves, Ctrl-A H lists the other keys. What the guest writes goes into
+the images, unless --snapshot keeps it in memory.
 
   xlat86 run --hda disk.qcow2 --snapshot
   xlat86 run --cdrom install.iso --hda new.img --boot d
@@ -231,10 +265,11 @@ PC's text screen; with a kernel, it is serial port 0. Ctrl-A X leaves, Ctrl-A H 
     operands: "linux|debian",
     options: ["append", "fresh", "bus", "snapshot", ...machineOptions],
     summary: "fetch Debian's i386 kernel with busybox, or a whole Debian on a disk, and boot it to a shell",
-    detail: `linux: fetches Debian 12's i386 kernel and busybox with apt-get download (no root needed), keeps them in .cache, makes an initramfs,
-and boots it to a shell.
+    detail: `linux: fetches Debian 12's i386 kernel and busybox with apt-get download (no root needed), keeps them, makes an initramfs, and boots
+it to a shell.
 debian: fetches about 130 packages, makes a disk of them with mke2fs (no root needed), and boots it to a login on the serial line. The disk
-is kept in .cache with what you change on it; poweroff ends. --append adds to the kernel command line.
+is kept with what you change on it; poweroff ends. --append adds to the kernel command line.
+They are kept in $XLAT86_CACHE; without it in ~/.cache/xlat86, and in .cache of a checkout of xlat86.
 
   xlat86 guest linux
   xlat86 guest debian --bus virtio

@@ -3,6 +3,7 @@
  * for the `--after` behind it; `--after` first, and it belongs to the `--type` behind it.
  */
 import { parseKeys } from "../machine/key-layout.ts";
+import { isKey } from "../machine/keyboard.ts";
 import type { Machine } from "../machine/machine.ts";
 import { UsageError } from "./error.ts";
 
@@ -44,8 +45,7 @@ function unescapeText(text: string): string {
 
 function checkKeys(value: string, text: string): void {
   try {
-    // Whether a KeyboardEvent.code exists is for the keyboard to say; names of more than a letter are taken as they are.
-    parseKeys(text, (code) => /^[A-Z][A-Za-z0-9]+$/.test(code));
+    parseKeys(text, isKey);
   } catch (error) {
     throw new UsageError(`--type ${value}: ${(error as Error).message}`);
   }
@@ -57,7 +57,7 @@ function parsePattern(value: string): string | RegExp {
   try {
     return new RegExp(match[1]!, match[2]);
   } catch (error) {
-    throw new UsageError(`--after ${value}: ${(error as Error).message}`);
+    throw new UsageError(`--after ${value}: ${(error as Error).message}; without the slashes it is plain text`);
   }
 }
 

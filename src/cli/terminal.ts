@@ -1,35 +1,42 @@
 /**
  * The person's side of the machine, serial port 0 or screen and keyboard: stdin and stdout, raw when stdin is a terminal. In raw mode Ctrl-C and the like go to the
- * guest, so Ctrl-A is the way out, as with QEMU. Whatever happens, the terminal is put back: on return, on signals, on exit.
+ * guest, so Ctrl-A is the way out, as with QEMU. Whatever happens, the terminal is put back: on return and on exit.
  */
 import type { ReadStream } from "node:tty";
+import { outputFailure } from "./output-failure.ts";
 
 export interface TerminalHandlers {
   /** Bytes for the guest. */
   input(bytes: Uint8Array): void;
-  /** Ctrl-A X, or a signal: `code` is the exit code that goes with it. */
+  /** The guest has been given enough for now: a file or pipe is not read on until it has taken some of it. */
+  isFull?(): boolean;
+  /** Ctrl-A X, or an output that takes nothing any more: `code` is the exit code that goes with it. */
   leave(code: number): void;
   /** Ctrl-A H; by default the list goes to stderr. */
   help?(): void;
   /** Ctrl-A D: Ctrl-Alt-Delete, which no terminal sends. Without it, Ctrl-A D is two bytes for the guest. */
   controlAltDelete?(): void;
+  /** Ctrl-A C: the monitor. Without it, Ctrl-A C is two bytes for the guest. */
+  monitor?(): void;
   /** The program goes on after it was stopped: the terminal may show something else. */
   continued?(): void;
 }
 
 const controlA = 0x01;
-export const escapeHelp = "Ctrl-A X  leave xlat86\r\nCtrl-A H  this list\r\nCtrl-A Ctrl-A  send Ctrl-A to the guest\r\n";
+const pauseMilliseconds = 10;
+export const escapeHelp =
+  "Ctrl-A X  leave xlat86\r\nCtrl-A C  change media (the monitor; help there)\r\nCtrl-A H  this list\r\nCtrl-A Ctrl-A  send Ctrl-A to the guest\r\n";
 
-type EscapeCommand = "leave" | "help" | "controlAltDelete";
+type EscapeCommand = "leave" | "help" | "controlAltDelete" | "monitor";
 
 /** Splits Ctrl-A sequences out of what is typed; a sequence may arrive in two pieces. */
 export class EscapeFilter {
   #afterEscape = false;
   readonly #letters: Readonly<Record<string, EscapeCommand>>;
 
-  /** @param hasKeyboard the guest's keyboard is at the other end */
-  constructor(hasKeyboard = false) {
-    this.#letters = { x: "leave", h: "help", "?": "help", ...(hasKeyboard ? { d: "controlAltDelete" } : {}) };
+  /** @param others letters of commands that not every terminal has */
+  constructor(others: Readonly<Record<string, EscapeCommand>> = {}) {
+    this.#letters = { x: "leave", h: "help", "?": "help", ...others };
   }
 
   /** Returns the bytes for the guest and the commands found, in order of appearance. */
@@ -52,26 +59,26 @@ export class EscapeFilter {
   }
 }
 
-const signals = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
-const brokenPipe = 128 + 13;
-
 export class Terminal {
   readonly #handlers: TerminalHandlers;
   readonly #escapes: EscapeFilter;
   readonly #isTty = process.stdin.isTTY === true;
   #open = false;
+  #pause: NodeJS.Timeout | undefined;
 
   constructor(handlers: TerminalHandlers) {
     this.#handlers = handlers;
-    this.#escapes = new EscapeFilter(handlers.controlAltDelete !== undefined);
+    this.#escapes = new EscapeFilter({
+      ...(handlers.controlAltDelete === undefined ? {} : { d: "controlAltDelete" }),
+      ...(handlers.monitor === undefined ? {} : { c: "monitor" }),
+    });
   }
 
-  /** @param readInput whether stdin goes to the guest; signals and a closed stdout are looked after either way. */
+  /** @param readInput whether stdin goes to the guest; a closed stdout is looked after either way. */
   open(readInput: boolean): void {
     this.#open = true;
     process.stdout.on("error", this.#outputFailed);
     process.stderr.on("error", this.#outputFailed);
-    for (const signal of Object.keys(signals)) process.on(signal, this.#signalled);
     process.on("exit", this.#restore);
     if (!readInput) return;
     if (this.#isTty) {
@@ -88,9 +95,9 @@ export class Terminal {
     if (!this.#open) return;
     this.#open = false;
     this.#restore();
-    for (const signal of Object.keys(signals)) process.off(signal, this.#signalled);
     process.off("SIGCONT", this.#continued);
     process.off("exit", this.#restore);
+    clearInterval(this.#pause);
     process.stdin.off("data", this.#typed);
     process.stdin.pause();
     // A pending read of a pipe or terminal would otherwise keep the process alive.
@@ -111,25 +118,45 @@ export class Terminal {
   };
 
   readonly #typed = (chunk: Buffer): void => {
-    if (!this.#isTty) return this.#handlers.input(chunk);
-    const { data, commands } = this.#escapes.filter(chunk);
+    if (!this.#isTty) {
+      this.#handlers.input(chunk);
+      return this.#pauseIfFull();
+    }
+    // What follows a command may be for somebody else.
+    for (let at = 0; at < chunk.length; ) {
+      const next = chunk.indexOf(controlA, at);
+      const end = next === at ? at + 2 : next < 0 ? chunk.length : next;
+      this.#take(chunk.subarray(at, end));
+      at = end;
+    }
+  };
+
+  #take(piece: Uint8Array): void {
+    const { data, commands } = this.#escapes.filter(piece);
     if (data.length > 0) this.#handlers.input(data);
     for (const command of commands) {
       if (command === "leave") this.#handlers.leave(0);
       else if (command === "controlAltDelete") this.#handlers.controlAltDelete?.();
+      else if (command === "monitor") this.#handlers.monitor?.();
       else if (this.#handlers.help !== undefined) this.#handlers.help();
       else process.stderr.write(`\r\n${escapeHelp}`);
     }
-  };
+  }
+
+  #pauseIfFull(): void {
+    if (this.#handlers.isFull?.() !== true) return;
+    process.stdin.pause();
+    clearInterval(this.#pause);
+    this.#pause = setInterval(() => {
+      if (this.#handlers.isFull?.() === true) return;
+      clearInterval(this.#pause);
+      process.stdin.resume();
+    }, pauseMilliseconds);
+  }
 
   readonly #inputFailed = (): void => {};
 
-  readonly #signalled = (signal: NodeJS.Signals): void => {
-    this.#handlers.leave(128 + (signals[signal as keyof typeof signals] ?? 0));
-  };
-
   readonly #outputFailed = (error: NodeJS.ErrnoException): void => {
-    if (error.code !== "EPIPE") process.exitCode ??= 1;
-    this.#handlers.leave(brokenPipe);
+    this.#handlers.leave(outputFailure(error).code);
   };
 }

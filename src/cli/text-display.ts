@@ -13,6 +13,7 @@ export interface TextTerminal {
 /** ANSI's order of colours by the VGA's: red and blue are swapped. */
 const ansiColour = [0, 4, 2, 6, 1, 5, 3, 7];
 const reset = "\x1b[0m";
+const defaultSize = { columns: 80, rows: 25 };
 
 /** Of attribute bit 7 the screen does not say whether it means blinking or bright background; blinking is how a BIOS leaves it. */
 export function selectRendition(attribute: number): string {
@@ -23,7 +24,7 @@ export function selectRendition(attribute: number): string {
 
 const help = " xlat86   Ctrl-A X  leave   Ctrl-A H  help ";
 /** For `notice`. */
-export const displayHelp = " Ctrl-A X  leave   Ctrl-A D  Ctrl-Alt-Delete   Ctrl-A Ctrl-A  Ctrl-A   Esc, then a key  Alt ";
+export const displayHelp = " Ctrl-A X  leave   Ctrl-A D  Ctrl-Alt-Delete   Ctrl-A C  change media   Ctrl-A Ctrl-A  Ctrl-A   Esc, then a key  Alt ";
 
 export class TextDisplay {
   readonly #screen: Screen;
@@ -34,6 +35,8 @@ export class TextDisplay {
   #place = "";
   #layout = "";
   #isOpen = false;
+  /** A line over the screen's last. */
+  #notice: string | undefined;
 
   constructor(screen: Screen, terminal: TextTerminal) {
     this.#screen = screen;
@@ -63,16 +66,29 @@ export class TextDisplay {
     this.draw();
   }
 
-  /** A line at the bottom, over whatever is there, until `redraw`. */
+  /** A line at the bottom, over whatever is there, until `endNotice`. */
   notice(text: string): void {
-    const size = this.#terminal.size() ?? { columns: 80, rows: 25 };
-    if (this.#isOpen) this.#terminal.write(`\x1b7\x1b[${size.rows};1H\x1b[0;7m${text.padEnd(size.columns).slice(0, size.columns)}${reset}\x1b8`);
+    // What would move the cursor or start a sequence is not for a terminal.
+    this.#notice = text.replaceAll(/[\p{Cc}\p{Cf}]+/gu, " ");
+    this.#drawNotice();
+  }
+
+  endNotice(): void {
+    if (this.#notice === undefined) return;
+    this.#notice = undefined;
+    this.redraw();
+  }
+
+  #drawNotice(): void {
+    if (!this.#isOpen || this.#notice === undefined) return;
+    const { columns, rows } = this.#terminal.size() ?? defaultSize;
+    this.#terminal.write(`\x1b7\x1b[${rows};1H\x1b[0;7m${this.#notice.padEnd(columns).slice(0, columns)}${reset}\x1b8`);
   }
 
   /** Brings the terminal up to date. Call it as often as the eye asks for. */
   draw(): void {
     if (!this.#isOpen) return;
-    const size = this.#terminal.size() ?? { columns: 80, rows: 25 };
+    const size = this.#terminal.size() ?? defaultSize;
     const { kind, width, height, generation } = this.#screen;
     const place = `${kind} ${width}x${height} in ${size.columns}x${size.rows}`;
     if (place === this.#place && generation === this.#generation) return;
@@ -89,7 +105,9 @@ export class TextDisplay {
     }
     if (text !== undefined) out += this.#drawText(text, size, isNew);
     else if (isNew) out += message(this.#screen, size);
-    if (out !== "") this.#terminal.write(out);
+    if (out === "") return;
+    this.#terminal.write(out);
+    this.#drawNotice();
   }
 
   #drawText(text: ScreenText, size: { readonly columns: number; readonly rows: number }, isNew: boolean): string {

@@ -55,7 +55,10 @@ export function runTool(program: string, args: readonly string[], options: RunOp
     }
     child.on("error", (error: NodeJS.ErrnoException) => {
       if (error.code !== "ENOENT") fail(error);
-      else fail(new GuestFetchError(`${program} is not installed; fetching the Debian guest needs apt-get and dpkg-deb (a Debian or Ubuntu host)`));
+      else
+        fail(
+          new GuestFetchError(`${program} is not installed; fetching from Debian's packages needs apt-get and dpkg-deb (a Debian or Ubuntu host)`),
+        );
     });
     child.on("close", (code) => {
       if (code === 0) done(output);

@@ -9,6 +9,7 @@ import { existsSync } from "node:fs";
 import { copyFile, mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { GuestFetchError, hostMirror, PrivateApt, runTool } from "./apt.ts";
+import { cacheDirectory } from "./cache-directory.ts";
 import { buildInitramfs } from "./initramfs.ts";
 
 export { GuestFetchError } from "./apt.ts";
@@ -59,9 +60,9 @@ interface Manifest {
   busyboxSha256: string;
 }
 
-/** `$XLAT86_CACHE/guests`, else `.cache/guests` in the working directory. */
+/** `guests` in the cache directory (cache-directory.ts). */
 export function defaultGuestCache(): string {
-  return resolve(process.env.XLAT86_CACHE ?? ".cache", "guests");
+  return join(cacheDirectory(), "guests");
 }
 
 /** The guest's files, fetched when the cache does not hold them yet. Errors: `GuestFetchError`. */
@@ -99,6 +100,22 @@ export async function withDebianTree(
   use: (tree: string, packages: string[], debs: string) => Promise<void>,
 ): Promise<void> {
   const cacheDir = resolve(options.cacheDir ?? defaultGuestCache());
+  try {
+    await useDebianTree(cacheDir, options, choose, use);
+  } catch (error) {
+    // A path that is no directory, or may not be written, or has no space left: somebody's to choose, not a fault of the program.
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (error instanceof GuestFetchError || code === undefined) throw error;
+    throw new GuestFetchError(`${cacheDir} cannot keep what is fetched: ${message}; XLAT86_CACHE names another place`);
+  }
+}
+
+async function useDebianTree(
+  cacheDir: string,
+  options: FetchOptions,
+  choose: (apt: PrivateApt) => Promise<string[]>,
+  use: (tree: string, packages: string[], debs: string) => Promise<void>,
+): Promise<void> {
   await mkdir(cacheDir, { recursive: true });
   // A directory of this process's own: two fetches at once may waste work but cannot mix their files.
   const work = join(cacheDir, `fetch-${randomUUID()}`);

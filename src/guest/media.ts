@@ -8,6 +8,8 @@
  *   isolinux.iso           ISOLINUX with Debian's kernel
  *   syslinux-floppy.img    SYSLINUX on a floppy of 2.88 MB, with the demo and memtest86+
  *   syslinux-disk.img      SYSLINUX on a disk, with Debian's kernel
+ *   big-floppy.img         SYSLINUX with Debian's kernel on a volume without partitions, as a floppy has it, only larger: the kernel alone has 5.7 MB
+ *   memdisk.iso            the same image on a CD, where ISOLINUX and MEMDISK make it the floppy A: of the BIOS
  *   ipxe.iso, ipxe.lkrn    iPXE as its package has it
  *   installer/, .iso       kernel and initial RAM disk of Debian's installer (text, network boot), and both on a CD with ISOLINUX
  *
@@ -26,7 +28,7 @@ import { buildDisk, diskHeads, diskSectorsPerTrack, firstPartitionSector } from 
 import type { FileTree } from "./images/tree.ts";
 
 /** Counts changes of what is made here: media of another recipe are made again. */
-const RECIPE = 2;
+const RECIPE = 3;
 
 const PACKAGES = [
   "memtest86+",
@@ -61,6 +63,8 @@ export interface BootMedia {
   readonly isolinux: string;
   readonly syslinuxFloppy: string;
   readonly syslinuxDisk: string;
+  readonly bigFloppy: string;
+  readonly memdisk: string;
   readonly ipxe: string;
   readonly ipxeKernel: string;
   readonly installer: { readonly kernel: string; readonly initrd: string; readonly cd: string };
@@ -75,6 +79,9 @@ const PARTITION: FatOptions = {
   mediaDescriptor: 0xf8,
   hiddenSectors: firstPartitionSector,
 };
+
+/** A floppy that no drive takes: the tracks of 2.88 MB, and three times as many of them. */
+const BIG_FLOPPY: FatOptions = { ...floppy2880, size: 3 * floppy2880.size, sectorsPerCluster: 8 };
 
 const GRUB_MODULES = ["biosdisk", "part_msdos", "fat", "normal", "configfile", "linux", "linux16", "multiboot", "ls", "echo", "reboot", "halt"];
 const GRUB_MENU = `set timeout=-1
@@ -110,6 +117,12 @@ label memtest
   menu label memtest86+
   linux /memtest
 `;
+const MEMDISK_MENU = `default memdisk
+prompt 0
+label memdisk
+  kernel /memdisk
+  append initrd=/floppy.img floppy
+`;
 const INSTALLER_MENU = `default install
 prompt 0
 label install
@@ -126,6 +139,8 @@ export function mediaPaths(cacheDir = defaultGuestCache()): BootMedia {
     isolinux: file("isolinux.iso"),
     syslinuxFloppy: file("syslinux-floppy.img"),
     syslinuxDisk: file("syslinux-disk.img"),
+    bigFloppy: file("big-floppy.img"),
+    memdisk: file("memdisk.iso"),
     ipxe: file("ipxe.iso"),
     ipxeKernel: file("ipxe.lkrn"),
     installer: { kernel: file("installer", "linux"), initrd: file("installer", "initrd.gz"), cd: file("installer.iso") },
@@ -173,6 +188,9 @@ export async function fetchBootMedia(options: FetchOptions = {}): Promise<BootMe
       await replace(media.syslinuxFloppy, await withSyslinux(tools, buildFat(floppyFiles, floppy2880)));
       const syslinuxPartition = await withSyslinux(tools, buildFat({ ...kernel, "syslinux.cfg": LINUX_MENU }, PARTITION));
       await replace(media.syslinuxDisk, buildDisk({ boot: await read("usr/lib/syslinux/mbr/mbr.bin"), partition: syslinuxPartition }));
+      const bigFloppy = await withSyslinux(tools, buildFat({ ...kernel, "syslinux.cfg": LINUX_MENU }, BIG_FLOPPY));
+      await replace(media.bigFloppy, bigFloppy);
+      await replace(media.memdisk, isolinuxCd(MEMDISK_MENU, { memdisk: await read("usr/lib/syslinux/memdisk"), "floppy.img": bigFloppy }));
 
       const grubFiles: Record<string, Uint8Array | string> = {
         "boot/grub/grub.cfg": GRUB_MENU,

@@ -9,8 +9,8 @@ interface ProgressOutput {
   write(text: string): unknown;
 }
 
-/** A function for `FetchOptions.onProgress` that draws on `output`. */
-export function progressBar(output: ProgressOutput): (progress: FetchProgress) => void {
+/** A function for `FetchOptions.onProgress` that draws on `output`; `what` is being fetched. */
+export function progressBar(output: ProgressOutput, what = "the Debian guest"): (progress: FetchProgress) => void {
   let lastMessage = "";
   return ({ fraction, message }) => {
     if (output.isTTY) {
@@ -19,7 +19,7 @@ export function progressBar(output: ProgressOutput): (progress: FetchProgress) =
       const percent = `${Math.round(fraction * 100)}`.padStart(3);
       output.write(`\r[${bar}] ${percent}%  ${message}\x1b[K${fraction >= 1 ? "\n" : ""}`);
     } else if (message !== lastMessage) {
-      output.write(`fetching the Debian guest: ${message}\n`);
+      output.write(`fetching ${what}: ${message}\n`);
     }
     lastMessage = message;
   };

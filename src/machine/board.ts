@@ -8,7 +8,7 @@ import { ApmPorts } from "../../runtime/devices/apm.ts";
 import { type MachineClock, VirtualClock } from "../../runtime/devices/clock.ts";
 import { DebugExit } from "../../runtime/devices/debug-exit.ts";
 import { DebugPort } from "../../runtime/devices/debug-port.ts";
-import type { Device, RegisterBank } from "../../runtime/devices/device.ts";
+import type { Device, RegisterBank, SavedState } from "../../runtime/devices/device.ts";
 import { floppyCmos } from "../../runtime/devices/floppy/index.ts";
 import { FwCfg } from "../../runtime/devices/fw-cfg.ts";
 import { HostBridge440Fx } from "../../runtime/devices/i440fx.ts";
@@ -64,6 +64,8 @@ export interface BoardSignals {
   drive?(place: string, kind: "read" | "write"): void;
   /** A line that firmware wrote to the debug port. */
   firmware?(line: string): void;
+  /** Something that a person may want to know. */
+  warning?(message: string): void;
 }
 
 export type BoardOptions = Partial<Pick<ResolvedOptions, "bios" | "vgaBios" | "vga" | "drives" | "boot" | "bootMenu">>;
@@ -81,6 +83,7 @@ export class Board {
   /** Sets the adapter up as its BIOS would. */
   readonly #powerOnDisplay: () => void;
   readonly #port92: Port92;
+  readonly #pci: PciBus;
   readonly #hostBridge: HostBridge440Fx;
   readonly #isaBridge: IsaBridgePiix3;
   readonly #powerManagement: PowerManagementPiix4;
@@ -132,6 +135,7 @@ export class Board {
     map("keyboardControl", i8042.control);
 
     const pci = new PciBus(reset);
+    this.#pci = pci;
     const pm = new AcpiPm(clock, interrupts.irq(isaIrqs.acpi), () => signals.exit({ reason: "power-off" }));
     const rom = options.bios === undefined ? undefined : installRom(physical, options.bios.bytes);
     this.#hostBridge = new HostBridge440Fx({ memory: physical, ...(rom ? { rom } : {}) });
@@ -147,6 +151,7 @@ export class Board {
     const drives = new DriveControllers({
       ...{ physical, ports, clock, pci, isaBridge: this.#isaBridge, irq: (n) => interrupts.irq(n), map },
       ...{ drives: options.drives ?? {}, isWholePc: options.bios !== undefined, activity: (place, kind) => signals.drive?.(place, kind) },
+      warn: (message) => signals.warning?.(message),
     });
     this.drives = drives;
     drives.ide?.forEachTranslation((disk, code) => rtc.recordDiskTranslation(disk, code));
@@ -208,6 +213,22 @@ export class Board {
     this.cpuBoard.setFerr(false);
     for (const device of this.devices) device.reset();
     this.serial.reset();
+  }
+
+  /** Every device, and every function of the PCI bus: what the machine is made of. */
+  deviceNames(): string[] {
+    return [...this.devices.map(({ name }) => name), ...this.#pci.all().map(({ name }) => name)];
+  }
+
+  save(): SavedState {
+    return { devices: Object.fromEntries(this.devices.map((device) => [device.name, device.save()])), serial: this.serial.save() };
+  }
+
+  /** The states are of a board with the same devices. */
+  restore(state: SavedState): void {
+    const devices = state.devices as { readonly [name: string]: SavedState };
+    for (const device of this.devices) device.restore(devices[device.name]!);
+    this.serial.restore(state.serial as SavedState);
   }
 
   /** What there is only for a BIOS: the memory mapped behind it, its configuration and debug ports. */

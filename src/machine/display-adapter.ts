@@ -41,6 +41,12 @@ export function placeVga({ physical, ports, pci, clock, slot, rom }: VgaSurround
       physical.remove(bank);
       bank = start < 0 ? undefined : physical.show(vgaWindow.base, offset + start, bankLength, "read-write");
     },
+    code: {
+      codePages: physical.codePages.subarray(offset >>> 12, (offset + vgaMemoryBytes) >>> 12),
+      written: (byte, length) => {
+        physical.codeWritten(offset + byte, length);
+      },
+    },
   });
   physical.map(vgaWindow.base, vgaWindow.length, vga.window);
   ports.map(vgaPorts.mono.base, vgaPorts.mono.count, vga.monoPorts);

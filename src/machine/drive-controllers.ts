@@ -38,6 +38,8 @@ export interface DriveSurroundings {
   /** IDE and DMA are there whatever the drives. */
   readonly isWholePc: boolean;
   readonly activity: DriveActivity;
+  /** Something that a person may want to know of a drive. */
+  readonly warn: (message: string) => void;
 }
 
 /** What an empty drive is: the one that takes most; QEMU fits the same. */
@@ -126,7 +128,7 @@ function addIde({ physical, ports, clock, pci, irq, drives, activity }: DriveSur
 }
 
 function addFloppy(
-  { clock, irq, map, drives, activity }: DriveSurroundings,
+  { clock, irq, map, drives, activity, warn }: DriveSurroundings,
   dma: Dma8237,
   types: readonly (FloppyDriveType | null)[],
 ): FloppyController {
@@ -141,17 +143,22 @@ function addFloppy(
   map("floppyDirectory", floppy.directory);
   floppyDriveNames.forEach((place, unit) => {
     const drive = drives[place];
-    if (drive?.storage) floppy.insert(unit, drive.storage);
+    const notice = drive?.storage ? floppy.insert(unit, drive.storage) : null;
+    if (notice !== null) warn(`${drive?.storage ? drive.name : place}: ${notice}`);
   });
   return floppy;
 }
 
-function addVirtio({ physical, clock, pci, isaBridge, activity }: DriveSurroundings, drive: Drive, n: number): void {
+function addVirtio({ physical, clock, pci, isaBridge, activity, warn }: DriveSurroundings, drive: Drive, n: number): void {
   const slot = firstVirtioSlot + n;
   if (slot > lastSlot)
     throw new MachineError(`drives.virtio: ${drive.name} is one more than the ${lastSlot - firstVirtioSlot + 1} that the bus has places for`);
   const name = `virtio${n}`;
   const block = new VirtioBlock({ name, storage: drive.storage, memory: physical, identity: name, activity: (kind) => activity(name, kind) });
   const window = (bytes: number, registers: RegisterBank) => registerWindow(physical, bytes, registers);
-  pci.add(slot, 0, new VirtioPciFunction(block, { clock, memory: physical, interrupt: isaBridge.interrupt(slot, 1), window }));
+  // The guest's driver has to reset the device; until then it does nothing (Virtual I/O Device 1.2, 2.1.2).
+  const complain = (_: string, reason: string): void =>
+    warn(`${drive.name}: the virtio drive has stopped, for the guest's driver broke its rules: ${reason}`);
+  const interrupt = isaBridge.interrupt(slot, 1);
+  pci.add(slot, 0, new VirtioPciFunction(block, { clock, memory: physical, interrupt, window, complain }));
 }

@@ -19,6 +19,8 @@ import { portCounts, vmExits } from "./vm-exits.ts";
 const virtualSlice = 1 << 20;
 const smallestSlice = 1 << 14;
 const largestSlice = 1 << 26;
+/** A slice that takes so many times as long as it should ends there: a guest that does nothing but take exceptions is a hundred times slower than one that computes. */
+const patience = 4;
 /** Executions of a block before it is worth a region. */
 const hotExecutions = 16_000;
 
@@ -29,6 +31,8 @@ export class Engine {
   readonly #options: ResolvedOptions;
   readonly #translator: JavaScriptTranslator;
   #slice = virtualSlice;
+  /** Host time (`performance.now()`) at which the slice has taken too long. */
+  #overdue = Number.POSITIVE_INFINITY;
 
   /** @param inLockstep guest time stands still while the guest runs: see lockstep.ts */
   constructor(cpu: Cpu, clock: MachineClock, options: ResolvedOptions, inLockstep = false) {
@@ -41,7 +45,7 @@ export class Engine {
     const observed = options.debug ? observeTranslator(translator, options.debug, () => cpu.R[slot.page]) : translator;
     const { sampler } = options;
     this.#dispatcher = new Dispatcher(cpu, observed, {
-      poll: inLockstep ? () => {} : () => clock.runDue(),
+      poll: inLockstep ? () => {} : this.#adapts ? () => this.#poll(clock) : () => clock.runDue(),
       regionThreshold: options.engine === "translate" && !options.debug?.categories.includes("exec") ? hotExecutions : Number.POSITIVE_INFINITY,
       disabled: options.disable,
       ...(inLockstep ? { callouts: wholeStringCallouts() } : {}),
@@ -61,17 +65,25 @@ export class Engine {
     return this.#dispatcher.retired;
   }
 
+  #poll(clock: MachineClock): void {
+    clock.runDue();
+    if (performance.now() > this.#overdue) this.#dispatcher.stop();
+  }
+
   /** Runs for about `milliseconds` of host time, and not much more than `instructions`. */
   run(milliseconds: number, instructions: number): StopReason {
     const started = performance.now();
     const before = this.instructions;
+    this.#overdue = started + patience * milliseconds;
     const reason = this.#dispatcher.run(Math.min(this.#slice, instructions));
-    if (this.#adapts && reason === "slice") {
-      const took = Math.max(performance.now() - started, 0.1);
-      const wanted = ((this.instructions - before) * milliseconds) / took;
+    const now = performance.now();
+    const isOverdue = now > this.#overdue;
+    if (this.#adapts && (reason === "slice" || isOverdue)) {
+      const wanted = ((this.instructions - before) * milliseconds) / Math.max(now - started, 0.1);
       // Half way each time: one slice with a large decode in it should not make the next ones tiny.
       this.#slice = Math.min(largestSlice, Math.max(smallestSlice, Math.round((this.#slice + wanted) / 2)));
     }
+    this.#overdue = Number.POSITIVE_INFINITY;
     return reason;
   }
 

@@ -1,9 +1,13 @@
-/** What firmware leaves in memory for a kernel that boots without any: the memory map, the BIOS data area, the ACPI tables. */
+/** What firmware leaves in memory for a kernel that boots without any: the memory map, the BIOS data area, the ACPI tables, the SMBIOS structures. */
+import { processorIdentity } from "../../runtime/callouts/identification.ts";
 import { buildAcpiTables } from "../../runtime/devices/acpi-tables.ts";
+import { placeSmbios } from "../../runtime/devices/smbios.ts";
 import { conventionalEnd, firmwareArea, type MemoryRange, pcMemoryMap } from "../boot/memory-map.ts";
 
 /** IBM PC/AT BIOS data area at 400h: serial port bases, segment of the extended BIOS data area, KiB of conventional memory. */
 const biosDataArea = { base: 0x400, serialPorts: 0x00, extendedArea: 0x0e, memoryKiB: 0x13, size: 0x100 } as const;
+/** Where kernels search for the entry point of SMBIOS. */
+const smbiosAddress = 0xf0000;
 /** What the data area says of text mode 3: mode, columns, bytes of a page; the CRTC's port; the last row, the height of characters. */
 const videoMode = {
   mode: [0x49, 3],
@@ -24,7 +28,8 @@ export class Firmware {
     this.memoryMap = pcMemoryMap(memorySize);
     const acpi = buildAcpiTables({ address: firmwareArea.base, memoryBytes: memorySize, vga, apic: true, hpet: true });
     this.rsdp = acpi.address;
-    this.writes = [{ address: biosDataArea.base, bytes: biosData(vga) }, acpi];
+    const smbios = { address: smbiosAddress, bytes: placeSmbios({ memoryBytes: memorySize, processor: processorIdentity }, smbiosAddress) };
+    this.writes = [{ address: biosDataArea.base, bytes: biosData(vga) }, acpi, smbios];
   }
 }
 

@@ -50,6 +50,7 @@ export class Keyboard {
   /** Guest time of the last event, and of the last one that the guest has not yet read. */
   #lastEvent = 0;
   readonly #bios: BiosPace;
+  #isClosed = false;
 
   constructor(host: KeyboardHost) {
     this.#host = host;
@@ -57,14 +58,14 @@ export class Keyboard {
     this.#bios = new BiosPace(host.biosBuffer);
   }
 
-  /** Types text on a US keyboard; "\n" is Enter. Resolves when the guest has read it all, or when the run has ended. Errors: `MachineError`. */
+  /** Types text on a US keyboard; "\n" is Enter. Resolves when the guest has read it all, when the run has ended, and at once when the machine is destroyed. Errors: `MachineError`. */
   type(text: string): Promise<void> {
     return this.#strike(parseText(text));
   }
 
   /** The same with keys between braces: "root{Enter}", "{F12}", "{Ctrl-Alt-Delete}", "{{" for a brace. Errors: `MachineError`. */
   sendKeys(text: string): Promise<void> {
-    return this.#strike(parseKeys(text, (code) => keyByCode.has(code)));
+    return this.#strike(parseKeys(text, isKey));
   }
 
   /** Presses keys together, by KeyboardEvent.code, in order, and releases them in reverse. Errors: `MachineError`. */
@@ -75,12 +76,13 @@ export class Keyboard {
   /** Holds a key down, by KeyboardEvent.code; it repeats until `up`. Errors: `MachineError`. */
   down(code: string): void {
     const key = keyOf(code);
-    if (this.#events.length >= handLimit) return;
+    if (this.#isClosed || this.#events.length >= handLimit) return;
     this.#add({ key, action: "hold" });
   }
 
   up(code: string): void {
-    this.#add({ key: keyOf(code), action: "release" });
+    const key = keyOf(code);
+    if (!this.#isClosed) this.#add({ key, action: "release" });
   }
 
   /** Scroll lock, num lock and caps lock, as the guest has set its lights. */
@@ -100,8 +102,18 @@ export class Keyboard {
     for (const event of events) event.done?.();
   }
 
+  /**
+   * The machine is destroyed: nobody will read a key.
+   * @internal
+   */
+  close(): void {
+    this.clear();
+    this.#isClosed = true;
+  }
+
   #strike(chords: readonly (readonly string[])[]): Promise<void> {
     const keys = chords.map((chord) => chord.map(keyOf));
+    if (this.#isClosed) return Promise.resolve();
     return new Promise((resolve) => {
       const events = keys.flatMap((chord): KeyEvent[] => [
         ...chord.map((key): KeyEvent => ({ key, action: "press" })),
@@ -184,6 +196,11 @@ class BiosPace {
     this.#isUsed = false;
     return true;
   }
+}
+
+/** Whether the keyboard has a key of this KeyboardEvent.code. */
+export function isKey(code: string): boolean {
+  return keyByCode.has(code);
 }
 
 function keyOf(code: string): number {

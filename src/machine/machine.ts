@@ -26,6 +26,7 @@ import { Mouse } from "./mouse.ts";
 import { MachineError, type MachineOptions, type ResolvedOptions, resolveOptions } from "./options.ts";
 import { Registers } from "./registers.ts";
 import { RemovableDrives } from "./removable-drives.ts";
+import { type MachineParts, restoreMachine, type SavedMachine, saveMachine } from "./saved-machine.ts";
 import { Screen } from "./screen.ts";
 import { SerialLog } from "./serial-log.ts";
 import type { BlockInfo, ExitInfo, MachineEvents, MachineStats } from "./types.ts";
@@ -47,6 +48,8 @@ export interface RunControl {
 export interface SerialPort {
   /** Sends bytes (or a string as UTF-8) to the guest; they wait until its receiver takes them. */
   write(data: Uint8Array | string): void;
+  /** How many bytes wait: for programs that would send without end to a guest that does not listen. */
+  waiting(): number;
 }
 
 /** Builds a machine and loads its kernel. Errors: `MachineError`, `BootError`; nothing is left behind then. */
@@ -71,7 +74,7 @@ export class Machine {
   readonly mouse: Mouse;
   /** Floppy and CD drives, and what is in them. */
   readonly drives: RemovableDrives;
-  /** What the kernel asked for and does not get. */
+  /** What the kernel asked for and does not get, and what is odd about a drive. What comes later is the event "warning". */
   readonly warnings: readonly string[];
 
   readonly #options: ResolvedOptions;
@@ -93,6 +96,8 @@ export class Machine {
   #runStarted = 0;
   /** In lockstep: the instructions that guest time has taken note of. */
   #time = 0;
+  /** Instructions that a restored machine had retired before, less those that this one had. */
+  #instructionsBefore = 0;
   /**
    * Runs the guest in steps that other machines can follow; only there if the machine was made for that.
    * @internal
@@ -103,11 +108,14 @@ export class Machine {
   constructor(options: ResolvedOptions, inLockstep = false) {
     this.#options = options;
     this.#directBoot = options.kernel && planDirectBoot(options.kernel, options);
-    this.warnings = this.#directBoot?.plan.warnings ?? [];
+    const warnings = [...(this.#directBoot?.plan.warnings ?? [])];
+    this.warnings = warnings;
 
     this.#physical = allocate(options.memory, Board.deviceBytes(options));
-    const virtualTime = inLockstep ? () => this.#time : () => this.#engine?.instructions ?? 0;
-    this.#clock = options.clock === "host" ? new HostClock(() => performance.now()) : new VirtualClock(virtualTime);
+    const instructions = inLockstep ? () => this.#time : () => this.#engine?.instructions ?? 0;
+    const virtualTime = (): number => instructions() + this.#instructionsBefore;
+    this.#clock =
+      options.clock === "host" ? new HostClock(() => performance.now()) : new VirtualClock(virtualTime, options.nanosecondsPerInstruction);
     const signals: BoardSignals = {
       // Devices drive their lines while they are built, before there is a CPU.
       interrupt: () => {
@@ -120,6 +128,10 @@ export class Machine {
       serial: (bytes) => {
         this.#serialLog.add(bytes);
         this.#events.emit("serial", bytes);
+      },
+      warning: (message) => {
+        if (this.#engine === undefined) warnings.push(message);
+        else this.#events.emit("warning", message);
       },
       ...(options.debug?.categories.includes("firmware") ? { firmware: (line: string) => options.debug?.write("firmware", line) } : {}),
     };
@@ -146,6 +158,7 @@ export class Machine {
         this.#board.serial.receive(typeof data === "string" ? new TextEncoder().encode(data) : data);
         this.#sleeper.wake();
       },
+      waiting: () => this.#board.serial.waiting,
     };
     this.#boot();
   }
@@ -241,9 +254,34 @@ export class Machine {
 
   /** Power-on again with the same images. Errors: `MachineError` while running. */
   reset(): void {
-    if (this.#state !== "ready") throw new MachineError(`reset: the machine is ${this.#state}; pause it first`);
+    this.#requirePaused("reset");
     this.keyboard.clear();
     this.#powerOn(true);
+  }
+
+  /**
+   * The machine as a value that `restore` takes, of this machine or of another one built from the same options: memory, CPU, devices and guest time. What is on its
+   * drives is not in it. Errors: `MachineError` while running.
+   */
+  save(): SavedMachine {
+    this.#requirePaused("save");
+    this.#board.flush();
+    return saveMachine(this.#parts(), this.#engine.instructions + this.#instructionsBefore);
+  }
+
+  /** Takes up what `save` returned. Drives must hold what they held then. Errors: `MachineError` while running, and for a state of another machine. */
+  restore(saved: SavedMachine): void {
+    this.#requirePaused("restore");
+    this.keyboard.clear();
+    restoreMachine(this.#parts(), saved);
+    this.#instructionsBefore = saved.instructions - this.#engine.instructions;
+    this.#time = this.#engine.instructions;
+    this.#engine.reset();
+    this.#exit = undefined;
+  }
+
+  #parts(): MachineParts {
+    return { cpu: this.#cpu, physical: this.#physical, clock: this.#clock, board: this.#board, clockKind: this.#options.clock };
   }
 
   /** Stops for good and drops listeners and code. A `run` under way returns with reason "destroyed". */
@@ -252,6 +290,9 @@ export class Machine {
     const wasRunning = this.#state === "running";
     this.#state = "destroyed";
     this.#endWaiting(this.#exit ?? { reason: "destroyed" });
+    this.keyboard.close();
+    this.screen.close();
+    this.#serialLog.close();
     this.#engine.reset();
     this.#sleeper.wake();
     if (!wasRunning) this.#events.clear();
@@ -386,6 +427,11 @@ export class Machine {
 
   #tripleFault(): void {
     this.#exit ??= { reason: "triple-fault", state: this.registers.describe() };
+  }
+
+  #requirePaused(what: string): void {
+    if (this.#state === "running") throw new MachineError(`${what}: the machine is running; pause it first`);
+    if (this.#state === "destroyed") throw new MachineError(`${what}: the machine is destroyed`);
   }
 
   #claim(): void {

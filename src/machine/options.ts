@@ -6,6 +6,7 @@ import { type OptimisationName, optimisationNames } from "../../translator/contr
 import type { Pass } from "../../translator/passes/pipeline.ts";
 import { describeSize } from "../boot/error.ts";
 import type { GuestFile } from "../boot/plan.ts";
+import { nearest } from "./nearest.ts";
 import type { Sampler } from "./sampler.ts";
 
 /** Bytes, or bytes with the name that error messages use for them. */
@@ -80,6 +81,11 @@ export interface MachineOptions {
   /** `host` (default): guest time follows the host's; `virtual`: counted in guest instructions, so that runs repeat. */
   readonly clock?: "host" | "virtual";
   /**
+   * Of virtual time; 1 if not told. For tests of firmware, which waits for whole seconds in loops.
+   * @internal
+   */
+  readonly nanosecondsPerInstruction?: number;
+  /**
    * What x87 registers hold. `exact` (default): every result has the bits that hardware gives. `double`: IEEE doubles, which are faster, and results differ from
    * hardware's in the last bits (docs/X87.md).
    */
@@ -113,6 +119,8 @@ export interface ResolvedOptions {
   readonly memory: number;
   readonly engine: "translate" | "interpret";
   readonly clock: "host" | "virtual";
+  /** @internal */
+  readonly nanosecondsPerInstruction: number;
   readonly x87: X87Arithmetic;
   readonly disable: ReadonlySet<OptimisationName>;
   readonly sampler: Sampler | undefined;
@@ -265,7 +273,7 @@ export function resolveOptions(options: MachineOptions): ResolvedOptions {
   }
   // With both, the kernel is started directly and the BIOS is not needed.
   const bootsBios = kernel === undefined;
-  return {
+  const resolved: ResolvedOptions = {
     kernel: kernel === undefined ? undefined : asFile(kernel, "kernel"),
     bios: !bootsBios || bios === undefined ? undefined : checkBios(asFile(bios, "bios")),
     vgaBios: options.vgaBios === undefined ? undefined : checkVgaBios(asFile(options.vgaBios, "vgaBios")),
@@ -283,10 +291,22 @@ export function resolveOptions(options: MachineOptions): ResolvedOptions {
     memory: checkMemorySize(options.memory ?? defaultMemory),
     engine: oneOf("engine", options.engine, ["translate", "interpret"]),
     clock: oneOf("clock", options.clock, ["host", "virtual"]),
+    nanosecondsPerInstruction: options.nanosecondsPerInstruction ?? 1,
     x87: oneOf("x87", options.x87, x87Arithmetics),
     disable: checkOptimisations(options.disable ?? []),
     sampler: options.sampler,
     passes: options.passes,
     debug: options.debug,
   };
+  refuseUnknown(options, Object.keys(resolved));
+  return resolved;
+}
+
+/** A name that is mistyped would be an option that is not there, and nobody would know. */
+function refuseUnknown(options: MachineOptions, known: readonly string[]): void {
+  for (const [name, value] of Object.entries(options)) {
+    if (known.includes(name) || value === undefined) continue;
+    const near = nearest(name, known);
+    throw new MachineError(`unknown option ${name}; ${near === undefined ? `there are ${known.join(", ")}` : `did you mean ${near}?`}`);
+  }
 }

@@ -129,6 +129,14 @@ export class Screen {
     this.#waiters.check();
     this.#waiters.end(reason);
   }
+
+  /**
+   * The machine is destroyed.
+   * @internal
+   */
+  close(): void {
+    this.#waiters.close();
+  }
 }
 
 /** A RegExp with the g or y flag would begin where it last stopped. */

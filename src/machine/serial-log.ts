@@ -35,6 +35,11 @@ export class SerialLog {
     this.#waiters.end(why);
   }
 
+  /** The machine is destroyed. */
+  close(): void {
+    this.#waiters.close();
+  }
+
   /** Takes the text up to the end of the first match out of the log. */
   #take(pattern: string | RegExp): string | undefined {
     const wanted = typeof pattern === "string" ? decode(encode(pattern), false) : stateless(pattern);

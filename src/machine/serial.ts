@@ -5,7 +5,7 @@
  * (a pipe, someone who types early) must not be fed before. Guests that know no RTS listen when they leave the receive interrupt
  * enabled, or poll the line status and do nothing else.
  */
-import type { RegisterBank } from "../../runtime/devices/device.ts";
+import type { RegisterBank, SavedState } from "../../runtime/devices/device.ts";
 import type { Uart16550 } from "../../runtime/devices/uart16550.ts";
 
 const gatherLimit = 4096;
@@ -58,6 +58,11 @@ export class SerialPipe {
     return this.#uart;
   }
 
+  /** Bytes for the guest that it has not been given yet. */
+  get waiting(): number {
+    return this.#waiting.reduce((sum, { length }) => sum + length, 0);
+  }
+
   /** To the guest. */
   receive(bytes: Uint8Array): void {
     // A copy: the caller may use its buffer again before the guest reads.
@@ -84,6 +89,24 @@ export class SerialPipe {
     this.#listens = false;
     this.#polls = 0;
     this.#divisorLatched = false;
+  }
+
+  /** What the guest has done so far that says whether it listens, and input it has not been given yet. Call `flush` before. */
+  save(): SavedState {
+    return {
+      ...{ requestToSend: this.#requestToSend, receiveInterrupt: this.#receiveInterrupt, listens: this.#listens },
+      ...{ polls: this.#polls, divisorLatched: this.#divisorLatched, waiting: this.#waiting.map((bytes) => bytes.slice()) },
+    };
+  }
+
+  restore(state: SavedState): void {
+    this.#requestToSend = state.requestToSend as boolean;
+    this.#receiveInterrupt = state.receiveInterrupt as boolean;
+    this.#listens = state.listens as boolean;
+    this.#polls = state.polls as number;
+    this.#divisorLatched = state.divisorLatched as boolean;
+    this.#waiting = (state.waiting as Uint8Array[]).map((bytes) => bytes.slice());
+    this.#length = 0;
   }
 
   #transmit(byte: number): void {

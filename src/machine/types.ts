@@ -114,4 +114,6 @@ export interface MachineEvents {
   reset: ExitInfo;
   /** About once a second of host time while running. */
   stats: MachineStats;
+  /** Something about the guest that a person may want to know: a driver that broke a device's rules, and which the device does not answer any more. */
+  warning: string;
 }

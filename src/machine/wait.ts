@@ -24,6 +24,7 @@ const defaultTimeout = 60;
 
 export class Waiters {
   readonly #pending = new Set<Pending>();
+  #isClosed = false;
 
   get size(): number {
     return this.#pending.size;
@@ -33,6 +34,7 @@ export class Waiters {
   wait<T>(waiter: PatternWaiter<T>, { timeout = defaultTimeout }: WaitOptions): Promise<T> {
     const there = waiter.check();
     if (there !== undefined) return Promise.resolve(there);
+    if (this.#isClosed) return Promise.reject(new MachineError(`waited for ${waiter.what}, but the machine is destroyed; ${waiter.describe()}`));
     return new Promise((resolve, reject) => {
       const settle = (): void => {
         clearTimeout(timer);
@@ -57,6 +59,11 @@ export class Waiters {
 
   check(): void {
     for (const pending of [...this.#pending]) pending.check();
+  }
+
+  /** Nothing will ever appear again. */
+  close(): void {
+    this.#isClosed = true;
   }
 
   /** What has not appeared by now will not. */

@@ -63,7 +63,9 @@ export class HttpStore implements ByteStore {
     if (!URL.canParse(url, globalThis.location?.href))
       throw connection.problem("unavailable", "an address", "something else", "give it in full: https://...");
     try {
-      const opening = await connection.repeat((request) => openImage(connection, request, settings.blockSize, settings.wholeLimit));
+      const opening = await connection.repeat((request) => openImage(connection, request, settings.blockSize, settings.wholeLimit), {
+        resumes: false,
+      });
       return new HttpStore(url, connection, opening, settings);
     } catch (error) {
       connection.close();
@@ -79,7 +81,7 @@ export class HttpStore implements ByteStore {
     this.validators = validators;
     this.whole = start.length === size ? start : undefined;
     this.cache = new BlockCache(size, (offset, length, deliver) => this.fetchRange(offset, length, deliver), settings);
-    this.cache.put(0, start);
+    if (start.length === Math.min(settings.blockSize, size)) this.cache.put(0, start);
   }
 
   read(offset: number, into: Uint8Array): Settling<void> {
@@ -165,7 +167,7 @@ export function httpBacking(options: HttpStoreOptions = {}): (name: string, over
 interface Opening {
   readonly size: number;
   readonly validators: Validators;
-  /** The first block, or everything. */
+  /** The first block or less of it, or everything. */
   readonly start: Uint8Array;
 }
 
@@ -180,11 +182,16 @@ async function openImage(connection: Connection, request: Request, blockSize: nu
   connection.size = size;
   const start = new Uint8Array(Math.min(blockSize, size));
   let done = 0;
-  await request.body(response, start.length, true, (piece) => {
-    start.set(piece, done);
-    done += piece.length;
-  });
-  return { size, validators, start };
+  try {
+    await request.body(response, start.length, true, (piece) => {
+      start.set(piece, done);
+      done += piece.length;
+    });
+  } catch (error) {
+    // What is missing is fetched like everything else, from where it broke off.
+    if (done === 0) throw error;
+  }
+  return { size, validators, start: start.subarray(0, done) };
 }
 
 /** A server that knows no ranges sends everything. That will do for small images. */

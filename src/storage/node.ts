@@ -2,22 +2,36 @@
 import { dirname, isAbsolute, join } from "node:path";
 import type { ByteStore } from "./byte-store.ts";
 import { StorageError } from "./error.ts";
+import { HttpStore, type HttpStoreOptions, httpBacking } from "./http-store.ts";
 import type { DiskImage } from "./image.ts";
 import { FileStore } from "./node/file-store.ts";
-import { looksOptical, type OpenImageOptions, openImage } from "./open.ts";
+import { looksOptical, type OpenImageOptions, openImage, refuseLoop } from "./open.ts";
 
 export { FileStore, type FileStoreOptions } from "./node/file-store.ts";
 
 export interface OpenImageFileOptions extends Omit<OpenImageOptions, "openBacking"> {
   readonly onWarning?: (message: string) => void;
+  /** How an image on a web server is fetched. */
+  readonly http?: HttpStoreOptions;
 }
 
-/** Opens an image file with everything under it. Backing files are opened for reading only; their names count from the folder of the image that names them. */
+/** Whether a name is that of an image on a web server. */
+export function isAddress(name: string): boolean {
+  return /^https?:\/\//i.test(name);
+}
+
+/** Opens an image file, or one on a web server (read-only, or `snapshot`), with everything under it. Backing files are opened for reading only; their names count from the folder of the image that names them. */
 export async function openImageFile(path: string, options: OpenImageFileOptions = {}): Promise<DiskImage> {
+  if (isAddress(path)) return openAddress(path, options);
   // An optical disk is never written: several machines may use one file.
   const readOnly = options.readOnly === true || options.snapshot === true || options.media === "cdrom" || (await isOptical(path, options));
   const store = FileStore.open(path, { readOnly, onWarning: options.onWarning });
   return openImage(store, { ...options, openBacking: openBackingFile });
+}
+
+async function openAddress(address: string, options: OpenImageFileOptions): Promise<DiskImage> {
+  const store = await HttpStore.open(address, options.http ?? {});
+  return openImage(store, { ...options, openBacking: httpBacking(options.http) });
 }
 
 async function isOptical(path: string, { format, media }: OpenImageFileOptions): Promise<boolean> {
@@ -30,8 +44,8 @@ async function isOptical(path: string, { format, media }: OpenImageFileOptions):
   }
 }
 
-/** The file that an image names as its backing file: a path, possibly with "file:" in front. */
-export function openBackingFile(name: string, overlay: ByteStore): ByteStore {
+/** The file that an image names as its backing file: a path, possibly with "file:" in front. `chain`: the images over it, the one that names it last. */
+export function openBackingFile(name: string, overlay: ByteStore, chain: readonly ByteStore[] = [overlay]): ByteStore {
   const scheme = /^([a-z][a-z0-9+.-]*):/i.exec(name)?.[1]?.toLowerCase();
   if (scheme !== undefined && scheme !== "file") {
     throw new StorageError({
@@ -43,5 +57,8 @@ export function openBackingFile(name: string, overlay: ByteStore): ByteStore {
     });
   }
   const path = name.replace(/^file:(\/\/(?=\/))?/i, "");
-  return FileStore.open(isAbsolute(path) ? path : join(dirname(overlay.name), path), { readOnly: true });
+  const place = isAbsolute(path) ? path : join(dirname(overlay.name), path);
+  // Before it is opened: an image that is written is locked, against itself as well.
+  refuseLoop(chain, { name: place, identity: FileStore.identify(place) });
+  return FileStore.open(place, { readOnly: true });
 }

@@ -14,7 +14,8 @@ import { readSnapshots } from "./qcow2/snapshots.ts";
 import { RawImage } from "./raw.ts";
 import { run, type Settling, type Steps } from "./steps.ts";
 
-export type OpenBacking = (name: string, overlay: ByteStore) => Settling<ByteStore>;
+/** `chain`: the images over the one to open, `overlay` last. */
+export type OpenBacking = (name: string, overlay: ByteStore, chain: readonly ByteStore[]) => Settling<ByteStore>;
 
 export interface OpenImageOptions {
   /** Found out from the content where it is not given. */
@@ -82,7 +83,10 @@ function* openRaw(store: ByteStore, options: LayerOptions): Steps<DiskImage> {
     warnings.push(`the file is truncated: the volume has ${optical.size} bytes, the file ${store.size}; copy or download it again`);
   }
   const unit = media === "cdrom" ? 2048 : sectorSize;
-  const size = media === "floppy" ? floppyCapacity(store.name, store.size) : roundUp(store.size, unit);
+  const start = new Uint8Array(sectorSize);
+  const waitingForStart = media === "floppy" ? readPadded(store, 0, start) : undefined;
+  if (waitingForStart) yield waitingForStart;
+  const size = media === "floppy" ? floppyCapacity(store.name, store.size, start) : roundUp(store.size, unit);
   const readOnly = options.readOnly || media === "cdrom";
   if (size !== store.size) {
     const growth = readOnly ? "" : "; the file grows when they are written";
@@ -158,21 +162,19 @@ function* openBacking(
   const chain = [...options.chain, overlay];
   if (chain.length > maximumChain) throw refuse(`at most ${maximumChain} backing files`, "more", flatten);
   let store: ByteStore | undefined;
-  const opening = options.openBacking(name, overlay);
-  if (opening instanceof Promise) {
-    yield opening.then((opened) => {
-      store = opened;
-    });
-  } else store = opening;
+  try {
+    const opening = options.openBacking(name, overlay, chain);
+    if (opening instanceof Promise) {
+      yield opening.then((opened) => {
+        store = opened;
+      });
+    } else store = opening;
+  } catch (error) {
+    throw error instanceof StorageError && error.kind === "unavailable" ? withoutBacking(overlay, name, error) : error;
+  }
   const opened = store!;
   try {
-    if (opened.identity !== undefined && chain.some((layer) => layer.identity === opened.identity)) {
-      throw refuse(
-        "backing files that end",
-        `a loop: ${[...chain, opened].map((layer) => layer.name).join(" -> ")}`,
-        "repair it: qemu-img rebase -u -b BACKING FILE",
-      );
-    }
+    refuseLoop(chain, opened);
     const declared = format !== undefined;
     return yield* openLayer(opened, { format, readOnly: true, media: "disk", openBacking: options.openBacking, chain, declared });
   } catch (error) {
@@ -180,6 +182,30 @@ function* openBacking(
     if (closing) yield closing;
     throw error;
   }
+}
+
+/** Errors: `StorageError` if what is to be opened is one of the images over it. */
+export function refuseLoop(chain: readonly ByteStore[], opened: Pick<ByteStore, "name" | "identity">): void {
+  if (opened.identity === undefined || chain.every((layer) => layer.identity !== opened.identity)) return;
+  throw new StorageError({
+    kind: "unsupported",
+    file: chain.at(-1)!.name,
+    expected: "backing files that end",
+    found: `a loop: ${[...chain, opened].map((layer) => layer.name).join(" -> ")}`,
+    hint: "repair it: qemu-img rebase -u -b BACKING FILE",
+  });
+}
+
+/** Who reads the message knows the image, but not that there is another one under it. */
+function withoutBacking(overlay: ByteStore, name: string, cause: StorageError): StorageError {
+  return new StorageError({
+    kind: cause.kind,
+    file: overlay.name,
+    expected: `its backing file "${name}"`,
+    found: `${cause.found} (${cause.file})`,
+    hint: "put it there, or name where it is: qemu-img rebase -u -F FORMAT -b BACKING FILE",
+    cause,
+  });
 }
 
 function notWritable(store: ByteStore, found: string): StorageError {

@@ -32,8 +32,9 @@ export class ReportingStorage implements BlockStorage {
   private watch(sort: string, act: () => void | Promise<void>): void | Promise<void> {
     const failed = (error: unknown): never => {
       const problem = `${sort} ${error instanceof StorageError ? error.kind : ""}`;
-      if (!this.reported.has(problem)) this.report(error instanceof Error ? error.message : String(error));
-      this.reported.add(problem);
+      const message = error instanceof Error ? error.message : String(error);
+      if (!this.reported.has(problem) && !this.reported.has(message)) this.report(message);
+      this.reported.add(problem).add(message);
       throw error;
     };
     try {

@@ -14,14 +14,21 @@ const help = `npm run web -- [options]
   --port N     port to listen at (8086; 0: one that is free)
   --host NAME  address to listen at (127.0.0.1: this machine only; 0.0.0.0: the network, too)
   --build      build into dist/web and do not serve it
+  --page       the same with the page alone, without firmware and guests: what the package has, for xlat86 run --display web
 `;
 
 async function main(): Promise<number> {
   const folder = resolve(fileURLToPath(import.meta.url), "../../../dist/web");
-  let options: { port?: string; host?: string; build?: boolean; help?: boolean };
+  let options: { port?: string; host?: string; build?: boolean; page?: boolean; help?: boolean };
   try {
     options = parseArgs({
-      options: { port: { type: "string" }, host: { type: "string" }, build: { type: "boolean" }, help: { type: "boolean", short: "h" } },
+      options: {
+        port: { type: "string" },
+        host: { type: "string" },
+        build: { type: "boolean" },
+        page: { type: "boolean" },
+        help: { type: "boolean", short: "h" },
+      },
     }).values;
   } catch (error) {
     return fail(`${(error as Error).message}\n\n${help}`);
@@ -37,9 +44,11 @@ async function main(): Promise<number> {
     const packed = gzipSync(await readFile(join(folder, path))).length;
     process.stdout.write(`${path.padEnd(12)} ${kilobytes(bytes)}, ${kilobytes(packed)} gzipped\n`);
   }
-  const { missing } = await copyAssets(folder);
-  for (const message of missing) process.stdout.write(`note: ${message}\n`);
-  if (options.build) {
+  if (!options.page) {
+    const { missing } = await copyAssets(folder);
+    for (const message of missing) process.stdout.write(`note: ${message}\n`);
+  }
+  if (options.build || options.page) {
     process.stdout.write(`built ${relative(process.cwd(), folder) || folder}\n`);
     return 0;
   }

@@ -1,6 +1,7 @@
 /**
- * What page and worker say to each other: plain values that structured cloning carries. The page knows no machine and the worker no document. A worker has one machine in
- * its life; switching on again is a new worker. What is costly to show is acknowledged (frames, serial output), so that a page that is busy or hidden is not flooded.
+ * What a page and the host of its machine say to each other. A host is a worker of the page, which has one machine in its life, or a process of Node that several pages
+ * look at (`--display web`). The page knows no machine and the host no document. Messages are plain values: structured cloning carries them to a worker, wire.ts over a
+ * WebSocket. What is costly to show is acknowledged (frames, serial output), so that a page that is busy or hidden is not flooded.
  */
 
 /** Where bytes come from. Files are passed as they are: nothing is read before it is needed. */
@@ -9,6 +10,12 @@ export type ImageSource =
   | { readonly kind: "url"; readonly url: string }
   /** A disk in the browser's private file system, made when it is not there and a size is given. */
   | { readonly kind: "stored"; readonly name: string; readonly size?: number };
+
+/** For a drive of a machine that is on. */
+export type MediumSource =
+  | ImageSource
+  /** A file that the page has sent to a host in another process, which calls it `id`. */
+  | { readonly kind: "upload"; readonly name: string; readonly id: string };
 
 /** As the machine's options name them. */
 export type DrivePlace = "hda" | "hdb" | "hdc" | "hdd" | "fda" | "fdb";
@@ -41,7 +48,7 @@ export interface MachineSetup {
 
 export type MouseButtonName = "left" | "middle" | "right";
 
-export type ToWorker =
+export type ToHost =
   | { readonly kind: "switchOn"; readonly setup: MachineSetup }
   /** "flush": the page may be closed soon, what was written to drives is brought to where it stays. */
   | { readonly kind: "pause" | "resume" | "reset" | "switchOff" | "flush" }
@@ -52,13 +59,16 @@ export type ToWorker =
   | { readonly kind: "type"; readonly text: string }
   | { readonly kind: "mouseMove"; readonly dx: number; readonly dy: number; readonly notches: number }
   | { readonly kind: "mouseButton"; readonly button: MouseButtonName; readonly isDown: boolean }
-  /** A frame was drawn; its buffer comes back to be used again. */
-  | { readonly kind: "frameDrawn"; readonly buffer: ArrayBuffer }
+  /** A frame was drawn; where buffers are moved rather than copied, its own comes back to be used again. */
+  | { readonly kind: "frameDrawn"; readonly buffer?: ArrayBuffer }
   | { readonly kind: "serialShown" }
   /** Whether somebody looks at the translator's panel. */
   | { readonly kind: "watchTranslator"; readonly isWatched: boolean }
   | { readonly kind: "inspect"; readonly address: number }
-  | { readonly kind: "screenshot" };
+  | { readonly kind: "screenshot" }
+  /** Into a floppy or CD drive of a machine that is on. */
+  | { readonly kind: "insert"; readonly place: DrivePlace; readonly source: MediumSource }
+  | { readonly kind: "eject"; readonly place: DrivePlace; readonly force: boolean };
 
 /** "off" is final. "ended": the guest is over, as `why` says; it can be reset. */
 export type PowerState = "starting" | "running" | "paused" | "ended" | "off";
@@ -113,22 +123,39 @@ export interface InspectedPlace {
   readonly code: readonly { readonly title: string; readonly text: string }[];
 }
 
-export type FromWorker =
-  /** The worker listens. */
-  | { readonly kind: "ready" }
+/** A floppy or CD drive and what is in it. */
+export interface MediumReport {
+  readonly place: DrivePlace;
+  readonly kind: "floppy" | "cdrom";
+  /** Absent: nothing. */
+  readonly medium?: string;
+}
+
+/** Where the pixels of a frame's part go. */
+export interface FramePart {
+  readonly x: number;
+  readonly y: number;
+  readonly width: number;
+  readonly height: number;
+}
+
+export type FromHost =
+  /** The host listens. `name`: the machine that it has already. */
+  | { readonly kind: "ready"; readonly name?: string }
   | { readonly kind: "state"; readonly state: PowerState; readonly why?: string; readonly hasDisplay: boolean }
   | { readonly kind: "error" | "warning"; readonly message: string }
-  /** RGBA. */
+  /** The screen's size and the parts of it that have changed since the last frame: the RGBA pixels of one after those of the other. */
   | {
       readonly kind: "frame";
       readonly width: number;
       readonly height: number;
       readonly mode: "text" | "graphics" | "blank";
+      readonly parts: readonly FramePart[];
       readonly buffer: ArrayBuffer;
     }
   | { readonly kind: "serial"; readonly bytes: Uint8Array }
   | { readonly kind: "speed"; readonly report: SpeedReport }
-  /** Bytes of an image that came over the network; `size` is 0 while it is not known. */
+  /** Bytes of an image on their way over the network; `size` is 0 while it is not known. */
   | {
       readonly kind: "download";
       readonly name: string;
@@ -139,6 +166,9 @@ export type FromWorker =
     }
   /** Bytes that drives read and wrote since the last message. */
   | { readonly kind: "drives"; readonly activity: readonly { readonly place: string; readonly read: number; readonly written: number }[] }
+  | { readonly kind: "media"; readonly drives: readonly MediumReport[] }
+  /** The guest has locked the tray. */
+  | { readonly kind: "ejectRefused"; readonly place: DrivePlace }
   | { readonly kind: "hot"; readonly places: readonly HotPlace[] }
   | { readonly kind: "inspected"; readonly place: InspectedPlace }
   | { readonly kind: "screenshot"; readonly png: Uint8Array }

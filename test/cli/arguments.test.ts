@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { nearest, parseArguments } from "../../src/cli/arguments.ts";
+import { parseArguments } from "../../src/cli/arguments.ts";
+import { nearest } from "../../src/machine/nearest.ts";
 
 function options(...argv: string[]) {
   const invocation = parseArguments(argv);
@@ -71,6 +72,27 @@ describe("arguments", () => {
     expect(parseArguments(["run", "-m", "8", "-h"])).toEqual({ action: "help", command: "run" });
     expect(parseArguments(["help", "dump"])).toEqual({ action: "help", command: "dump" });
     expect(parseArguments(["--version"])).toEqual({ action: "version" });
+  });
+
+  it.each([
+    ["--mem", /unknown option --mem; did you mean --memory\?/],
+    ["--m", /did you mean --memory\?/],
+    ["--screen-shot", /did you mean --screenshot\?/],
+    ["-smp", /unknown option -smp: the machine has one CPU; leave it out/],
+    ["-enable-kvm", /guest code is always translated/],
+    ["-nic", /there is no network adapter/],
+    ["--", /unknown option --; see xlat86 run --help/],
+    ["--memory=", /--memory needs a value: --memory SIZE/],
+    ["--engine=", /--engine needs a value: --engine translate\|interpret/],
+  ])("%s is answered by what was meant", (word, message) => expect(() => options("run", word, "5")).toThrow(message));
+
+  it("a value that stands apart from its switch", () => {
+    expect(() => options("run", "--kernel", "k", "--stats", "json")).toThrow(/unexpected "json"; did you mean --stats=json\?/);
+  });
+
+  it("no text at all is a command line, too", () => {
+    expect(options("run", "--kernel", "k", "--append", "").options.append).toBe("");
+    expect(options("run", "--kernel", "k", "--append=").options.append).toBe("");
   });
 
   it("guesses what was meant, but not wildly", () => {

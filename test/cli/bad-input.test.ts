@@ -117,7 +117,7 @@ describe("an option that is wrong", () => {
 
 it.each(["--screenshot", "--profile"])("%s on a full device is an error of one line, after the run", async (option) => {
   const { code, stderr } = await run(["run", "--kernel", file("halt.elf"), option, "/dev/full", "--timeout", "1"]);
-  expect(stderr).toMatch(new RegExp(`xlat86: ${option}: no space left on the device; free some, or choose another path\\n$`));
+  expect(stderr).toMatch(new RegExp(`xlat86: ${option} /dev/full: no space left on the device; free some, or choose another path\\n$`));
   expect(stderr).not.toContain("internal error");
   expect(code).toBe(2);
 });

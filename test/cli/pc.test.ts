@@ -58,6 +58,22 @@ describe("a PC from the command line", { timeout: 120_000 }, () => {
     expect(outcome.code).toBe(1);
   });
 
+  it("that shuts down starts again, for ever: a word is said, once", async () => {
+    if (mustSkip("a reboot loop", state)) return;
+    // CLI; LIDT with a limit of 0; INT3.
+    const disk = new Uint8Array(1440 * 1024);
+    disk.set([0xfa, 0x0f, 0x01, 0x1e, 0x40, 0x7c, 0xcd, 0x03]);
+    disk.set([0x55, 0xaa], 510);
+    writeFileSync(file("triple.img"), disk);
+    const args = ["run", "--fda", file("triple.img"), "--boot", "a", "--memory", "16M"];
+    const loop = await run([...args, "--timeout", "3"]);
+    const word = "xlat86: the guest's CPU shut down (triple fault), and the PC starts again; --no-reboot ends there and shows the CPU's state\n";
+    expect(loop).toMatchObject({ code: 124, stderr: `${word}\nxlat86: stopped after 3 s (--timeout)\n` });
+    const once = await run([...args, "--timeout", "60", "--no-reboot"]);
+    expect(once.code).toBe(3);
+    expect(once.stderr).toMatch(/^\nxlat86: triple fault: .*\n.*real mode/);
+  });
+
   it("leaves the image alone with --snapshot", async () => {
     if (mustSkip("--snapshot", state)) return;
     const before = readFileSync(file("echo.img"));
@@ -79,13 +95,21 @@ describe("an image that cannot be used: exit code 2, one line, the file and what
     [["--hda", "@blank.img", "--bios", "@empty"], /@empty: expected a BIOS of whole 64 KiB/],
     [["--hda", "@blank.img", "--screenshot", "@nothere/x.png", "--bios", "@blank.img"], /--screenshot @nothere\/x\.png: no such file/],
     [["--hda", "@blank.img", "--append", "quiet"], /--append goes with --kernel FILE/],
-    [["--hda", "@blank.img", "--display", "web"], /--display web: the page is started with npm run web/],
   ] as const)("%s", async (args, message) => {
     const { code, stdout, stderr } = await run(["run", ...args.map((a) => a.replaceAll("@", `${folder}/`))]);
     const text = stderr.replaceAll(`${folder}/`, "@");
     expect(text).toMatch(/^xlat86: [^\n]+\n$/);
     expect(text).toMatch(message);
     expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
+  });
+
+  it("a cache that is no folder", async () => {
+    const { code, stderr } = await run(["run", "--hda", file("blank.img")], { env: { XLAT86_CACHE: file("echo.img") } });
+    expect(stderr).toMatch(
+      /^xlat86: no BIOS to boot the drives with: .*echo\.img\S* cannot keep what is fetched: ENOTDIR.*; XLAT86_CACHE names another place; or name one/m,
+    );
+    expect(stderr).not.toMatch(/internal error/);
+    expect(code).toBe(2);
   });
 
   it("a BIOS that cannot be fetched", async () => {

@@ -1,11 +1,12 @@
 /** A real terminal (a pseudo-terminal made by script(1)): raw while the guest runs, put back whatever ends it, Ctrl-A X leaves. */
 import { spawn, spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import * as kernels from "../api/kernels.ts";
 import { finish, main } from "./command.ts";
+import { diskReader } from "./guests.ts";
 
 const hasScript = spawnSync("script", ["--version"]).status === 0 && process.platform === "linux";
 if (!hasScript) console.warn("NOT TESTED: the terminal, for want of script(1) (apt-get install bsdutils)");
@@ -16,6 +17,8 @@ beforeAll(() => {
   writeFileSync(join(folder, "echo"), kernels.readyEcho);
   writeFileSync(join(folder, "sleep"), kernels.sleep);
   writeFileSync(join(folder, "triple"), kernels.tripleFault);
+  writeFileSync(join(folder, "reader"), diskReader(512));
+  writeFileSync(join(folder, "disk.img"), new Uint8Array(1 << 18));
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -25,9 +28,9 @@ type Typing = string | ((shown: string) => string | undefined);
  * Runs the command at a terminal and returns all that was shown. Once the text before a piece of `typing` has appeared, the piece is typed; a function may do
  * something else instead and return nothing. A command that hangs is killed, and the error says where its processes stood.
  */
-async function atTerminal(args: string, typing: readonly (readonly [after: string, keys: Typing])[]): Promise<string> {
+async function atTerminal(args: string, typing: readonly (readonly [after: string, keys: Typing])[], first = ""): Promise<string> {
   // `exec`, so that the process id the shell shows is the command's own.
-  const command = `sh -c 'echo "pid=$$;"; exec ${process.execPath} ${main} ${args}'; echo "rc=$?"; stty -a`;
+  const command = `${first} sh -c 'echo "pid=$$;"; exec ${process.execPath} ${main} ${args}'; echo "rc=$?"; stty -a`;
   const child = spawn("script", ["-qec", command, "/dev/null"], { env: { ...process.env, TERM: "dumb" }, detached: true });
   let shown = "";
   let next = 0;
@@ -116,5 +119,32 @@ describe("at a terminal", { retry: 2 }, () => {
     const shown = await atTerminal(`run --kernel ${folder}/sleep --memory 8M`, [["z", kill]]);
     expect(shown).toContain("rc=143\r\n");
     expectPutBack(shown);
+  });
+
+  it.skipIf(!hasScript)("shows the screen, and an I/O error in its last line; the whole message comes when the terminal is given back", async () => {
+    const touch = (): undefined => {
+      const later = new Date(Date.now() + 60_000);
+      utimesSync(join(folder, "disk.img"), later, later);
+    };
+    const args = `run --kernel ${folder}/reader --hda ${folder}/disk.img,readonly --memory 8M --display text --timeout 20`;
+    const shown = await atTerminal(args, [["\x1b[?1049h", touch]]);
+    const [during, after] = [shown.slice(0, shown.lastIndexOf("\x1b[?1049l")), shown.slice(shown.lastIndexOf("\x1b[?1049l"))];
+    expect(during).toMatch(/\x1b\[\d+;1H\x1b\[0;7mxlat86: the guest got an I\/O error: /);
+    expect(during).not.toMatch(/\nxlat86:/);
+    expect(after).toMatch(/xlat86: the guest got an I\/O error: .*disk\.img: expected the file as it was opened .*; something else writes to it/);
+    expect(after).toContain("rc=3\r\n");
+    expectPutBack(shown);
+  });
+
+  it.skipIf(!hasScript)("does not write a debug log over the screen", async () => {
+    const shown = await atTerminal(`run --kernel ${folder}/sleep --memory 8M --display text --debug int`, []);
+    expect(shown).toMatch(/xlat86: --debug would write over the screen in this terminal: add --debug-file PATH, or --display none\r\nrc=2/);
+  });
+
+  it.skipIf(!hasScript)("help fits a terminal's columns", async () => {
+    const shown = await atTerminal("run --help", [], "stty rows 20 cols 80;");
+    const list = shown.slice(shown.indexOf("Drives and"), shown.indexOf("rc=")).split("\r\n");
+    // One word alone may be longer.
+    for (const line of list) expect(line.length <= 80 || !line.trim().includes(" "), line).toBe(true);
   });
 });

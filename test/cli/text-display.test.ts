@@ -122,6 +122,43 @@ describe("the text screen in a terminal", () => {
   });
 });
 
+describe("a notice over the screen", () => {
+  it("stays while the guest draws, is one line of what a terminal can show, and goes", () => {
+    const { terminal, shown, put } = setUp(40, 25);
+    put(24, 0, "last line");
+    shown.open();
+    shown.notice("xlat86: \x1b[2Jread\r\nonly \u202ereversed");
+    expect(terminal.line(25)).toBe("xlat86:  [2Jread only  reversed".padEnd(40));
+    put(24, 0, "LAST");
+    put(3, 0, "three");
+    shown.draw();
+    expect(terminal.line(4).trimEnd()).toBe("three");
+    expect(terminal.line(25)).toMatch(/^xlat86/);
+    shown.endNotice();
+    expect(terminal.line(25).trimEnd()).toBe("LAST line");
+  });
+
+  it.each([
+    [20, 5],
+    [300, 100],
+    [1, 1],
+  ])("never leaves a terminal of %i columns and %i rows", (columns, rows) => {
+    const { terminal, shown, put, display } = setUp(columns, rows);
+    display.cursor = { column: 79, row: 24, visible: true };
+    put(24, 70, "0123456789");
+    shown.open();
+    shown.notice("x".repeat(500));
+    for (const place of terminal.cells.keys()) {
+      const [row, column] = place.split(",").map(Number) as [number, number];
+      expect([row >= 1 && row <= rows, column >= 1 && column <= columns], place).toEqual([true, true]);
+    }
+    [terminal.columns, terminal.rows] = [columns + 7, rows + 3];
+    terminal.cells.clear();
+    shown.redraw();
+    expect(terminal.line(rows + 3).trimEnd().length).toBeLessThanOrEqual(columns + 7);
+  });
+});
+
 describe("keys from a terminal", () => {
   const keys = (...pieces: string[]) => {
     const parser = new TerminalKeys();

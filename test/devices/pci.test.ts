@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, test } from "vitest";
+import { IsaInterrupts } from "../../runtime/devices/apic/index.ts";
 import {
   HostBridge440Fx,
   IsaBridgePiix3,
@@ -9,6 +10,7 @@ import {
   PowerManagementPiix4,
   pciRegister,
   pirqOf,
+  unconnected,
   WiredOr,
 } from "../../runtime/devices/index.ts";
 import { outb, Probe } from "./support.ts";
@@ -159,6 +161,29 @@ describe("interrupt steering", () => {
     expect(irqs[10].high).toBe(true);
     lines[1].set(false);
     expect(irqs[10].high).toBe(false);
+  });
+
+  test("on wires that are saved: whatever the order in which a BIOS steers, a restored request can be taken back", () => {
+    const build = () => {
+      const request = new Probe();
+      const isa = new IsaInterrupts(
+        (n) => (n === 11 ? request : unconnected),
+        () => unconnected,
+      );
+      const piix = new IsaBridgePiix3((n) => isa.irq(n));
+      // INTA# of device 3 is PIRQC#.
+      return { request, isa, piix, line: piix.interrupt(3, 1) };
+    };
+    const first = build();
+    for (const pirq of [2, 0, 3, 1]) first.piix.writeConfig(0x60 + pirq, 1, 11);
+    first.line.set(true);
+    const second = build();
+    second.piix.restore(structuredClone(first.piix.save()));
+    second.isa.restore(structuredClone(first.isa.save()));
+    second.line.set(true);
+    expect(second.request.high).toBe(true);
+    second.line.set(false);
+    expect(second.request.high).toBe(false);
   });
 
   test("through the 8259, with save and restore", () => {

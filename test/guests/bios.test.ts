@@ -7,9 +7,10 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
+import type { BlockStorage } from "../../runtime/devices/storage/block-storage.ts";
 import { fetchFirmware } from "../../src/guest/firmware.ts";
 import { createMachine, type ExitInfo, type Machine, type MachineOptions } from "../../src/index.ts";
-import { bootRoutines, cdImage, diskImage, drive, floppySize } from "./boot-media.ts";
+import { bootRoutines, cdImage, diskImage, drive, emulatingCd, floppySize, program16 } from "./boot-media.ts";
 import { type Availability, hostProgram, mustSkip } from "./oracle.ts";
 
 const diskSize = 8 << 20;
@@ -139,6 +140,132 @@ describe("what is booted", () => {
     expect(exit).toEqual({ reason: "paused" });
     expect(screen).toContain("Booting from Hard Disk...");
   }, 60_000);
+});
+
+test("sectors behind 128 GiB, through the BIOS's extensions: LBA48", async () => {
+  if (mustSkip("a large disk", fetched)) return;
+  // Extended read and write (AH 42h, 43h) of one sector with a packet; the sector says who it is.
+  const lba = 2 ** 28 + 5;
+  const source = `
+    mov si, offset packet
+    mov dl, 0x80
+    mov ah, 0x42
+    int 0x13
+    jc failed
+    mov ax, [0x8000]
+    call hex
+    mov ax, [0x8002]
+    call hex
+    mov word ptr [0x8000], 0x6b6f
+    mov si, offset packet
+    inc dword ptr [packet + 8]
+    mov dl, 0x80
+    mov ax, 0x4300
+    int 0x13
+    jc failed
+    mov al, 1
+    jmp quit
+  failed:
+    call hex
+    mov al, 2
+    jmp quit
+  packet:
+    .byte 16, 0
+    .word 1, 0x8000, 0
+    .long ${lba}, 0
+    ${bootRoutines}`;
+  const start = diskImage(source, 1 << 20);
+  const written = new Map<number, Uint8Array>();
+  const storage: BlockStorage = {
+    size: 2 ** 38,
+    readOnly: false,
+    read(offset, into) {
+      for (let at = 0; at < into.length; at += 512) {
+        const sector = into.subarray(at, at + 512);
+        const from = offset + at;
+        if (from < start.length) sector.set(start.subarray(from, from + 512));
+        else new DataView(sector.buffer, sector.byteOffset).setUint32(0, from / 512, true);
+      }
+    },
+    write(offset, from) {
+      for (let at = 0; at < from.length; at += 512) written.set((offset + at) / 512, from.slice(at, at + 2));
+    },
+    flush() {},
+  };
+  const { exit, serial } = await boot({ drives: { hda: { storage, name: "large" } } });
+  expect({ exit, serial }).toEqual({ exit: done, serial: "0005 1000 " });
+  expect([...written]).toEqual([[lba + 1, Uint8Array.of(0x6f, 0x6b)]]);
+}, 60_000);
+
+describe("a CD that emulates another drive (El Torito 1.0, 2.2)", () => {
+  test.each([
+    ["a floppy of 1.2M", 1, "0000", 1200 << 10],
+    ["a floppy of 1.44M", 2, "0000", 1440 << 10],
+    ["a floppy of 2.88M", 3, "0000", 2880 << 10],
+    ["a hard disk", 4, "0080", 4 << 20],
+  ] as const)(
+    "%s: the sector boots as from one, and reads another one of it",
+    async (_, media, from, size) => {
+      if (mustSkip("El Torito emulation", fetched)) return;
+      // The last sector of the second track.
+      const perTrack = ({ 1: 15, 2: 18, 3: 36, 4: 63 } as const)[media];
+      const source = `
+        mov ax, dx
+        xor ah, ah
+        call hex
+        mov ax, 0x0201
+        mov bx, 0x8000
+        mov cx, ${perTrack}
+        mov dh, 1
+        int 0x13
+        jc failed
+        mov ax, [0x8000]
+        call hex
+        mov al, 1
+        jmp quit
+      failed:
+        call hex
+        mov al, 2
+        jmp quit
+        ${bootRoutines}`;
+      const emulated = diskImage(source, size);
+      emulated.set([0x34, 0x12], 512 * (2 * perTrack - 1));
+      // A hard disk's partition: its end tells the geometry.
+      if (media === 4) emulated.set([0x80, 0, 1, 0, 0x0b, 15, 63, 7, 0, 0, 0, 0, 0, 0x20], 446);
+      const { exit, serial } = await boot({ drives: { hdc: drive(emulatingCd(emulated, media), "cd", "cdrom") }, boot: "d" });
+      expect({ exit, serial }).toEqual({ exit: done, serial: `${from} 1234 ` });
+    },
+    60_000,
+  );
+});
+
+test.each([0x10000, 0x20000, 0x80000])("a BIOS of our own, of %i bytes: started at the reset vector, its end below 1 MiB too", async (size) => {
+  const rom = new Uint8Array(size).fill(0xff);
+  // F000:FFF0 with the base of CS at FFFF0000h: a far jump to F000:E000, which is the ROM below 1 MiB.
+  const reset = program16("ljmp 0xf000, 0xe000", 0xfff0);
+  const source = `
+    mov ax, 0xf000
+    mov ds, ax
+    xor ax, ax
+    mov ss, ax
+    mov sp, 0x7c00
+    mov ax, [0xfff1]
+    call hex
+    mov ax, cs
+    call hex
+    mov al, 1
+    jmp quit
+    ${bootRoutines}`;
+  rom.set(reset, size - 16);
+  rom.set(program16(source, 0xe000), size - 0x2000);
+  const machine = createMachine({ bios: { name: "own", bytes: rom }, memory: 4 << 20 });
+  let serial = "";
+  machine.on("serial", (bytes) => {
+    serial += new TextDecoder().decode(bytes);
+  });
+  expect(await machine.run({ timeout: limit })).toEqual(done);
+  expect(serial).toBe("E000 F000 ");
+  machine.destroy();
 });
 
 describe("power and reset", () => {
@@ -286,6 +413,49 @@ const reporting = (first: number, count: number) => `
       .join("\n")}
     .byte 0
     ${bootRoutines}`;
+/** Every register of every function on the bus: bus/device/function, register, value, a line each. */
+const configurationSpace = `
+    xor ebp, ebp
+  function:
+    xor edi, edi
+  register:
+    mov eax, ebp
+    shl eax, 8
+    or eax, edi
+    or eax, 0x80000000
+    mov dx, 0xcf8
+    out dx, eax
+    mov dx, 0xcfc
+    in eax, dx
+    cmp eax, 0xffffffff
+    je next
+    push eax
+    mov ax, bp
+    call hex
+    mov ax, di
+    call hex
+    pop eax
+    push ax
+    shr eax, 16
+    call hex
+    pop ax
+    call hex
+    mov dx, 0x3f8
+    mov al, 10
+    out dx, al
+  next:
+    add di, 4
+    cmp di, 256
+    jb register
+    inc bp
+    cmp bp, 256
+    jb function
+    mov al, 1
+    jmp quit
+    ${bootRoutines}`;
+/** What is not as on QEMU's: a register of QEMU's own that says how much RAM there is; SMRAM, which the BIOS closes there after use; the place of the SMBus's interrupt. */
+const otherRegisters = new Set(["0000 0054", "0000 0070", "000B 0064"]);
+
 /** As many as fit into a sector. */
 const perSector = 20;
 
@@ -324,4 +494,19 @@ test("BIOS calls and the chipset as the firmware has set it up: as on QEMU", asy
     expect(described(found)).toEqual(described(expected));
     expect(found).toHaveLength(Math.min(perSector, table.length - first));
   }
+}, 60_000);
+
+test("configuration space, all of it, as the firmware leaves it: as on QEMU", async () => {
+  if (mustSkip("the configuration space", fetched) || mustSkip("the configuration space", qemu)) return;
+  const image = diskImage(configurationSpace, diskSize);
+  const registers = (text: string) =>
+    text
+      .trim()
+      .split("\n")
+      .map((line) => line.trim())
+      .filter((line) => !otherRegisters.has(line.slice(0, 9)));
+  const drives = { hda: drive(image, "disk"), fda: drive(new Uint8Array(floppySize), "floppy") };
+  const found = registers((await boot({ drives, boot: "c" })).serial);
+  expect(found.length).toBeGreaterThan(300);
+  expect(found).toEqual(registers(onQemu(image)));
 }, 60_000);

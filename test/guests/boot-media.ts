@@ -24,8 +24,7 @@ export function drive(bytes: Uint8Array, name: string, media: "disk" | "cdrom" =
 
 /** The 512 bytes that a BIOS loads to 7C00h. `source` begins in real mode with DS = ES = SS = 0 and the stack below. */
 export function bootSector(source: string): Uint8Array {
-  const program = assemble(
-    `
+  const start = `
     cli
     xor ax, ax
     mov ds, ax
@@ -34,14 +33,17 @@ export function bootSector(source: string): Uint8Array {
     mov sp, 0x7c00
     sti
     cld
-    ${source.replace(/\n\s*\n/g, "\n").trim()}
+    ${source}
     .org 510
-    .word 0xaa55`,
-    0x7c00,
-    16,
-  );
-  if (program.bytes.length !== 512) throw new Error(`the boot sector is ${program.bytes.length} bytes`);
-  return program.bytes;
+    .word 0xaa55`;
+  const bytes = program16(start, 0x7c00);
+  if (bytes.length !== 512) throw new Error(`the boot sector is ${bytes.length} bytes`);
+  return bytes;
+}
+
+/** 16-bit code for a place in memory. */
+export function program16(source: string, origin: number): Uint8Array {
+  return assemble(source.replace(/\n\s*\n/g, "\n").trim(), origin, 16).bytes;
 }
 
 /** Routines for boot sectors: `print` sends the string at SI to COM1, `hex` prints AX, `quit` ends the run through the debug exit port with AL. */
@@ -95,7 +97,18 @@ export function diskImage(source: string, size: number): Uint8Array {
 
 /** A CD that boots without emulation (El Torito 1.0): the program is loaded to 7C00h. */
 export function cdImage(source: string): Uint8Array {
-  const image = new Uint8Array(cd.total * cdSector);
+  return bootCd(bootSector(source), 0, 4);
+}
+
+/** A CD on which a whole floppy (media 1 to 3) or hard disk (4) is what boots. */
+export function emulatingCd(image: Uint8Array, media: 1 | 2 | 3 | 4): Uint8Array {
+  return bootCd(image, media, 1);
+}
+
+/** @param load 512-byte sectors that the BIOS loads */
+function bootCd(program: Uint8Array, media: number, load: number): Uint8Array {
+  const sectors = Math.max(cd.total, cd.image + Math.ceil(program.length / cdSector));
+  const image = new Uint8Array(sectors * cdSector);
   const view = new DataView(image.buffer);
   const text = (at: number, value: string) => image.set(new TextEncoder().encode(value), at);
   for (const [sector, type] of [
@@ -107,7 +120,7 @@ export function cdImage(source: string): Uint8Array {
     text(sector * cdSector + 1, "CD001");
     image[sector * cdSector + 6] = 1;
   }
-  view.setUint32(cd.volume * cdSector + 80, cd.total, true);
+  view.setUint32(cd.volume * cdSector + 80, sectors, true);
   text(cd.bootRecord * cdSector + 7, "EL TORITO SPECIFICATION");
   view.setUint32(cd.bootRecord * cdSector + 0x47, cd.catalogue, true);
   const catalogue = cd.catalogue * cdSector;
@@ -115,10 +128,12 @@ export function cdImage(source: string): Uint8Array {
   image[catalogue] = 1;
   view.setUint16(catalogue + 0x1e, 0xaa55, true);
   view.setUint16(catalogue + 0x1c, -(0x0001 + 0xaa55), true);
-  // Initial entry: bootable, no emulation, four 512-byte sectors.
+  // Initial entry: bootable, the kind of emulation, sectors to load, where; of a hard disk also the type of its partition.
   image[catalogue + 0x20] = 0x88;
-  view.setUint16(catalogue + 0x26, 4, true);
+  image[catalogue + 0x21] = media;
+  image[catalogue + 0x24] = media === 4 ? program[446 + 4]! : 0;
+  view.setUint16(catalogue + 0x26, load, true);
   view.setUint32(catalogue + 0x28, cd.image, true);
-  image.set(bootSector(source), cd.image * cdSector);
+  image.set(program, cd.image * cdSector);
   return image;
 }

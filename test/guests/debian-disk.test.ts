@@ -1,14 +1,17 @@
 // Debian 12 with a full userland on an ext4 disk: over IDE and over virtio, raw and qcow2. Real programs run, 100 MB are written with checksums, the power goes off or the
 // host's process is killed, the host's disk is full or somebody shortens the image. What was on the disk then is told by e2fsck, debugfs and qemu-img.
 //
-// Two of the tests run always; XLAT86_HEAVY=1 runs all of them (half an hour).
+// Two of the tests run always, one for each bus and each kind of image; `npm run test:guests` runs all of them.
 
 import { execFileSync, spawnSync } from "node:child_process";
-import { mkdtempSync, readdirSync, rmSync, statSync, truncateSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, truncateSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { type DebianBus, type DebianDisk, fetchDebianDisk } from "../../src/guest/debian-disk.ts";
+import { MEDIA_GUESTS } from "../../bench/guests/guests.ts";
+import { type DebianBus, type DebianDisk, debianCommandLine, fetchDebianDisk } from "../../src/guest/debian-disk.ts";
+import { DEBIAN_PROMPT } from "../../src/guest/debian-root.ts";
+import { openImageFile } from "../../src/storage/node.ts";
 import {
   checkSums,
   cleanCheck,
@@ -16,15 +19,22 @@ import {
   dumpDirectory,
   fileSystemCheck,
   type GuestSetup,
+  guestSeconds,
   killAllGuests,
   partitionOf,
   sha256OfFile,
 } from "./debian-guest.ts";
-import { type Availability, hostProgram, mustSkip } from "./oracle.ts";
+import { availableMedia, drivesOf } from "./media-rig.ts";
+import { type Availability, hostProgram, isWhole, mustSkip, progress, sayWhatIsLeftOut } from "./oracle.ts";
+import { SerialSession } from "./serial-session.ts";
 
 const minutes = 60_000;
-const isHeavy = process.env.XLAT86_HEAVY === "1";
-const onlyHeavy = test.skipIf(!isHeavy);
+/** What ends a test should be its guest's own limit. */
+const oneGuest = guestSeconds * 1000 + minutes;
+const onlyWhole = test.skipIf(!isWhole);
+sayWhatIsLeftOut(
+  "Debian on the other pairs of bus and image, killed again and again, rebooted, on a full host, on a file cut off, without translation",
+);
 const seedBytes = 10 << 20;
 const parts = 10;
 
@@ -41,7 +51,7 @@ beforeAll(async () => {
   } catch (error) {
     state = { available: false, reason: String(error) };
   }
-}, 6 * minutes);
+}, 20 * minutes);
 
 // Of tests that failed: each would go on until its time-out, and keep its image locked.
 afterEach(killAllGuests);
@@ -94,9 +104,12 @@ async function hundredMegabytes(setup: GuestSetup): Promise<void> {
   const guest = new DebianGuest(disk, setup);
   try {
     await guest.booted();
+    progress("booted");
     await realPrograms(guest);
+    progress("programs did what they should");
     expect(await guest.run(writeFiles)).toBe("");
     expect(await guest.run(readBack)).toBe("ALL RIGHT");
+    progress("100 MB written and read back");
     expect(await guest.run("dmesg")).not.toMatch(troubles);
     expect(await guest.powerOff()).toBe(0);
     expect(guest.output).toContain("The disk is clean.");
@@ -129,6 +142,7 @@ async function killed(setup: GuestSetup, milliseconds: number, bootsAgain: boole
   } finally {
     await guest.kill();
   }
+  progress(`killed ${milliseconds} ms after the sync`);
   const { image, format } = setup;
   // Consistent as it lies there; clusters that were taken and not used yet are no error.
   if (format === "qcow2") expect([0, 3]).toContain(imageCheck(image));
@@ -149,6 +163,7 @@ async function killed(setup: GuestSetup, milliseconds: number, bootsAgain: boole
     expect(await again.run("dmesg | grep -c 'EXT4-fs.*recovery complete'")).toBe("1");
     expect(await again.run(readBack)).toBe("ALL RIGHT");
     expect(await again.powerOff()).toBe(0);
+    progress("came up again");
   } finally {
     await again.kill();
   }
@@ -171,7 +186,7 @@ describe("Debian on an ext4 disk", () => {
       );
       await running;
     },
-    9 * minutes,
+    oneGuest,
   );
 
   test(
@@ -180,7 +195,7 @@ describe("Debian on an ext4 disk", () => {
       if (mustSkip("Debian killed", state)) return;
       await killed({ bus: "virtio", image: newImage("killed", "qcow2"), format: "qcow2" }, 1500, false);
     },
-    9 * minutes,
+    oneGuest,
   );
 
   for (const [bus, format] of [
@@ -188,29 +203,29 @@ describe("Debian on an ext4 disk", () => {
     ["ide", "qcow2"],
     ["virtio", "qcow2"],
   ] as const) {
-    onlyHeavy(
+    onlyWhole(
       `over ${bus}, ${format}: programs, 100 MB with checksums, power-off`,
       async () => {
         if (mustSkip("Debian's disk", state)) return;
         await hundredMegabytes({ bus, image: newImage("written", format), format });
       },
-      9 * minutes,
+      oneGuest,
     );
   }
 
   for (const bus of ["ide", "virtio"] satisfies DebianBus[]) {
     for (const format of ["raw", "qcow2"] as const) {
-      onlyHeavy(
+      onlyWhole(
         `over ${bus}, ${format}: killed three times, started again each time`,
         async () => {
           if (mustSkip("Debian killed", state)) return;
           for (const milliseconds of [100, 2100, 5300]) await killed({ bus, image: newImage("killed", format), format }, milliseconds, true);
         },
-        25 * minutes,
+        6 * oneGuest,
       );
     }
 
-    onlyHeavy(
+    onlyWhole(
       `over ${bus}: --snapshot and read-only leave the file as it is`,
       async () => {
         if (mustSkip("Debian with a snapshot", state)) return;
@@ -234,11 +249,109 @@ describe("Debian on an ext4 disk", () => {
         expect(await reader.powerOff()).toBe(0);
         expect(sha256OfFile(image)).toBe(before);
       },
-      15 * minutes,
+      2 * oneGuest,
     );
   }
 
-  onlyHeavy(
+  for (const bus of ["ide", "virtio"] satisfies DebianBus[]) {
+    onlyWhole(
+      `over ${bus}: reboots, three times, the disk clean each time`,
+      async () => {
+        if (mustSkip("Debian rebooted", state)) return;
+        const image = newImage("rebooted", "raw");
+        for (let start = 0; start < 3; start++) {
+          const guest = new DebianGuest(disk, { bus, image, format: "raw" });
+          try {
+            await guest.booted();
+            expect(await guest.run("date >> starts; dmesg")).not.toMatch(troubles);
+            guest.type("reboot\n");
+            // A kernel that was started directly has no BIOS to go back to: the reset ends the run.
+            expect(await guest.exit()).toBe(0);
+            expect(guest.output).toContain("The disk is clean.");
+          } finally {
+            await guest.kill();
+          }
+          const left = partition(image, "raw");
+          expect(cleanCheck(left)).toMatchObject({ status: 0 });
+          progress(`rebooted ${start + 1}`);
+        }
+        const dumped = join(work, "dump");
+        dumpDirectory(partition(image, "raw"), "/root", dumped);
+        expect(readFileSync(join(dumped, "root", "starts"), "utf8").split("\n")).toHaveLength(3 + 1);
+      },
+      3 * oneGuest,
+    );
+
+    onlyWhole(
+      `over ${bus}, without translation: programs, a file with its checksum, power-off`,
+      async () => {
+        if (mustSkip("Debian on tier 0", state)) return;
+        const image = newImage("interpreted", "qcow2");
+        const guest = new DebianGuest(disk, { bus, image, format: "qcow2", engine: "interpret" });
+        try {
+          await guest.booted();
+          progress("booted");
+          await realPrograms(guest);
+          expect(await guest.run("head -c 20000000 /dev/urandom > x; sha256sum x > s; sync; echo 3 > /proc/sys/vm/drop_caches; sha256sum -c s")).toBe(
+            "x: OK",
+          );
+          expect(await guest.powerOff()).toBe(0);
+        } finally {
+          await guest.kill();
+        }
+        expect(imageCheck(image)).toBe(0);
+        expect(cleanCheck(partition(image, "qcow2"))).toMatchObject({ status: 0 });
+      },
+      oneGuest,
+    );
+  }
+
+  onlyWhole(
+    "the BIOS, GRUB's rescue CD, and Debian off the disk that GRUB found it on; a reboot goes all the way again",
+    async () => {
+      const found = await availableMedia();
+      if (mustSkip("Debian through GRUB", state) || mustSkip("Debian through GRUB", found.state)) return;
+      const { firmware, media } = found.files!;
+      const image = newImage("grub", "raw");
+      const storage = await openImageFile(image, { media: "disk", format: "raw" });
+      const drives = { ...drivesOf({ hdc: media.grubRescue }), hda: { storage, name: image } };
+      const wait = { timeout: guestSeconds };
+      const session = new SerialSession({ ...firmware, drives, boot: "d", memory: 256 << 20 }, guestSeconds);
+      const { screen, keyboard } = session.machine;
+      const command = async (line: string): Promise<string> => {
+        session.type(`${line}\n`);
+        await session.expect("\r\n");
+        return (await session.expect(DEBIAN_PROMPT)).replaceAll("\r\n", "\n").trim();
+      };
+      try {
+        for (let start = 0; start < 2; start++) {
+          await screen.waitForText(MEDIA_GUESTS["grub-rescue"].landmark, wait);
+          await keyboard.type("c");
+          await screen.waitForText(/^grub> *$/m, wait);
+          await keyboard.type(`linux (hd0,msdos1)/vmlinuz ${debianCommandLine("ide")}\n`);
+          await keyboard.type("initrd (hd0,msdos1)/initrd.img\nboot\n");
+          await session.expect(DEBIAN_PROMPT);
+          await command("stty cols 3000; dmesg -n 1");
+          expect(await command("echo started >> starts; dmesg")).not.toMatch(troubles);
+          session.type(start === 0 ? "reboot\n" : "poweroff\n");
+          await session.expect("The disk is clean.");
+          progress(`started ${start + 1}`);
+        }
+        expect((await session.exit()).reason).toBe("power-off");
+      } finally {
+        session.machine.destroy();
+      }
+      await storage.close();
+      const left = partition(image, "raw");
+      expect(cleanCheck(left)).toMatchObject({ status: 0 });
+      const dumped = join(work, "dump");
+      dumpDirectory(left, "/root", dumped);
+      expect(readFileSync(join(dumped, "root", "starts"), "utf8")).toBe("started\nstarted\n");
+    },
+    oneGuest,
+  );
+
+  onlyWhole(
     "every file of every package is what dpkg says it should be",
     async () => {
       if (mustSkip("Debian's packages", state)) return;
@@ -247,11 +360,11 @@ describe("Debian on an ext4 disk", () => {
       expect(await guest.run("dpkg --verify")).toBe("");
       expect(await guest.powerOff()).toBe(0);
     },
-    9 * minutes,
+    oneGuest,
   );
 
   for (const bus of ["ide", "virtio"] satisfies DebianBus[]) {
-    onlyHeavy(
+    onlyWhole(
       `over ${bus}: a full host is an I/O error for the guest, and the image stays sound`,
       async () => {
         if (mustSkip("a full host", state)) return;
@@ -277,10 +390,10 @@ describe("Debian on an ext4 disk", () => {
         expect(fileSystemCheck(left, "-fp").status).toBeLessThanOrEqual(1);
         expect(cleanCheck(left)).toMatchObject({ status: 0 });
       },
-      15 * minutes,
+      2 * oneGuest,
     );
 
-    onlyHeavy(
+    onlyWhole(
       `over ${bus}: an image that is cut off while the guest runs`,
       async () => {
         if (mustSkip("an image cut off", state)) return;
@@ -299,7 +412,7 @@ describe("Debian on an ext4 disk", () => {
         // Nothing has made it longer.
         expect(statSync(image).size).toBe(100 << 20);
       },
-      9 * minutes,
+      oneGuest,
     );
   }
 });

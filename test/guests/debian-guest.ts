@@ -23,8 +23,11 @@ export interface GuestSetup {
   readonly append?: string;
   /** A shell's words before the command: limits. */
   readonly shell?: string;
-  readonly timeout?: number;
+  readonly engine?: "translate" | "interpret";
 }
+
+/** Seconds, for a guest that hangs: what a test does with one takes up to two minutes of an idle host, and the host may be anything but idle. */
+export const guestSeconds = 1800;
 
 const guests = new Set<DebianGuest>();
 
@@ -42,10 +45,10 @@ export class DebianGuest {
   private changed: () => void = () => {};
 
   constructor(disk: DebianDisk, setup: GuestSetup) {
-    const { bus, image, format, words = "", append, shell = "", timeout = 500 } = setup;
+    const { bus, image, format, words = "", append, shell = "", engine = "translate" } = setup;
     const drive = `file=${image},if=${bus},format=${format}${words}`;
     const boot = ["--kernel", disk.kernel, "--initrd", disk.initrd, "--append", debianCommandLine(bus, append), "--drive", drive];
-    const args = [process.execPath, command, "run", ...boot, "--serial", "stdio", "--timeout", `${timeout}`];
+    const args = [process.execPath, command, "run", ...boot, "--serial", "stdio", "--engine", engine, "--timeout", `${guestSeconds}`];
     this.child = spawn("sh", ["-c", `${shell} exec "$@"`, "sh", ...args], { stdio: "pipe" });
     guests.add(this);
     this.child.stdin.on("error", () => {});

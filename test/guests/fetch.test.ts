@@ -22,7 +22,7 @@ describe("fetchLinuxGuest", () => {
     const cacheDir = join(directory, "cache");
     const fetching = fetchLinuxGuest({ cacheDir });
     await expect(fetching).rejects.toThrow(GuestFetchError);
-    await expect(fetching).rejects.toThrow(/apt-\w+ is not installed; fetching the Debian guest needs apt-get and dpkg-deb/);
+    await expect(fetching).rejects.toThrow(/apt-\w+ is not installed; fetching from Debian's packages needs apt-get and dpkg-deb/);
     expect(existsSync(cacheDir) ? readdirSync(cacheDir) : []).toEqual([]);
   });
 });
@@ -52,5 +52,7 @@ describe("progressBar", () => {
     for (const fraction of [0, 0.1, 0.2]) report({ fraction, message: "first" });
     report({ fraction: 0.3, message: "second" });
     expect(written).toEqual(["fetching the Debian guest: first\n", "fetching the Debian guest: second\n"]);
+    progressBar({ write: (text) => written.push(text) }, "SeaBIOS")({ fraction: 0, message: "first" });
+    expect(written[2]).toBe("fetching SeaBIOS: first\n");
   });
 });

@@ -42,10 +42,3 @@ export async function driven(options: MachineOptions, seconds: number, during: (
     machine.destroy();
   }
 }
-
-/** Whether the tests are wanted that take minutes: `npm run test:guests`. Says loudly what is left out. */
-export function leftOut(what: string): boolean {
-  if (process.env.XLAT86_GUESTS === "all") return false;
-  console.warn(`\n*** NOT RUN: ${what}: takes minutes; npm run test:guests (XLAT86_GUESTS=all) runs it ***\n`);
-  return true;
-}

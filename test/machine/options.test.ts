@@ -27,6 +27,8 @@ describe("options that cannot be", () => {
     [{ bios, disable: "regions" }, /disable: expected a list/],
     [{ bios, debug: {} }, /debug: expected \{ categories, write/],
     [{ bios, vga: "no" }, /vga: expected true or false, found "no"/],
+    [{ bios, memroy: 1 << 26 }, /unknown option memroy; did you mean memory\?/],
+    [{ bios, hda: "disk.img" }, /unknown option hda; there are .*drives/],
   ])("%j", (options, message) => {
     const create = () => createMachine(options as never);
     expect(create).toThrow(MachineError);

@@ -121,6 +121,22 @@ describe("images over HTTP", () => {
     expect(site.requests.length).toBeGreaterThan(3);
   });
 
+  it("does not begin for ever with a server that always breaks off at the same place", async () => {
+    const cut = 20_000;
+    // The first block may break off: what came is enough to know what there is.
+    const site = await serve({ content, etag: '"1"', cutAfter: () => cut });
+    const store = await HttpStore.open(site.url, quick);
+    const into = new Uint8Array(100_000);
+    await store.read(0, into);
+    expectSame(into, content.subarray(0, into.length), "in pieces");
+    // One that sends the whole image only cannot be taken up where it broke off.
+    server!.close();
+    server!.closeAllConnections();
+    const whole = await serve({ content, ranges: false, cutAfter: () => cut });
+    expect((await problem(() => HttpStore.open(whole.url, quick))).message).toMatch(/the connection .*\(4 times in a row\)/);
+    expect(whole.requests.length).toBe(4);
+  });
+
   it("many readers at once ask for each block once", async () => {
     const site = await serve({ content, modified: "Sat, 21 Nov 2026 05:00:00 GMT" });
     const store = await HttpStore.open(site.url, { ...quick, readAhead: 0 });

@@ -135,7 +135,8 @@ describe("media", () => {
   });
 
   it("floppies: the usual sizes as they are, others as the next usual one, none too large", async () => {
-    const sizes = [160, 180, 320, 360, 720, 1200, 1440, 2880].map((kib) => kib * 1024);
+    // 82 cylinders of 21 sectors are 1722 KiB.
+    const sizes = [160, 180, 320, 360, 720, 800, 1200, 1440, 1600, 1680, 1722, 2880].map((kib) => kib * 1024);
     for (const size of sizes) {
       const disk = await openBytes(new Uint8Array(size).fill(1), { media: "floppy" });
       expect([disk.size, disk.describe().warnings.length]).toEqual([size, 0]);
@@ -151,6 +152,19 @@ describe("media", () => {
       const end = new Uint8Array(512).fill(9);
       await disk.read(disk.size - 512, end);
       expect(end.every((byte) => byte === 0)).toBe(true);
+    }
+    // A file system without its free end says what it was made for (BIOS parameter block): 720 KB, and DMF.
+    for (const [kib, sectorsPerTrack] of [
+      [720, 9],
+      [1680, 21],
+    ] as const) {
+      const start = new Uint8Array(20 * 1024);
+      const view = new DataView(start.buffer);
+      for (const [at, value] of [[0x0b, 512], [0x13, kib * 2], [0x18, sectorsPerTrack], [0x1a, 2]] as const) view.setUint16(at, value, true); // biome-ignore format: one thought
+      expect((await openBytes(start, { media: "floppy" })).size).toBe(kib * 1024);
+      const mistaken = new Uint8Array(kib * 1024 + 512);
+      mistaken.set(start);
+      expect((await openBytes(mistaken, { media: "floppy" })).size).toBe((kib === 720 ? 1440 : 2880) * 1024);
     }
     expect((await problem(() => openBytes(new Uint8Array(3 << 20), { media: "floppy" }))).message).toMatch(/at most 2,949,120 bytes/);
   });

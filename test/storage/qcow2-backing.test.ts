@@ -113,7 +113,10 @@ describe("backing files", () => {
     over("loop-b.qcow2", "loop-link.qcow2", "qcow2");
     const cases: readonly (readonly [string, RegExp])[] = [
       [file("loop-a.qcow2"), /a loop: .*loop-a\.qcow2 -> .*loop-b\.qcow2 -> .*loop-link\.qcow2/],
-      [over("missing.qcow2", "nowhere.raw", "raw"), /nowhere\.raw.*check the path/],
+      [
+        over("missing.qcow2", "nowhere.raw", "raw"),
+        /missing\.qcow2: expected its backing file "nowhere\.raw", found ENOENT.*nowhere\.raw\); put it there/,
+      ],
       [over("remote.qcow2", "nbd://somewhere/x", "raw"), /"nbd:\/\/somewhere\/x".*copy it here/],
       [over("json.qcow2", 'json:{"driver":"null-co"}', "raw"), /json:/],
       [over("folder.qcow2", ".", "raw"), /a directory/],

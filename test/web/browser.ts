@@ -50,7 +50,7 @@ export async function openSite(): Promise<Site> {
     const { assets } = await copyAssets(folder);
     const serving = await serve({ folder, host: "127.0.0.1", port: 0 });
     server = serving;
-    const running = await chromium.launch({ executablePath, args: flags });
+    const running = await launchBrowser();
     browser = running;
     return { url: serving.url, folder, assets, close, open: (options) => openPage(running, serving.url, options) };
   } catch (error) {
@@ -59,7 +59,9 @@ export async function openSite(): Promise<Site> {
   }
 }
 
-async function openPage(browser: Browser, url: string, options: BrowserContextOptions = {}): Promise<OpenedPage> {
+export const launchBrowser = (): Promise<Browser> => chromium.launch({ executablePath, args: flags });
+
+export async function openPage(browser: Browser, url: string, options: BrowserContextOptions = {}): Promise<OpenedPage> {
   const context = await browser.newContext({ viewport: { width: 1400, height: 900 }, ...options });
   const page = await context.newPage();
   const problems: string[] = [];
@@ -67,32 +69,70 @@ async function openPage(browser: Browser, url: string, options: BrowserContextOp
   page.on("console", (message) => {
     if (message.type() === "error") problems.push(message.text());
   });
+  page.setDefaultTimeout(patience.still);
   await page.goto(url);
   return { page, problems };
+}
+
+/**
+ * How long nothing may change before a test gives up, and how long something may that is not what is waited for, in milliseconds. A machine with much else to do is slow, and
+ * a page on it still moves; one that hangs is found sooner.
+ */
+const patience = { still: 60_000, moving: 240_000 } as const;
+
+/** Waits until the page says so. What the page shows may take long, as long as it changes. Errors: what it shows instead. */
+export async function waitForPage<A>(page: Page, what: string, isThere: (argument: A) => boolean, argument: A): Promise<void> {
+  let shown = "";
+  let changed = performance.now();
+  const began = changed;
+  for (;;) {
+    const found = await page
+      .waitForFunction(isThere as (argument: unknown) => boolean, argument, { timeout: 2000, polling: 100 })
+      .catch((error: Error) => {
+        if (error.name !== "TimeoutError") throw error;
+      });
+    if (found) return;
+    const now = await describePage(page);
+    if (now !== shown) changed = performance.now();
+    shown = now;
+    const time = performance.now();
+    if (time - changed > patience.still || time - began > patience.moving) {
+      throw new Error(`waited ${Math.round((time - began) / 1000)} s for ${what}, while the page shows:\n${shown}`);
+    }
+  }
+}
+
+/** What a person sees, for messages; and whether the machine gets on. */
+function describePage(page: Page): Promise<string> {
+  return page.evaluate(() => {
+    const text = (selector: string): string => document.querySelector(selector)?.textContent ?? "";
+    const rows = [...document.querySelectorAll(".xterm-rows > div")].map((row) => row.textContent);
+    const { state, mode } = document.body.dataset;
+    return [
+      `state ${state}, screen ${mode}, MIPS ${text("#mips")}, ${text("#figures")}`,
+      `messages: ${text("#notices")}`,
+      `screen: ${text("#screen")}`,
+      `terminal: ${rows.join("\n").trimEnd()}`,
+    ].join("\n");
+  });
 }
 
 export const terminalText = (page: Page): Promise<string> =>
   page.evaluate(() => [...document.querySelectorAll(".xterm-rows > div")].map((row) => row.textContent).join("\n"));
 
-export async function waitForTerminal(page: Page, text: string): Promise<void> {
-  await page.waitForFunction(
-    (wanted) => [...document.querySelectorAll(".xterm-rows > div")].some((row) => row.textContent?.replaceAll("\u00a0", " ").includes(wanted)),
-    text,
-    { timeout: 60_000 },
-  );
+export function waitForTerminal(page: Page, text: string): Promise<void> {
+  const isThere = (wanted: string): boolean =>
+    [...document.querySelectorAll(".xterm-rows > div")].some((row) => row.textContent?.replaceAll("\u00a0", " ").includes(wanted));
+  return waitForPage(page, `"${text}" in the terminal`, isThere, text);
 }
 
-export async function waitForState(page: Page, state: string): Promise<void> {
-  await page.waitForFunction((wanted) => document.body.dataset["state"] === wanted, state, { timeout: 60_000 });
+export function waitForState(page: Page, state: string): Promise<void> {
+  return waitForPage(page, `the state "${state}"`, (wanted) => document.body.dataset["state"] === wanted, state);
 }
 
 /** Text inside the canvas element, which is for those who do not see it. */
-export async function waitForScreenText(page: Page, text: string): Promise<void> {
-  const isThere = page.waitForFunction((wanted) => document.getElementById("screen")?.textContent?.includes(wanted), text, { timeout: 60_000 });
-  await isThere.catch(async () => {
-    const [screen, messages] = [await page.textContent("#screen"), await page.textContent("#notices")];
-    throw new Error(`waited for "${text}" on the screen, which shows:\n${screen}\nmessages: ${messages}`);
-  });
+export function waitForScreenText(page: Page, text: string): Promise<void> {
+  return waitForPage(page, `"${text}" on the screen`, (wanted) => document.getElementById("screen")?.textContent?.includes(wanted) === true, text);
 }
 
 /** Files dropped in the middle of the page. */

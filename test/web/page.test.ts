@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { bootSector } from "../guests/boot-media.ts";
 import { echoDisk } from "../guests/echo-disk.ts";
+import { labelledCd, labelledFloppy, watcherDisk } from "../guests/media-watcher.ts";
 import { type Availability, mustSkip } from "../guests/oracle.ts";
 import {
   canvasPixels,
@@ -16,10 +17,12 @@ import {
   openSite,
   type Site,
   screenshotFolder,
+  waitForPage,
   waitForScreenText,
   waitForState,
   waitForTerminal,
 } from "./browser.ts";
+import { countingDisk } from "./counting-disk.ts";
 
 let site: Site | undefined;
 
@@ -59,30 +62,6 @@ const barsDisk = (): Uint8Array =>
   stop:
     hlt
     jmp stop`);
-
-/** A hard disk that counts in its second sector how often it was booted: shows "boot N, written". */
-function countingDisk(): Uint8Array {
-  const print = (text: string): string => [...text].map((c) => `mov ax, ${0x0e00 + c.charCodeAt(0)}\nint 0x10`).join("\n");
-  const transfer = (ah: number): string => `mov ax, ${(ah << 8) | 1}\nmov bx, 0x7e00\nmov cx, 2\nmov dx, 0x80\nint 0x13`;
-  const disk = new Uint8Array(1 << 20);
-  disk.set(
-    bootSector(`
-    ${transfer(2)}
-    ${print("boot ")}
-    mov al, [0x7e00]
-    add al, 0x30
-    mov ah, 0x0e
-    int 0x10
-    inc byte ptr [0x7e00]
-    ${transfer(3)}
-    jc stop
-    ${print(", written")}
-  stop:
-    hlt
-    jmp stop`),
-  );
-  return disk;
-}
 
 /** Shows x for each movement to the right and y downwards, L and l for the left button down and up, through the BIOS's mouse services (INT 15h, C2h). */
 const mouseDisk = (): Uint8Array =>
@@ -152,7 +131,7 @@ async function withPage(use: (opened: OpenedPage) => Promise<void>, options?: Pa
 const firmwareState = (): Availability =>
   site?.assets.firmware ? { available: true } : { available: false, reason: "SeaBIOS could not be fetched (Debian's package seabios)" };
 
-describe("the page in Chromium", { timeout: 180_000 }, () => {
+describe("the page in Chromium", { timeout: 600_000 }, () => {
   it("boots the embedded guest, which answers at its prompt", async () => {
     if (mustSkip("the page", chromiumState)) return;
     await withPage(async ({ page }) => {
@@ -182,7 +161,7 @@ describe("the page in Chromium", { timeout: 180_000 }, () => {
           return false;
         },
         undefined,
-        { polling: 1500, timeout: 60_000 },
+        { polling: 1500, timeout: 180_000 },
       );
       await page.waitForFunction(() => document.querySelectorAll("#listing .line").length > 2);
       await page.screenshot({ path: join(screenshotFolder, "page-demo.png") });
@@ -266,7 +245,7 @@ describe("the page in Chromium", { timeout: 180_000 }, () => {
       await waitForScreenText(page, "laterphone");
 
       await page.click("#reset");
-      await page.waitForFunction(() => !document.getElementById("screen")?.textContent?.includes("Hello"), undefined, { timeout: 60_000 });
+      await waitForPage(page, "a new start", () => !document.getElementById("screen")?.textContent?.includes("Hello"), undefined);
       await waitForScreenText(page, "ready>");
 
       // Escape: this guest ends with a value.
@@ -292,17 +271,17 @@ describe("the page in Chromium", { timeout: 180_000 }, () => {
         expect(await shown()).toBe("");
         await page.mouse.move(400, 300);
         await page.mouse.move(460, 300);
-        await expect.poll(shown, { timeout: 20_000 }).toMatch(/^x[xy]*$/);
+        await expect.poll(shown, { timeout: 60_000 }).toMatch(/^x[xy]*$/);
         await page.mouse.down();
-        await expect.poll(shown, { timeout: 20_000 }).toMatch(/L$/);
+        await expect.poll(shown, { timeout: 60_000 }).toMatch(/L$/);
         await page.mouse.up();
-        await expect.poll(shown, { timeout: 20_000 }).toMatch(/Ll$/);
+        await expect.poll(shown, { timeout: 60_000 }).toMatch(/Ll$/);
         await page.evaluate(() => document.exitPointerLock());
         await page.waitForFunction(() => document.pointerLockElement === null);
         // A tap.
         const before = await shown();
         await page.tap("#screen");
-        await expect.poll(shown, { timeout: 20_000 }).toBe(`${before}Ll`);
+        await expect.poll(shown, { timeout: 60_000 }).toBe(`${before}Ll`);
       },
       { hasTouch: true },
     );
@@ -313,14 +292,14 @@ describe("the page in Chromium", { timeout: 180_000 }, () => {
     await withPage(async ({ page }) => {
       await waitForState(page, "running");
       await drop(page, { name: "bars.img", bytes: barsDisk() });
-      await page.waitForFunction(() => document.body.dataset["mode"] === "graphics", undefined, { timeout: 60_000 });
+      await waitForPage(page, "a graphics mode", () => document.body.dataset["mode"] === "graphics", undefined);
       await expect
         .poll(
           async () => {
             const pixels = await canvasPixels(page);
             return cga.map((_, k) => pixels.at(Math.floor(((k + 0.5) * pixels.width) / 16), pixels.height - 2));
           },
-          { timeout: 30_000 },
+          { timeout: 60_000 },
         )
         .toEqual(cga);
       await page.screenshot({ path: join(screenshotFolder, "page-graphics.png") });
@@ -401,11 +380,12 @@ describe("the page in Chromium", { timeout: 180_000 }, () => {
       await waitForScreenText(page, "ready>");
       // What runs now is the person's own: the next one is asked for.
       await drop(page, { name: "bars.img", bytes: barsDisk() });
-      await page.waitForSelector("#setup[open]");
+      const boot = page.getByRole("button", { name: "Boot a new machine with it" });
+      await boot.waitFor();
       expect(await page.textContent("#machine-name")).toBe("echo.img");
-      await page.click("#setup-start");
+      await boot.click();
       await page.waitForFunction(() => document.getElementById("machine-name")?.textContent === "bars.img");
-      await page.waitForFunction(() => document.body.dataset["mode"] === "graphics", undefined, { timeout: 60_000 });
+      await waitForPage(page, "a graphics mode", () => document.body.dataset["mode"] === "graphics", undefined);
       // A kernel is missing.
       await page.click("#power");
       await waitForState(page, "off");
@@ -415,23 +395,91 @@ describe("the page in Chromium", { timeout: 180_000 }, () => {
     });
   });
 
-  it("fits a phone: nothing is wider than the window, and all views can be reached", async () => {
+  it("shows how far a download is, and what is wrong with what came", async () => {
+    if (mustSkip("downloads on the page", chromiumState)) return;
+    // Nothing that boots.
+    writeFileSync(join(site!.folder, "zeros.bin"), new Uint8Array(48 << 20));
+    await withPage(async ({ page }) => {
+      await waitForState(page, "running");
+      await page.evaluate(() => {
+        const seen: number[] = [];
+        Object.assign(globalThis, { seen });
+        const [box, bar] = [document.getElementById("download")!, document.getElementById("download-bar") as HTMLProgressElement];
+        new MutationObserver(() => !box.hidden && seen.push(bar.position)).observe(box, { attributes: true, subtree: true, childList: true });
+      });
+      await page.click("#setup-open");
+      await page.click("summary:has-text('Or a kernel')");
+      await page.selectOption("#slot-kernel", "url");
+      await page.fill('#kernel-slots input[type="url"]', "zeros.bin");
+      await page.click("#setup-start");
+      await waitForState(page, "off");
+      await page.waitForSelector(".notice.error");
+      expect(await page.textContent(".notice.error p")).toMatch(/zeros\.bin/);
+      const seen = await page.evaluate(() => (globalThis as unknown as { seen: number[] }).seen);
+      expect(seen.filter((position) => position > 0 && position < 1).length).toBeGreaterThan(0);
+      expect(seen.toSorted((a, b) => a - b)).toEqual(seen);
+      expect(await page.isVisible("#download")).toBe(false);
+    });
+  });
+
+  it("changes media while the machine runs: a dropped floppy, a CD by its address, eject", async () => {
+    if (mustSkip("changing media", chromiumState) || mustSkip("changing media", firmwareState())) return;
+    writeFileSync(join(site!.folder, "letter.iso"), labelledCd("e"));
+    await withPage(async ({ page }) => {
+      await waitForState(page, "running");
+      // The embedded guest has no drives.
+      expect(await page.isVisible("#media-open")).toBe(false);
+      await drop(page, { name: "watch.img", bytes: watcherDisk() });
+      await waitForScreenText(page, "A-");
+      await drop(page, { name: "one.img", bytes: labelledFloppy("1") });
+      await page.getByRole("button", { name: "Insert into Floppy A" }).click();
+      await waitForScreenText(page, "A1");
+      await page.click("#media-open");
+      expect(await page.textContent('#media-list li[data-place="fda"]')).toContain("one.img");
+      await page.fill('#media-list li[data-place="hdc"] input[type="url"]', "letter.iso");
+      await page.press('#media-list li[data-place="hdc"] input[type="url"]', "Enter");
+      await waitForScreenText(page, "Ce");
+      await page.getByRole("button", { name: "Eject: Floppy A" }).click();
+      await waitForPage(page, "an empty drive A", () => (document.getElementById("screen")?.textContent ?? "").split("A-").length > 2, undefined);
+      await page.click("#media-close");
+      await page.click("#power");
+      await waitForState(page, "off");
+      expect(await page.isVisible("#media-open")).toBe(false);
+    });
+  });
+
+  it.each([
+    ["390", 844],
+    ["320", 568],
+  ])("fits a phone %s wide: nothing is wider than the window, and all views can be reached", async (width, height) => {
     if (mustSkip("a phone", chromiumState)) return;
     await withPage(
       async ({ page }) => {
         await waitForState(page, "running");
         await waitForTerminal(page, "Type 'help' for the commands.");
-        const overflow = () => page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+        // What scrolls by itself may go on; the page and what is in it may not.
+        const overflow = () =>
+          page.evaluate(() => {
+            const scrolls = ".xterm, .key-buttons, pre, .tools";
+            const parts = [...document.querySelectorAll("body *")]
+              .filter((part) => !part.closest(scrolls))
+              .map((part) => part.getBoundingClientRect());
+            const right = Math.max(
+              document.documentElement.scrollWidth,
+              ...parts.filter(({ width: wide }) => wide > 0).map((box) => Math.floor(box.right)),
+            );
+            return right - window.innerWidth;
+          });
         expect(await overflow()).toBeLessThanOrEqual(0);
-        await page.screenshot({ path: join(screenshotFolder, "phone-serial.png") });
+        await page.screenshot({ path: join(screenshotFolder, `phone-${width}-serial.png`) });
         await page.tap('.tabs [data-tab="translator"]');
         await page.waitForSelector("#figures", { state: "visible" });
         expect(await overflow()).toBeLessThanOrEqual(0);
-        await page.screenshot({ path: join(screenshotFolder, "phone-translator.png") });
+        await page.screenshot({ path: join(screenshotFolder, `phone-${width}-translator.png`) });
         await page.tap("#setup-open");
         await page.waitForSelector("#setup[open]");
         expect(await overflow()).toBeLessThanOrEqual(0);
-        await page.screenshot({ path: join(screenshotFolder, "phone-setup.png") });
+        await page.screenshot({ path: join(screenshotFolder, `phone-${width}-setup.png`) });
         await page.tap("#setup-close");
         if (mustSkip("a phone with a screen", firmwareState())) return;
         await drop(page, { name: "echo.img", bytes: echoDisk(0) });
@@ -440,9 +488,12 @@ describe("the page in Chromium", { timeout: 180_000 }, () => {
         await page.fill("#phone-input", "phone");
         await waitForScreenText(page, "ready> phone");
         expect(await overflow()).toBeLessThanOrEqual(0);
-        await page.screenshot({ path: join(screenshotFolder, "phone-screen.png") });
+        await page.screenshot({ path: join(screenshotFolder, `phone-${width}-screen.png`) });
+        await page.tap("#media-open");
+        expect(await overflow()).toBeLessThanOrEqual(0);
+        await page.screenshot({ path: join(screenshotFolder, `phone-${width}-media.png`) });
       },
-      { viewport: { width: 390, height: 780 }, hasTouch: true, isMobile: true, deviceScaleFactor: 2 },
+      { viewport: { width: Number(width), height }, hasTouch: true, isMobile: true, deviceScaleFactor: 2 },
     );
   });
 });

@@ -3,9 +3,9 @@ import { describe, expect, it } from "vitest";
 import { demoImage } from "../../src/demo/image.ts";
 import { MachineError } from "../../src/machine/options.ts";
 import { classify } from "../../src/web/page/classify.ts";
-import { HotPlaces } from "../../src/web/worker/hot-places.ts";
-import { describeProblem } from "../../src/web/worker/problems.ts";
-import { SerialOutput } from "../../src/web/worker/serial-output.ts";
+import { HotPlaces } from "../../src/web/session/hot-places.ts";
+import { describeProblem } from "../../src/web/session/problems.ts";
+import { SerialOutput } from "../../src/web/session/serial-output.ts";
 import { slot } from "../../translator/contract/slots.ts";
 
 const bytesOf = (text: string): Uint8Array => new TextEncoder().encode(text);

@@ -6,6 +6,7 @@
 import type { Clock, Line, RegisterBank, SavedState } from "../device.ts";
 import { PciFunction, pciCommand, pciRegister } from "../pci-function.ts";
 import type { BarWindow } from "../pci-window.ts";
+import { intel, qemuSubsystem } from "../piix.ts";
 import type { BlockStorage, BusMemory } from "../storage/block-storage.ts";
 import { AtaDisk } from "./ata-disk.ts";
 import { AtapiCdRom } from "./atapi-cdrom.ts";
@@ -56,7 +57,7 @@ export class Piix3Ide extends PciFunction {
   readonly channels: readonly [IdeChannel, IdeChannel];
 
   constructor({ clock, memory, irqs, drives, busMasterWindow, activity }: Piix3IdeOptions) {
-    super("ide", { vendor: 0x8086, device: 0x7010, classCode: 0x010180 });
+    super("ide", { vendor: intel, device: 0x7010, classCode: 0x010180, ...qemuSubsystem });
     this.define(pciRegister.status, 2, pciStatus);
     for (const register of ideTiming) this.define(register, 2, 0, 0xffff);
     this.define(slaveTiming, 1, 0, 0xff);

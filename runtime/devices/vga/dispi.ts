@@ -26,11 +26,16 @@ export class Dispi {
   bankStart = 0;
   private readonly memory: Uint8Array;
   private readonly changed: () => void;
+  private readonly cleared: (length: number) => void;
 
-  /** @param changed called after a write took effect */
-  constructor(memory: Uint8Array, changed: () => void) {
+  /**
+   * @param changed called after a write took effect
+   * @param cleared called after the first `length` bytes of video memory were filled with zeros
+   */
+  constructor(memory: Uint8Array, changed: () => void, cleared: (length: number) => void = () => {}) {
     this.memory = memory;
     this.changed = changed;
+    this.cleared = cleared;
     this.reset();
   }
 
@@ -105,7 +110,9 @@ export class Dispi {
     if ((value & dispiEnable.keepMemory) !== 0) return;
     const bytes = registers[height] * this.lineBytes;
     // Plane addresses of one bank are spread over its 256 KiB (layout.ts).
-    this.memory.fill(0, 0, registers[dispiRegister.bitsPerPixel] === 4 ? Math.ceil(bytes / 0x40000) * 0x40000 : bytes);
+    const length = Math.min(this.memory.length, registers[dispiRegister.bitsPerPixel] === 4 ? Math.ceil(bytes / 0x40000) * 0x40000 : bytes);
+    this.memory.fill(0, 0, length);
+    this.cleared(length);
   }
 
   /** Makes the geometry one that the memory holds. Rows are whole multiples of eight pixels. */

@@ -17,12 +17,14 @@ import { attributeRegister, crtcRegister, graphicsRegister, sequencerRegister, V
 import { Scan } from "./scan.ts";
 import { dotsPerCharacter, drawTextLine, textScreen } from "./text-mode.ts";
 import { inputStatus, type Timing, timingOf } from "./timing.ts";
-import { VgaWindow } from "./window.ts";
+import { type CodeInMemory, VgaWindow } from "./window.ts";
 
 /** What the adapter needs of the machine's physical memory. */
 export interface VgaMapping {
   /** Shows the 64 KiB of video memory from byte `start` as RAM at A0000h, in the place of what was shown there; at -1 accesses go to `vga.window`. */
   window(start: number): void;
+  /** Told of what the adapter writes over code in video memory. */
+  readonly code?: CodeInMemory;
 }
 
 export const vgaPorts = {
@@ -44,6 +46,9 @@ const graphicsMode = 0x01;
 const extended = { base: 0x600, length: 8, littleEndian: 0x1e1e1e1e } as const;
 /** A blank screen before any mode was set. */
 const firstSize = { width: 640, height: 400 };
+/** Of the VGA's 256 KiB, and of what of it the window shows as RAM. */
+const vgaWords = 0x10000;
+const chainedWords = 0x4000;
 /** Of a frame: planar modes of the Bochs interface could be made of more, and their lower part is not shown. */
 const maximumPixels = 1 << 24;
 const widestCharacter = 9;
@@ -93,8 +98,12 @@ export class Vga implements Device, Display {
     this.words = new Int32Array(memory.buffer, memory.byteOffset, memory.length >> 2);
     const touch = (): void => this.touch();
     this.registers = new VgaRegisters(() => inputStatus((this.timing ??= timingOf(this.registers)), clock.now()), touch);
-    this.dispi = new Dispi(memory, () => this.dispiChanged());
-    this.window = new VgaWindow(memory, this.words, this.registers, this.dispi);
+    this.dispi = new Dispi(
+      memory,
+      () => this.dispiChanged(),
+      (length) => this.cleared(length),
+    );
+    this.window = new VgaWindow(memory, this.words, this.registers, this.dispi, mapping.code);
     this.registers.accessChanged = () => this.accessChanged();
     const { registers } = this;
     this.monoPorts = new ByteBank(
@@ -236,6 +245,14 @@ export class Vga implements Device, Display {
     this.timing = undefined;
   }
 
+  /** The first `length` bytes of video memory are zeros now. */
+  private cleared(length: number): void {
+    const { code } = this.mapping;
+    for (let byte = 0; code !== undefined && byte < length; byte += 0x1000) {
+      if (code.codePages[byte >>> 12] !== 0) code.written(byte, Math.min(0x1000, length - byte));
+    }
+  }
+
   private dispiChanged(): void {
     // Called by the Dispi's constructor as well, before there is anything to tell.
     if (this.window === undefined) return;
@@ -311,14 +328,14 @@ export class Vga implements Device, Display {
   }
 
   private isShownAsRam(): boolean {
-    return this.windowStart >= 0 || (this.framebufferShown && this.dispi.enabled);
+    return this.windowStart >= 0 || this.framebufferShown;
   }
 
-  /** Of the words that are on the screen. */
+  /** Of the words that are on the screen; in the VGA's own modes of all that these can show, fonts included, or can be written unseen. */
   private hashShown(): number {
     const { dispi, words } = this;
     let first = 0;
-    let end = 0x10000 >> 2;
+    let end = this.framebufferShown ? vgaWords : chainedWords;
     if (dispi.enabled) {
       first = dispi.start >>> 2;
       end = Math.min(words.length, first + ((dispi.registers[dispiRegister.height] * dispi.lineBytes) >>> 2) + 1);

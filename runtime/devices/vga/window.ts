@@ -20,6 +20,14 @@ const evenPlanes = 0b0101;
 const oddPlanes = 0b1010;
 const bytesOf = 0x01010101;
 
+/** Video memory as a place where translated code may be: the guest can run what it wrote there, through the linear framebuffer. */
+export interface CodeInMemory {
+  /** Not 0 for each page (4096 bytes) of video memory that code was made from. */
+  readonly codePages: Uint8Array;
+  /** Bytes of such a page were written. */
+  written(byte: number, length: number): void;
+}
+
 export class VgaWindow implements RegisterBank {
   /** Something was written since this was last set to false. */
   written = false;
@@ -30,6 +38,7 @@ export class VgaWindow implements RegisterBank {
   private readonly wordMask: number;
   private readonly registers: VgaRegisters;
   private readonly dispi: Dispi;
+  private readonly code: CodeInMemory | undefined;
 
   private base = 0;
   private length = 0;
@@ -54,12 +63,13 @@ export class VgaWindow implements RegisterBank {
   /** Writes go to the selected planes as they are. */
   private plain = false;
 
-  constructor(memory: Uint8Array, words: Int32Array, registers: VgaRegisters, dispi: Dispi) {
+  constructor(memory: Uint8Array, words: Int32Array, registers: VgaRegisters, dispi: Dispi, code?: CodeInMemory) {
     this.memory = memory;
     this.words = words;
     this.wordMask = words.length - 1;
     this.registers = registers;
     this.dispi = dispi;
+    this.code = code;
     this.update();
   }
 
@@ -133,6 +143,7 @@ export class VgaWindow implements RegisterBank {
     if (address < 0 || address >= this.length) return;
     if (this.linear >= 0) {
       this.memory[this.linear + address] = value;
+      this.wrote(this.linear + address, 1);
       return;
     }
     let planes = this.mapMask;
@@ -142,6 +153,11 @@ export class VgaWindow implements RegisterBank {
     const at = this.wordAt(address);
     const data = this.plain ? Math.imul(value, bytesOf) : this.combine(value);
     this.words[at] = (this.words[at] & ~mask) | (data & mask);
+    this.wrote(at << 2, 4);
+  }
+
+  private wrote(byte: number, length: number): void {
+    if (this.code !== undefined && this.code.codePages[byte >>> 12] !== 0) this.code.written(byte, length);
   }
 
   /** The word of video memory behind an address in the window. */

@@ -62,8 +62,11 @@ export class Connection {
     this.closing.abort();
   }
 
-  /** Runs `attempt` until it ends well, ends badly for good, or has brought nothing several times in a row. */
-  async repeat<T>(attempt: (request: Request) => Promise<T>): Promise<T> {
+  /**
+   * Runs `attempt` until it ends well, ends badly for good, or has brought nothing several times in a row. One that does not go on where the last broke off
+   * (`resumes` false) has brought nothing, whatever came: it would be cut off at the same place for ever.
+   */
+  async repeat<T>(attempt: (request: Request) => Promise<T>, { resumes = true }: { readonly resumes?: boolean } = {}): Promise<T> {
     const { attempts, retryDelay } = this.options;
     for (let failures = 0; ; ) {
       const before = this.received;
@@ -75,9 +78,10 @@ export class Connection {
       } catch (error) {
         if (this.closing.signal.aborted) throw this.problem("request", "an open image", "one that was closed", "open it again");
         if (!(error instanceof Dropped)) throw error;
-        failures = this.received - before >= worthwhile ? 1 : failures + 1;
+        failures = resumes && this.received - before >= worthwhile ? 1 : failures + 1;
         if (failures >= attempts) {
-          const hint = "look whether the network and the server work, and whether the server allows this page to read from it (CORS)";
+          const isPage = "location" in globalThis;
+          const hint = `look whether the network and the server work${isPage ? ", and whether the server allows this page to read from it (CORS)" : ""}`;
           throw this.problem("io", "an answer of the server", `${error.message} (${failures} times in a row)`, hint);
         }
         this.retries++;

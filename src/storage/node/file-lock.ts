@@ -143,15 +143,20 @@ function isAlive(content: string): boolean {
     if ((error as NodeJS.ErrnoException).code === "ESRCH") return false;
   }
   const started = startTime(holder.pid);
+  if (started === ended) return false;
   return started === "" || holder.started === "" || started === holder.started;
 }
+
+/** Of a process that has ended, but whose parent has not asked how yet. */
+const ended = "ended";
 
 /** Field 22 of /proc/PID/stat, and the boot that it counts from; empty where there is none. The name in field 2 may contain spaces. */
 function startTime(pid: number): string {
   const stat = readIfPresent(`/proc/${pid}/stat`);
   const boot = readIfPresent("/proc/sys/kernel/random/boot_id");
   if (stat === undefined || boot === undefined) return "";
-  return `${boot.trim()}:${stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19]}`;
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  return fields[0] === "Z" ? ended : `${boot.trim()}:${fields[19]}`;
 }
 
 function taken(request: LockRequest, path: string, content: string): StorageError {

@@ -8,6 +8,7 @@ import {
   openSync,
   readSync,
   realpathSync,
+  statSync,
   writeSync,
 } from "node:fs";
 import { type ByteStore, behindEnd, notWritable } from "../byte-store.ts";
@@ -44,7 +45,8 @@ export class FileStore implements ByteStore {
     let lock: FileLock | undefined;
     try {
       const real = realpathSync(path);
-      fd = openSync(real, readOnly ? constants.O_RDONLY : constants.O_RDWR);
+      // A pipe that nobody writes to would be waited for.
+      fd = openSync(real, (readOnly ? constants.O_RDONLY : constants.O_RDWR) | (constants.O_NONBLOCK ?? 0));
       const stats = fstatSync(fd, { bigint: true });
       requireFile(path, stats);
       lock = FileLock.acquire({ file: path, path: real, stats, exclusive: !readOnly, onWarning: options.onWarning });
@@ -56,9 +58,18 @@ export class FileStore implements ByteStore {
     }
   }
 
+  /** The `identity` that the file has once it is open; undefined if there is none. */
+  static identify(path: string): string | undefined {
+    try {
+      return identityOf(statSync(path, { bigint: true }));
+    } catch {
+      return undefined;
+    }
+  }
+
   private constructor(path: string, fd: number, stats: BigIntStats, readOnly: boolean, lock: FileLock | undefined) {
     this.name = path;
-    this.identity = `${stats.dev}:${stats.ino}`;
+    this.identity = identityOf(stats);
     this.fd = fd;
     this.opened = stats;
     this.length = Number(stats.size);
@@ -108,6 +119,7 @@ export class FileStore implements ByteStore {
   flush(): void {
     if (this.readOnly) return;
     this.checkLength();
+    this.checkPresent();
     try {
       fdatasyncSync(this.fd);
     } catch (error) {
@@ -135,6 +147,20 @@ export class FileStore implements ByteStore {
     });
   }
 
+  /** A file that has no name any more is gone as soon as we close it: the person should know while it can still be saved. */
+  private checkPresent(): void {
+    if (fstatSync(this.fd).nlink > 0) return;
+    const place =
+      process.platform === "linux" ? `cp /proc/${process.pid}/fd/${this.fd} NEW while this runs` : "there is a copy of it elsewhere, perhaps";
+    throw new StorageError({
+      kind: "changed",
+      file: this.name,
+      expected: "the file in its place",
+      found: "that something else has removed it while it was in use",
+      hint: `what the guest wrote is lost when the machine ends: ${place}`,
+    });
+  }
+
   private checkUnchanged(): void {
     const now = Date.now();
     if (now - this.checked < changeCheckInterval && now >= this.checked) return;
@@ -152,9 +178,18 @@ export class FileStore implements ByteStore {
   }
 }
 
+const identityOf = ({ dev, ino }: BigIntStats): string => `${dev}:${ino}`;
+
 function requireFile(path: string, stats: BigIntStats): void {
   if (stats.isFile()) return;
-  const found = stats.isDirectory() ? "a directory" : stats.isBlockDevice() ? "a block device" : stats.isFIFO() ? "a pipe" : "something else";
+  const kinds = [
+    [stats.isDirectory(), "a directory"],
+    [stats.isBlockDevice(), "a block device"],
+    [stats.isCharacterDevice(), "a character device"],
+    [stats.isFIFO(), "a pipe"],
+    [stats.isSocket(), "a socket"],
+  ] as const;
+  const found = kinds.find(([is]) => is)?.[1] ?? "something else";
   const hint = stats.isBlockDevice() ? "copy it to a file first: dd if=DEVICE of=disk.img bs=1M" : "give the image file itself";
   throw new StorageError({ kind: "unavailable", file: path, expected: "a file", found, hint });
 }

@@ -18,7 +18,7 @@ export async function copyAssets(folder: string): Promise<{ readonly assets: Web
 
   let firmware: WebAssets["firmware"];
   try {
-    const files = await fetchFirmware({ onProgress: progressBar(process.stderr) });
+    const files = await fetchFirmware({ onProgress: progressBar(process.stderr, "SeaBIOS") });
     firmware = { bios: await take("firmware", files.bios), vgaBios: await take("firmware", files.vgaBios) };
   } catch (error) {
     if (!(error instanceof GuestFetchError)) throw error;

@@ -14,6 +14,15 @@ export const pagePolicy: string = [
   "connect-src 'self'",
 ].join("; ");
 
+/**
+ * Of a page whose machine is in the process that serves it: no worker, and no code from text anywhere. `host` is the request's, checked before: not all browsers take 'self'
+ * for the WebSocket as well.
+ */
+export const remotePagePolicy = (host: string): string =>
+  [...common, "script-src 'self'", "style-src 'self' 'unsafe-inline'", "img-src 'self' data:", `connect-src 'self' ws://${host} wss://${host}`].join(
+    "; ",
+  );
+
 export const workerPolicy: string = [
   ...common,
   "script-src 'self' 'unsafe-eval'",

@@ -1,81 +1,12 @@
-/** The machine as the page sees it: one worker from switching on to switching off, then a new one. */
-import type { FromWorker, MachineSetup, PowerState, ToWorker } from "../protocol.ts";
+/** The page's way to its machine: a worker of its own (worker-host.ts), or a process of Node that has a machine already (remote-host.ts). */
+import type { FromHost, MachineSetup, PowerState, ToHost } from "../protocol.ts";
 
-/** How long a machine may take to bring what was written to where it stays. */
-const switchOffPatience = 10_000;
-
-export class MachineHost {
-  private readonly receive: (message: FromWorker) => void;
-  private worker: Worker | undefined;
-  private switching: Promise<void> = Promise.resolve();
-  private whenOff: (() => void) | undefined;
-  state: PowerState = "off";
-
-  constructor(receive: (message: FromWorker) => void) {
-    this.receive = receive;
-  }
-
-  /** Switches off what runs, then this on. */
-  switchOn(setup: MachineSetup): Promise<void> {
-    this.switching = this.switching.then(async () => {
-      await this.stop();
-      this.start(setup);
-    });
-    return this.switching;
-  }
-
-  switchOff(): Promise<void> {
-    this.switching = this.switching.then(() => this.stop());
-    return this.switching;
-  }
-
-  send(message: ToWorker, transfer: Transferable[] = []): void {
-    this.worker?.postMessage(message, transfer);
-  }
-
-  private start(setup: MachineSetup): void {
-    const worker = new Worker("worker.js", { type: "module", name: "xlat86" });
-    this.worker = worker;
-    worker.onmessage = ({ data }: MessageEvent<FromWorker>) => {
-      // What a worker said before it ended may arrive afterwards.
-      if (this.worker !== worker) return;
-      if (data.kind === "ready") this.send({ kind: "switchOn", setup });
-      if (data.kind === "state") this.setState(data);
-      this.receive(data);
-    };
-    worker.onerror = (event) => {
-      event.preventDefault();
-      const message = event.message
-        ? `an error inside xlat86, which should be reported: ${event.message}`
-        : "the machine's script could not be loaded";
-      this.receive({ kind: "error", message });
-      this.setState({ state: "off" });
-      this.receive({ kind: "state", state: "off", hasDisplay: false });
-    };
-  }
-
-  private async stop(): Promise<void> {
-    const { worker } = this;
-    if (!worker) return;
-    if (this.state !== "off") {
-      const off = new Promise<void>((resolve) => {
-        this.whenOff = resolve;
-      });
-      this.send({ kind: "switchOff" });
-      const timer = setTimeout(() => {
-        this.receive({ kind: "error", message: "the machine did not end in time; what its guest wrote last may be missing" });
-        this.whenOff?.();
-      }, switchOffPatience);
-      await off;
-      clearTimeout(timer);
-    }
-    worker.terminate();
-    this.worker = undefined;
-    this.state = "off";
-  }
-
-  private setState({ state }: { readonly state: PowerState }): void {
-    this.state = state;
-    if (state === "off") this.whenOff?.();
-  }
+export interface MachineHost {
+  readonly state: PowerState;
+  send(message: ToHost, transfer?: Transferable[]): void;
+  switchOff(): Promise<void>;
+  /** Switches off what runs, then this on. Absent where the machine is not the page's to make. */
+  switchOn?(setup: MachineSetup): Promise<void>;
 }
+
+export type Receive = (message: FromHost) => void;

@@ -1,17 +1,20 @@
 /** Puts the page together: what the person does goes to the machine, what the machine says is shown. */
 import { assetsFile, type WebAssets } from "../assets.ts";
-import type { FromWorker, MachineSetup, PowerState } from "../protocol.ts";
+import type { FromHost, MachineSetup, PowerState } from "../protocol.ts";
 import { byId, describeBytes, make, saveFile } from "./dom.ts";
 import { KeyboardInput } from "./keyboard-input.ts";
-import { MachineHost } from "./machine-host.ts";
+import type { MachineHost } from "./machine-host.ts";
+import { MediaDialog } from "./media-dialog.ts";
 import { Notices } from "./notices.ts";
 import { OnScreenKeys } from "./on-screen-keys.ts";
 import { PointerInput } from "./pointer-input.ts";
 import { loadPreferences, type Preferences, savePreferences } from "./preferences.ts";
+import { RemoteHost } from "./remote-host.ts";
 import { ScreenView } from "./screen-view.ts";
 import { demoSetup, SetupDialog } from "./setup-dialog.ts";
 import { TerminalView } from "./terminal-view.ts";
 import { millions, TranslatorPanel } from "./translator-panel.ts";
+import { WorkerHost } from "./worker-host.ts";
 
 const lightMilliseconds = 150;
 const wordsForState: Readonly<Record<PowerState, string>> = {
@@ -24,15 +27,26 @@ const wordsForState: Readonly<Record<PowerState, string>> = {
 
 class Page {
   private readonly notices = new Notices();
-  private readonly host = new MachineHost((message) => this.receive(message));
+  /** The server says so where the machine is a process of its own. */
+  private readonly isRemote = document.documentElement.dataset["host"] === "remote";
+  private readonly host: MachineHost = this.isRemote
+    ? new RemoteHost((message) => this.receive(message))
+    : new WorkerHost((message) => this.receive(message));
   private readonly screen = new ScreenView((buffer) => this.host.send({ kind: "frameDrawn", buffer }, [buffer]));
   private readonly terminal = new TerminalView((text) => this.host.send({ kind: "serial", text }));
   private readonly panel = new TranslatorPanel((address) => this.host.send({ kind: "inspect", address }));
   private readonly setup = new SetupDialog((setup) => void this.switchOn(setup));
+  private readonly media = new MediaDialog({
+    insert: (place, source) => this.host.send({ kind: "insert", place, source }),
+    eject: (place, force) => this.host.send({ kind: "eject", place, force }),
+    ...(this.isRemote ? {} : { boot: (files) => void this.place(files, (setup) => this.switchOn(setup)) }),
+  });
   private readonly lights = new Map<string, { element: HTMLElement; timer: ReturnType<typeof setTimeout> | undefined }>();
   private preferences: Preferences = loadPreferences();
   private current: MachineSetup = demoSetup;
+  private name = "";
   private isWatched = false;
+  private isNew = false;
 
   constructor() {
     this.listenToControls();
@@ -45,8 +59,13 @@ class Page {
       this.isWatched = isWatched;
       this.host.send({ kind: "watchTranslator", isWatched });
     }).observe(byId("translator-card"));
-    void this.switchOn(demoSetup);
-    void this.loadAssets();
+    if (this.isRemote) {
+      byId("setup-open").hidden = true;
+      byId("drop-text").textContent = "Drop to insert: CD or floppy";
+    } else {
+      void this.switchOn(demoSetup);
+      void this.loadAssets();
+    }
   }
 
   private async loadAssets(): Promise<void> {
@@ -61,15 +80,29 @@ class Page {
   private async switchOn(setup: MachineSetup): Promise<void> {
     this.current = setup;
     this.notices.clear();
-    byId("machine-name").textContent = setup.name;
-    document.title = `${setup.name} – xlat86`;
-    await this.host.switchOn(setup);
+    this.showName(setup.name);
+    await this.host.switchOn?.(setup);
+    this.clear();
+    this.showDisplay(setup.kernel === undefined || setup.vga === true);
+  }
+
+  private showName(name: string): void {
+    this.name = name;
+    byId("machine-name").textContent = name;
+    document.title = `${name} – xlat86`;
+  }
+
+  /** Nothing of the machine before. */
+  private clear(): void {
     this.terminal.clear();
     this.screen.clear();
     this.panel.reset();
+    this.media.show([]);
     this.hideLights();
     byId("download").hidden = true;
-    const hasDisplay = setup.kernel === undefined || setup.vga === true;
+  }
+
+  private showDisplay(hasDisplay: boolean): void {
     document.body.dataset["display"] = hasDisplay ? "yes" : "none";
     this.showTab(hasDisplay ? "screen" : "serial");
     if (hasDisplay) this.screen.canvas.focus({ preventScroll: true });
@@ -78,11 +111,20 @@ class Page {
 
   // ---- from the machine ----
 
-  private receive(message: FromWorker): void {
+  private receive(message: FromHost): void {
     switch (message.kind) {
       case "ready":
+        if (this.isRemote) {
+          this.notices.clear();
+          this.clear();
+          this.isNew = true;
+          this.showName(message.name ?? "");
+        }
         return this.host.send({ kind: "watchTranslator", isWatched: this.isWatched });
       case "state":
+        // The first state of a machine elsewhere says what there is to see of it.
+        if (this.isRemote && this.isNew) this.showDisplay(message.hasDisplay);
+        this.isNew = false;
         return this.showState(message.state, message.why);
       case "error":
       case "warning":
@@ -103,12 +145,16 @@ class Page {
       case "drives":
         for (const { place, read, written } of message.activity) this.flash(place, read, written);
         return;
+      case "media":
+        return this.media.show(message.drives);
+      case "ejectRefused":
+        return this.media.refuse(message.place);
       case "hot":
         return this.panel.showHot(message.places);
       case "inspected":
         return this.panel.showInspected(message.place);
       case "screenshot":
-        return saveFile(`${this.current.name}.png`, new Blob([message.png as Uint8Array<ArrayBuffer>], { type: "image/png" }));
+        return saveFile(`${this.name.split("/").at(-1)}.png`, new Blob([message.png as Uint8Array<ArrayBuffer>], { type: "image/png" }));
       case "screenText":
         return this.screen.setText(message.lines);
     }
@@ -119,19 +165,25 @@ class Page {
     byId("state").textContent = wordsForState[state];
     const pause = byId<HTMLButtonElement>("pause");
     pause.textContent = state === "paused" ? "Resume" : state === "off" || state === "ended" ? "Start" : "Pause";
-    pause.disabled = state === "starting";
-    byId<HTMLButtonElement>("reset").disabled = state === "off" || state === "starting";
-    byId<HTMLButtonElement>("power").disabled = state === "off";
+    // A process that ran a machine elsewhere has ended with it.
+    const isGone = this.isRemote && (state === "off" || state === "ended");
+    pause.disabled = state === "starting" || isGone;
+    byId<HTMLButtonElement>("reset").disabled = state === "off" || state === "starting" || isGone;
+    byId<HTMLButtonElement>("power").disabled = state === "off" || isGone;
     if (state === "running") byId("download").hidden = true;
     else {
       byId("mips").textContent = "–";
       byId("idle").textContent = "–";
     }
     if (why !== undefined) this.notices.show(state === "off" ? "error" : "note", why);
-    if (state === "off") byId("download").hidden = true;
+    if (state === "off") {
+      if (this.isRemote) this.notices.show("note", "The machine's process has ended. The command starts it again, at a new address.");
+      byId("download").hidden = true;
+      this.media.show([]);
+    }
   }
 
-  private showDownload({ name, received, size, isWhole, problem }: Extract<FromWorker, { kind: "download" }>): void {
+  private showDownload({ name, received, size, isWhole, problem }: Extract<FromHost, { kind: "download" }>): void {
     const box = byId("download");
     // Of a disk only what the guest reads is fetched: that is never the whole of it.
     const isDone = size > 0 && received >= size;
@@ -180,7 +232,7 @@ class Page {
     });
     on("reset", () => this.host.send({ kind: "reset" }));
     on("power", () => {
-      void this.host.switchOff().then(() => this.showState("off", undefined));
+      void this.host.switchOff().then(() => this.isRemote || this.showState("off", undefined));
     });
     on("screenshot", () => this.host.send({ kind: "screenshot" }));
     on("serial-clear", () => {
@@ -239,17 +291,22 @@ class Page {
       veil.hidden = true;
       if (!hasFiles(event)) return;
       event.preventDefault();
-      if (!isInDialog(event)) void this.bootFiles([...(event.dataTransfer?.files ?? [])]);
+      if (!isInDialog(event)) void this.takeFiles([...(event.dataTransfer?.files ?? [])]);
     });
   }
 
-  /** At once where nothing is lost; where the person's own machine runs, the dialog asks. */
-  private async bootFiles(files: readonly File[]): Promise<void> {
+  /** Into a drive of the machine that runs, if the person says so; at once where nothing is lost; where the person's own machine runs, the dialog asks. */
+  private async takeFiles(files: readonly File[]): Promise<void> {
+    const isOn = this.host.state === "running" || this.host.state === "paused";
+    const isBusy = isOn && (this.isRemote || this.current !== demoSetup);
+    if (isBusy && (await this.media.offer(files))) return;
+    if (this.isRemote) this.notices.show("error", "This machine has no drive for that; its command was given the others.");
+    else await this.place(files, (setup) => (isBusy ? this.setup.open() : this.switchOn(setup)));
+  }
+
+  private async place(files: readonly File[], go: (setup: MachineSetup) => Promise<void>): Promise<void> {
     try {
-      const setup = await this.setup.place(files);
-      const isBusy = this.current !== demoSetup && (this.host.state === "running" || this.host.state === "paused");
-      if (isBusy) await this.setup.open();
-      else await this.switchOn(setup);
+      await go(await this.setup.place(files));
     } catch (error) {
       this.notices.show("error", error instanceof Error ? error.message : String(error));
       await this.setup.open();

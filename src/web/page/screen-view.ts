@@ -1,11 +1,8 @@
 /** The guest's screen on a canvas: frames drawn as they come, scaled by whole device pixels where that fills the place well enough. */
+import type { FromHost } from "../protocol.ts";
 import { byId } from "./dom.ts";
 
-export interface ScreenFrame {
-  readonly width: number;
-  readonly height: number;
-  readonly buffer: ArrayBuffer;
-}
+export type ScreenFrame = Pick<Extract<FromHost, { kind: "frame" }>, "width" | "height" | "parts" | "buffer">;
 
 /** A whole factor is taken when it fills at least this much of what a fractional one would. */
 const wellEnough = 0.66;
@@ -55,13 +52,18 @@ export class ScreenView {
     const { pending, canvas } = this;
     if (!pending) return;
     this.pending = undefined;
-    const { width, height, buffer } = pending;
+    const { width, height, parts, buffer } = pending;
     if (canvas.width !== width || canvas.height !== height) {
       canvas.width = width;
       canvas.height = height;
       this.layOut();
     }
-    this.context.putImageData(new ImageData(new Uint8ClampedArray(buffer), width, height), 0, 0);
+    let at = 0;
+    for (const part of parts) {
+      const length = part.width * part.height * 4;
+      this.context.putImageData(new ImageData(new Uint8ClampedArray(buffer, at, length), part.width, part.height), part.x, part.y);
+      at += length;
+    }
     this.release(buffer);
   }
 

@@ -2,6 +2,7 @@
  * From what was chosen on the page to what the machine is given: files as bytes, images as drives. What a guest writes goes to memory, or, where it is to be kept, to a
  * qcow2 image in the browser's private file system that names the chosen image as its backing file.
  */
+import type { OpenMedium } from "../../machine/media-changer.ts";
 import type { Drive } from "../../machine/options.ts";
 import {
   BlobStore,
@@ -15,7 +16,8 @@ import {
   openImage,
   StorageError,
 } from "../../storage/index.ts";
-import type { DriveSetup, ImageSource } from "../protocol.ts";
+import type { DrivePlace, DriveSetup, ImageSource, MediumSource } from "../protocol.ts";
+import { watched } from "../session/watched-drive.ts";
 import { overlayPath, storedPath } from "../stored-disks.ts";
 import { type DownloadProgress, download } from "./download.ts";
 
@@ -28,6 +30,19 @@ export interface OpenedDrive {
   readonly drive: Drive;
   readonly image: DiskImage;
   readonly description: ImageDescription;
+}
+
+/** A medium for a drive of a machine that runs; what is written to it stays in memory. Errors: `StorageError`. */
+export async function openMedium(place: DrivePlace, source: MediumSource, events: ImageEvents): Promise<OpenMedium> {
+  if (source.kind === "upload") throw new TypeError("a worker is given the files themselves");
+  const media = place.startsWith("fd") ? ("floppy" as const) : ("cdrom" as const);
+  const image = await openPlain(source, media, events);
+  return {
+    storage: watched(image, (read, written) => events.activity(place, read, written)),
+    name: nameOf(source),
+    warnings: image.describe().warnings,
+    close: () => image.close(),
+  };
 }
 
 export function nameOf(source: ImageSource): string {
@@ -61,7 +76,7 @@ export async function openDrive({ place, source, keep }: DriveSetup, events: Ima
   return { drive, image, description };
 }
 
-async function openPlain(source: ImageSource, media: "floppy" | undefined, events: ImageEvents): Promise<DiskImage> {
+async function openPlain(source: ImageSource, media: "floppy" | "cdrom" | undefined, events: ImageEvents): Promise<DiskImage> {
   const store = await storeOf(source, events);
   const backing = source.kind === "url" ? { openBacking: httpBacking() } : {};
   return openImage(store, { ...backing, ...(media ? { media } : {}), ...(source.kind === "stored" ? { format: "qcow2" } : { snapshot: true }) });
@@ -112,21 +127,4 @@ async function storeOf(source: ImageSource, events: ImageEvents): Promise<ByteSt
       return store;
     }
   }
-}
-
-/** The same storage, which tells how much goes through it. */
-function watched(storage: Drive["storage"], report: (read: number, written: number) => void): Drive["storage"] {
-  return {
-    size: storage.size,
-    readOnly: storage.readOnly,
-    read(offset, into) {
-      report(into.length, 0);
-      return storage.read(offset, into);
-    },
-    write(offset, from) {
-      report(0, from.length);
-      return storage.write(offset, from);
-    },
-    flush: () => storage.flush(),
-  };
 }

@@ -30,16 +30,19 @@ const hideCursor = `
   mov cx, 0x2000
   int 0x10`;
 
-/** Every attribute without blinking and every character, but B0h-BFh, whose ninth dot QEMU and the hardware do not agree on. */
-const fillText = (cells: number): string => `
-  mov ax, 0xb800
+/**
+ * Every attribute without blinking and every character, but B0h-BFh, whose ninth dot QEMU and the hardware do not agree on.
+ * @param change done with a cell in AX, and its attribute as it would be with blinking in DH
+ */
+const fillText = (cells: number, change = "and ah, 0x7f", segment = 0xb800): string => `
+  mov ax, ${segment}
   mov es, ax
   xor di, di
   xor bx, bx
 cell:
   mov ax, bx
   mov ah, al
-  and ah, 0x7f
+  mov dh, al
   add al, bh
   mov dl, al
   and dl, 0xf0
@@ -47,6 +50,7 @@ cell:
   jne put
   mov al, 0x20
 put:
+  ${change}
   stosw
   inc bx
   cmp bx, ${cells}
@@ -116,6 +120,16 @@ const registers = (port: number, ...pairs: readonly (readonly [number, number])[
 const setMode = (mode: number): string => `
   mov ax, ${mode}
   int 0x10`;
+
+/** An attribute controller register, by its index with the palette left on. */
+const attribute = (index: number, value: number): string => `
+  mov dx, 0x3da
+  in al, dx
+  mov dx, 0x3c0
+  mov al, ${index | 0x20}
+  out dx, al
+  mov al, ${value}
+  out dx, al`;
 
 /** VBE: dx and up. Draws bank after bank through the window; \`ecx\` bytes in all. */
 const vbe = (mode: number, bytes: number): string => `
@@ -188,6 +202,48 @@ export const bootSectors = {
   mov ax, 0x1112
   xor bx, bx
   int 0x10 ${hideCursor} ${fillText(4000)}`,
+  text40x25: `${setMode(1)} ${hideCursor} ${fillText(1000)}`,
+  textMono: `${setMode(7)} ${hideCursor} ${fillText(2000, "mov ah, 7", 0xb000)}`,
+  /** Sixteen background colours instead of blinking. */
+  brightBackground: `${setMode(3)}
+  mov ax, 0x1003
+  xor bx, bx
+  int 0x10 ${hideCursor} ${fillText(2000, "nop")}`,
+  /** What a screen of blinking characters shows in the half in which they are gone. */
+  blinkedAway: `${setMode(3)} ${hideCursor} ${fillText(2000, "and ah, 0x7f\n  test dh, 0x80\n  jz stays\n  mov al, 0x20\nstays:")}`,
+  /** A second font, chosen by attribute bit 3: the BIOS's own, inverted. */
+  fonts: `${setMode(3)} ${hideCursor}
+  mov ax, 0x1130
+  mov bh, 6
+  int 0x10
+  push es
+  pop ds
+  mov si, bp
+  xor ax, ax
+  mov es, ax
+  mov di, 0x9000
+  mov cx, 4096
+invert:
+  lodsb
+  not al
+  stosb
+  loop invert
+  mov ds, cx
+  mov ax, 0x1100
+  mov bx, 0x1001
+  mov cx, 256
+  xor dx, dx
+  mov bp, 0x9000
+  int 0x10
+  mov ax, 0x1103
+  mov bl, 4
+  int 0x10
+  ${fillText(2000)}`,
+  /** One column, and one row, further on. */
+  textNextColumn: `${setMode(3)} ${hideCursor} ${fillText(2200)}
+  ${registers(0x3d4, [0x0d, 1])}`,
+  textNextRow: `${setMode(3)} ${hideCursor} ${fillText(2200)}
+  ${registers(0x3d4, [0x0d, 80])}`,
   /** Text written by the BIOS itself, scrolled once. */
   teletype: `${setMode(3)} ${hideCursor}
   mov cx, 27
@@ -236,6 +292,15 @@ fill:
   cmp di, 0x4000
   jne fill`,
   ega16: `${setMode(0x0d)} ${fillPlanes}`,
+  ega16wide: `${setMode(0x0e)} ${fillPlanes}`,
+  egaMono: `${setMode(0x0f)} ${fillPlanes}`,
+  ega16high: `${setMode(0x10)} ${fillPlanes}`,
+  mcga2: `${setMode(0x11)} ${fillPlanes}`,
+  /** Rows of 100 bytes, the first and the second as start: what panning by dots goes between. */
+  wideRows: `${setMode(0x12)} ${fillPlanes}
+  ${registers(0x3d4, [0x13, 50])}`,
+  wideRowsNext: `${setMode(0x12)} ${fillPlanes}
+  ${registers(0x3d4, [0x13, 50], [0x0d, 1])}`,
   planar12: `${setMode(0x12)} ${fillPlanes}
   ${registers(0x3c4, [2, 15])}
   # Write mode 2 through a bit mask, a box of colour 14; then set/reset with XOR, a band.
@@ -283,12 +348,52 @@ band:
   vbe640x480x16: vbe(0x111, 640 * 480 * 2),
   vbe1024x768x24: vbeLinear(0x118, 1024 * 768 * 0.75),
   vbe1280x1024x32: vbeLinear(0x145, 1280 * 1024),
+  vbe640x480x15: vbe(0x110, 640 * 480 * 2),
+  /** A part of a picture of 1024 pixels a row. */
+  vbeScrolled: `${vbe(0x101, 1024 * 512)}
+  mov ax, 0x4f06
+  xor bx, bx
+  mov cx, 1024
+  int 0x10
+  mov ax, 0x4f07
+  xor bx, bx
+  mov cx, 200
+  mov dx, 29
+  int 0x10`,
+  vbe1920x1080x32: vbeLinear(0x192, 1920 * 1080),
 } as const;
 export type BootSectorName = keyof typeof bootSectors;
 export const bootSectorNames = Object.keys(bootSectors) as BootSectorName[];
 
+/** What QEMU does not show, or shows by its own clock: compared with what follows from the pictures above. */
+export const derivedSectors = {
+  vbe800x600x4: `
+  mov ax, 0x4f02
+  mov bx, 0x102
+  int 0x10
+  ${fillPlanes}`,
+  blink: `${setMode(3)} ${hideCursor} ${fillText(2000, "nop")}`,
+  cursor: `${setMode(3)} ${fillText(2000)}
+  mov ah, 2
+  xor bx, bx
+  mov dx, 1
+  int 0x10
+  mov ah, 1
+  mov cx, 0x0a0c
+  int 0x10`,
+  panned: `${setMode(0x12)} ${fillPlanes}
+  ${registers(0x3d4, [0x13, 50])}
+  ${attribute(0x13, 3)}`,
+  textPanned: `${setMode(3)} ${hideCursor} ${fillText(2200)}
+  ${attribute(0x13, 3)}`,
+  textRowScan: `${setMode(3)} ${hideCursor} ${fillText(2200)}
+  ${registers(0x3d4, [8, 5])}`,
+} as const;
+export type DerivedSectorName = keyof typeof derivedSectors;
+
 /** A floppy image's first sector. */
-export function bootSector(name: BootSectorName): Uint8Array {
-  const lines = `${start}\n${bootSectors[name]}\n${done}`.split("\n").map((line) => line.trim());
+export function bootSector(name: BootSectorName | DerivedSectorName): Uint8Array {
+  const source = name in bootSectors ? bootSectors[name as BootSectorName] : derivedSectors[name as DerivedSectorName];
+  const lines = `${start}\n${source}\n${done}`.split("\n").map((line) => line.trim());
   return assemble(lines.filter((line) => line !== "").join("\n"), 0x7c00, 16).bytes;
 }

@@ -402,6 +402,25 @@ describe("generation", () => {
     rig.peek(0xa0000, 4);
     expect(vga.generation).toBe(last);
   });
+
+  test.each(["text80x25", "vga640x480x16", "modeX320x240", "vga320x200x256"] as const)(
+    "in %s, changes with what is written through the linear framebuffer, characters' fonts included",
+    (name) => {
+      const { vga } = prepared(name);
+      vga.framebufferShown = true;
+      vga.generation;
+      let last = vga.generation;
+      expect(vga.generation).toBe(last);
+      for (const byte of [0, 2, 0x12345, 0x2ffff, 0x3ffff]) {
+        vga.memory[byte] ^= 0x10;
+        expect(vga.generation, `byte ${byte}`).not.toBe(last);
+        last = vga.generation;
+      }
+      // What no VGA mode can show does not count.
+      vga.memory[0x40000] ^= 1;
+      expect(vga.generation).toBe(last);
+    },
+  );
 });
 
 describe("save and restore", () => {
