@@ -5,7 +5,8 @@
 import type { X87Arithmetic } from "./contract/callouts/x87.ts";
 import { type ModeKey, mode } from "./contract/mode-key.ts";
 import type { OptimisationName } from "./contract/optimisations.ts";
-import { decodeFailure, type RegionCode, type RegionPage, type RegionRequest, type ShapeCode, type Translator } from "./contract/translator.ts";
+import { decodeFailure, type RegionCode, type RegionPage, type RegionRequest, type Translator } from "./contract/translator.ts";
+import type { HostHandler, WasmLayout, WasmModule } from "./contract/wasm.ts";
 import { decode, decodeStatus } from "./decode/decode.ts";
 import { newInstruction } from "./decode/instruction.ts";
 import { invalidRow } from "./decode/opcode-map.ts";
@@ -14,7 +15,7 @@ import type { MicroTemplate, Value } from "./ir/micro.ts";
 import { verify } from "./ir/verify.ts";
 import { PureTemplates } from "./javascript/pure-templates.ts";
 import { regionCode } from "./javascript/region.ts";
-import { tierZeroCode } from "./javascript/tier0.ts";
+import { type TierZeroCode, tierZeroCode } from "./javascript/tier0.ts";
 import { lift } from "./lift/index.ts";
 import { describeShape, type Shape, shapeKey, shapeOf, writeFields } from "./lift/shape.ts";
 import { allLive, dropDeadWrites, liveIn } from "./passes/dead.ts";
@@ -24,6 +25,7 @@ import type { Fold } from "./passes/simplify.ts";
 import { RegionDecoder } from "./region/decoder.ts";
 import { discover, isTableJump, type RegionBlock } from "./region/discover.ts";
 import { plan, type RegionPlan } from "./region/plan.ts";
+import { type HandlerTree, handlersModule, helpersModule, loopModule } from "./wasm/module.ts";
 
 /** A superinstruction's handler costs about 20 KiB of host memory, and time until V8 has optimised it. */
 const maximumSuperinstructions = 4096;
@@ -59,7 +61,7 @@ export class JavaScriptTranslator implements Translator {
   private readonly numbers = new Map<number, number>();
   private readonly shapes: Shape[] = [];
   private readonly templates: (MicroTemplate | undefined)[] = [];
-  private readonly codes: (ShapeCode | undefined)[] = [];
+  private readonly codes: (TierZeroCode | undefined)[] = [];
   private readonly bodies: (HandlerBody | undefined)[] = [];
   /** Shape number of a superinstruction, or -1, by first * 65536 + second. */
   private readonly fused = new Map<number, number>();
@@ -174,13 +176,32 @@ export class JavaScriptTranslator implements Translator {
     return number;
   }
 
-  shape(number: number): ShapeCode {
+  shape(number: number): TierZeroCode {
     let code = this.codes[number];
     if (code === undefined) {
       code = tierZeroCode(this.simplified(this.body(number)), this.pureTemplates, this.nameOf(number), this.x87InDoubles);
       this.codes[number] = code;
     }
     return code;
+  }
+
+  handlers(shapes: readonly number[], layout: WasmLayout): WasmModule {
+    return handlersModule(this.trees(shapes), layout);
+  }
+
+  loop(shapes: readonly number[], own: readonly HostHandler[], layout: WasmLayout): WasmModule {
+    return loopModule(this.trees(shapes), own, layout);
+  }
+
+  helpers(functions: Readonly<Record<string, string>>, layout: WasmLayout): WasmModule {
+    return helpersModule(functions, layout);
+  }
+
+  private trees(shapes: readonly number[]): HandlerTree[] {
+    return shapes.map((shape) => {
+      const { name, statements, endsBlock } = this.shape(shape);
+      return { shape, name, statements, endsBlock };
+    });
   }
 
   region(request: RegionRequest): RegionCode | undefined {

@@ -3,7 +3,7 @@
  */
 import { isLinearCode, type ModeKey, mode } from "../../translator/contract/mode-key.ts";
 import { segment, slot } from "../../translator/contract/slots.ts";
-import { decodeFailure, type Translator } from "../../translator/contract/translator.ts";
+import { decodeFailure, type ShapeCode, type Translator } from "../../translator/contract/translator.ts";
 import type { LinearMemory } from "../memory/linear.ts";
 import { type CodeCache, modeMask, shapeBits } from "./code-cache.ts";
 import { compile, type HostNames } from "./compile.ts";
@@ -18,6 +18,8 @@ const missing: Handler = () => {
 };
 
 export class BlockBuilder {
+  /** Tier 0 in WebAssembly, told of every shape. */
+  wasm: { add(number: number): void; forget(): void } | undefined;
   private readonly handlers: Handler[];
   /** Words of an instruction by shape number: shape word, fields, links. */
   readonly sizes: number[] = [];
@@ -275,15 +277,29 @@ export class BlockBuilder {
   private addShape(shape: number): void {
     const code = this.translator.shape(shape);
     const number = shape + firstShape;
-    this.handlers[number] = compile<Handler>(code.text, ["R", "C", ...code.freeNames.filter((n) => n !== "R" && n !== "C")], this.host);
+    if (this.wasm === undefined) this.compileHandler(number, code);
+    else {
+      this.wasm.add(number);
+      // For single steps, and if it is not for WebAssembly.
+      this.handlers[number] = (p) => {
+        this.compileHandler(number, code);
+        const handler = this.handlers[number];
+        return handler(p);
+      };
+    }
     this.sizes[number] = code.size;
     this.instructions[number] = code.instructions;
+  }
+
+  private compileHandler(number: number, code: ShapeCode): void {
+    this.handlers[number] = compile<Handler>(code.text, ["R", "C", ...code.freeNames.filter((n) => n !== "R" && n !== "C")], this.host);
   }
 
   /** Drops the shapes with all code: a guest has a few thousand, one that means harm (or chance) can have every combination of prefixes there is. */
   private forgetShapes(): void {
     this.makeRoom();
     this.translator.forgetShapes();
+    this.wasm?.forget();
     this.handlers.fill(missing, firstShape, firstRegionShape);
     this.sizes.length = firstShape;
     this.instructions.length = firstShape;

@@ -59,9 +59,9 @@ export class CodeCache {
   /** Bytes of each code page that live blocks were made from: one bit a byte. */
   private readonly coverage = new Map<number, Int32Array>();
 
-  /** @param words capacity of the code array; @param fixed words at its start that are the dispatcher's */
-  constructor(words: number, fixed: number) {
-    this.C = new Int32Array(words);
+  /** @param C the code array, zero-filled; @param fixed words at its start that are the dispatcher's */
+  constructor(C: Int32Array, fixed: number) {
+    this.C = C;
     this.firstFree = fixed;
     this.top = fixed;
   }

@@ -21,3 +21,8 @@ export function compile<T>(text: string, freeNames: readonly string[], host: Hos
   const prologue = bindings.length === 0 ? "" : `const ${bindings.join(", ")};\n`;
   return new Function("m", `"use strict";\n${prologue}return (${text});`)(host) as T;
 }
+
+/** The same for WebAssembly: its exports. @param imports by the names the module has for them, all of the module "m" */
+export function instantiate(bytes: Uint8Array<ArrayBuffer>, imports: WebAssembly.ModuleImports): WebAssembly.Exports {
+  return new WebAssembly.Instance(new WebAssembly.Module(bytes), { m: imports }).exports;
+}

@@ -73,9 +73,9 @@ export interface CpuBoard {
 }
 
 export class Cpu {
-  readonly R = new Int32Array(new ArrayBuffer(slot.count * 4));
+  readonly R: Int32Array<ArrayBuffer>;
   /** The same slots as doubles, for SSE: element slot / 2. */
-  readonly F = new Float64Array(this.R.buffer);
+  readonly F: Float64Array<ArrayBuffer>;
   readonly fault = new GuestFault();
   /** x87 arithmetic: operands, rounding and result of the operation under way. */
   readonly float = new FloatUnit();
@@ -103,7 +103,7 @@ export class Cpu {
   descriptorHigh = 0;
   descriptorAddress = 0;
   /** VM exits by reason and ring (contract/exits.ts): exitCounts[reason * ringCount + CPL]. Statistics, not state. */
-  readonly exitCounts = new Float64Array(exitCounters);
+  readonly exitCounts: Float64Array;
   /** Port accesses by port, statistics too: each is one of the exits counted for IN, OUT, INS and OUTS. */
   readonly portCounts = new Float64Array(0x10000);
   /** Told of every interrupt and exception just before it is delivered, for debuggers. */
@@ -111,9 +111,13 @@ export class Cpu {
 
   constructor(board: CpuBoard) {
     this.board = board;
+    const { host } = board.physical;
+    this.R = host.int32(slot.count);
+    this.exitCounts = host.float64(exitCounters);
+    this.F = new Float64Array(this.R.buffer, this.R.byteOffset, slot.count / 2);
     this.walker = new PageWalker(this.R, board.physical);
     this.memory = new LinearMemory(this, board.physical, this.walker);
-    this.simd = new SimdUnit(this.R, board.physical.buffer);
+    this.simd = new SimdUnit(this.R, board.physical.u8);
     board.physical.mappingChanged = () => this.mappingChanged();
     this.reset();
   }

@@ -38,11 +38,13 @@ import { Regions } from "../code/regions.ts";
 import type { Cpu } from "../cpu/cpu.ts";
 import { instructionBreakpoints } from "../cpu/debug.ts";
 import { deliverDebugException, deliverException, deliverHardwareInterrupt, noteDebugCauses } from "../cpu/interrupts.ts";
+import { usualCodeWords } from "../memory/host-memory.ts";
 import { walkFlag } from "../memory/page-walk.ts";
 import { type Callout, hostNames } from "./host-names.ts";
-import { JumpCache } from "./jump-cache.ts";
+import { JumpCache, jumpCacheWords } from "./jump-cache.ts";
 import { Promotion } from "./promotion.ts";
 import { regionCalls } from "./region-calls.ts";
+import { WasmTier } from "./wasm-tier.ts";
 
 // Bound here because V8 folds a module's own constants, but not those it imports.
 const eflag = eflagImported;
@@ -67,7 +69,7 @@ const slicesMask = 15;
 export type StopReason = "halted" | "shutdown" | "slice" | "requested";
 
 export interface DispatcherOptions {
-  /** Words of the code array. */
+  /** Words of the code array: the usual number (8 Mi) or fewer. */
   readonly codeWords?: number;
   /** Guest instructions between two looks at time. */
   readonly sliceInstructions?: number;
@@ -94,6 +96,7 @@ export class Dispatcher {
   readonly regions: Regions;
   readonly promotion: Promotion;
   private readonly cpu: Cpu;
+  private readonly wasm: WasmTier | undefined;
   private readonly translator: Translator;
   private readonly C: Int32Array;
   private readonly TX: Int32Array;
@@ -137,10 +140,11 @@ export class Dispatcher {
     this.keepsLinks = options.disabled?.has("links") !== true;
     this.keepsJumps = options.disabled?.has("jumps") !== true;
     this.sliceInstructions = this.traceBlock === undefined ? (options.sliceInstructions ?? 16384) : 0;
-    this.cache = new CodeCache(options.codeWords ?? 1 << 23, fixedWords);
+    const { host: hostMemory } = cpu.board.physical;
+    this.cache = new CodeCache(hostMemory.int32(options.codeWords ?? usualCodeWords), fixedWords);
     this.C = this.cache.C;
     this.TX = cpu.memory.TX;
-    this.jumps = new JumpCache(this.C, cpu.R, this.TX);
+    this.jumps = new JumpCache(this.C, cpu.R, this.TX, cpu.board.physical.host.int32(jumpCacheWords));
     this.H = new Array<Handler>(shapeBits + 1);
     const arrays = { C: this.C, H: this.H, J: this.J };
     const jump = (eip: number): number => this.jump(eip);
@@ -171,6 +175,19 @@ export class Dispatcher {
     this.cache.regionsWritten = (page, from, to) => this.regions.invalidate(page, from, to);
     this.cache.regionRanges = (page) => this.regions.rangesOn(page);
     this.makePseudoShapes();
+    const { memory } = hostMemory;
+    if (memory !== undefined && options.disabled?.has("wasm") !== true) {
+      this.wasm = new WasmTier(cpu, translator, {
+        memory,
+        cache: this.cache,
+        H: this.H,
+        names: host,
+        jumps: this.jumps,
+        attend: (p) => this.attend(p),
+        sizes: this.builder.sizes,
+      });
+      this.builder.wasm = this.wasm;
+    }
     this.cache.sizeOf = (shape) => this.builder.sizes[shape];
     this.cache.instructionsOf = (shape) => (shape === pseudo.straddle || shape === pseudo.fall ? 0 : this.builder.instructions[shape]);
     this.cache.poison = pseudo.poison;
@@ -199,6 +216,7 @@ export class Dispatcher {
   run(instructions: number): StopReason {
     const { C, H, cpu } = this;
     const R = cpu.R;
+    const { wasm } = this;
     this.stopping = undefined;
     this.deadline = this.retired + instructions;
     this.lastEvent = -1;
@@ -208,6 +226,10 @@ export class Dispatcher {
         if (p < 0) {
           this.eipIsCurrent = true;
           p = this.look();
+        }
+        if (wasm !== undefined) {
+          wasm.run(p);
+          return this.stopping ?? "slice";
         }
         for (;;) {
           C[p + 1]++;
@@ -225,7 +247,7 @@ export class Dispatcher {
         }
       } catch (e) {
         if (e !== cpu.fault) throw e;
-        this.takeFault(p);
+        this.takeFault(wasm === undefined ? p : wasm.where);
         p = -1;
       }
     }

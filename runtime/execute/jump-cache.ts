@@ -14,14 +14,19 @@ const modeMask = modeMaskImported;
 const betweenEdges = modeMaskImported & ~mode.edge;
 
 const entries = 1 << 14;
+/** Of the hash of an address, which is its place. */
+export const jumpCacheMask = entries - 1;
+/** Words of the cache. */
+export const jumpCacheWords = 2 * entries;
 
 export class JumpCache {
   private readonly C: Int32Array;
   private readonly R: Int32Array;
   private readonly TX: Int32Array;
-  private readonly words = new Int32Array(2 * entries).fill(stopBlock);
+  readonly words: Int32Array;
 
-  constructor(C: Int32Array, R: Int32Array, TX: Int32Array) {
+  constructor(C: Int32Array, R: Int32Array, TX: Int32Array, words: Int32Array) {
+    this.words = words.fill(stopBlock);
     this.C = C;
     this.R = R;
     this.TX = TX;

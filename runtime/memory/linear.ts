@@ -37,9 +37,9 @@ export interface MemoryHost {
 
 export class LinearMemory {
   readonly physical: PhysicalMemory;
-  readonly TR = new Int32Array(2 * halfSize).fill(invalid);
-  readonly TW = new Int32Array(2 * halfSize).fill(invalid);
-  readonly TX = new Int32Array(2 * halfSize).fill(invalid);
+  readonly TR: Int32Array;
+  readonly TW: Int32Array;
+  readonly TX: Int32Array;
   /** True while a data breakpoint is armed: no read or write entry is made, so that every access comes here. */
   watching = false;
   /** Misses served by a page walk, for statistics. */
@@ -61,6 +61,9 @@ export class LinearMemory {
     this.R = host.R;
     this.physical = physical;
     this.walker = walker;
+    this.TR = physical.host.int32(2 * halfSize).fill(invalid);
+    this.TW = physical.host.int32(2 * halfSize).fill(invalid);
+    this.TX = physical.host.int32(2 * halfSize).fill(invalid);
   }
 
   // ---- reads at the current privilege; unsigned for 1 and 2 bytes, int32 for 4

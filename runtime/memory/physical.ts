@@ -13,6 +13,7 @@
  */
 import type { RegisterBank, SavedState } from "../devices/device.ts";
 import type { MapLayer, MemoryAccess, MemorySpace } from "../devices/memory-space.ts";
+import { HostMemory, stateBytes } from "./host-memory.ts";
 import { type Mapping, MemoryMap } from "./memory-map.ts";
 
 /** Called after bytes of a page that holds translated code were written; `offset` in the buffer. */
@@ -30,6 +31,8 @@ export class PhysicalMemory implements MemorySpace {
   readonly size: number;
   /** Bytes of RAM and device memory: every offset is below. */
   readonly bytes: number;
+  readonly host: HostMemory;
+  readonly base: number;
   readonly buffer: ArrayBuffer;
   readonly u8: Uint8Array;
   readonly i8: Int8Array;
@@ -54,11 +57,13 @@ export class PhysicalMemory implements MemorySpace {
     this.size = size;
     this.bytes = size + deviceBytes;
     this.reserved = size;
-    this.buffer = new ArrayBuffer(this.bytes);
-    this.u8 = new Uint8Array(this.buffer);
-    this.i8 = new Int8Array(this.buffer);
-    this.i16 = new Int16Array(this.buffer);
-    this.i32 = new Int32Array(this.buffer);
+    this.host = new HostMemory(this.bytes + stateBytes);
+    this.base = this.host.take(this.bytes, 0x1000);
+    this.buffer = this.host.buffer;
+    this.u8 = new Uint8Array(this.buffer, this.base, this.bytes);
+    this.i8 = new Int8Array(this.buffer, this.base, this.bytes);
+    this.i16 = new Int16Array(this.buffer, this.base, this.bytes >> 1);
+    this.i32 = new Int32Array(this.buffer, this.base, Math.floor(this.bytes / 4));
     this.codePages = new Uint8Array(this.bytes >>> 12);
     this.covered = new Uint8Array(size >>> 12);
   }

@@ -93,8 +93,8 @@ interface Place {
 
 /** Names of V8's own frames. */
 const ownFrames: Readonly<Record<string, TimePart>> = { "(garbage collector)": "garbage collection", "(idle)": "idle" };
-/** Functions in which translation begins: Regions.make, BlockBuilder.decode. */
-const translators: ReadonlySet<string> = new Set(["make", "decode", "compile"]);
+/** Functions in which translation begins: Regions.make, BlockBuilder.decode, WasmTier's. */
+const translators: ReadonlySet<string> = new Set(["make", "decode", "compile", "makePending", "makeLoop"]);
 /** LinearMemory's slow paths. */
 const memoryPaths = /^(ldw?[124]|st[124]|sg[124]|translate\w*|systemRead\d|systemWrite\d|guardedStore|straddling\w*)$/;
 /** What calls the dispatcher's `run`, or that inlined: Engine.run, Machine's loop. */
@@ -111,6 +111,8 @@ const dispatchers: ReadonlySet<string> = new Set([
   "jumpSlowly",
   "step",
   "moreTime",
+  "enterRegion",
+  "slow",
 ]);
 
 export interface ProfileRequest {
@@ -207,7 +209,8 @@ class Stacks {
   private classify(stack: readonly CallFrame[], symbols: Symbols | undefined): Place {
     const own = ownFrames[stack[0]?.functionName ?? ""];
     if (own !== undefined) return { part: own, frames: [] };
-    const isGenerated = (f: CallFrame): boolean => f.url === "" && f.lineNumber >= 0;
+    const isWasm = (f: CallFrame): boolean => f.url.startsWith("wasm:") || f.functionName === "js-to-wasm" || f.functionName.startsWith("wasm-to-js");
+    const isGenerated = (f: CallFrame): boolean => (f.url === "" && f.lineNumber >= 0) || isWasm(f);
     const isRegion = (f: CallFrame): boolean => isGenerated(f) && /^f_[0-9a-f]+$/.test(f.functionName);
     // Bundled code has nothing else to know the dispatcher by.
     const run = stack.findLastIndex((f, k) => f.functionName === "run" && runners.has(stack[k - 1]?.functionName ?? ""));

@@ -71,6 +71,9 @@ export function observeTranslator(translator: JavaScriptTranslator, debug: Debug
     },
     // Instruction by instruction is what people want to see.
     fuse: () => -1,
+    handlers: (shapes, layout) => translator.handlers(shapes, layout),
+    loop: (shapes, own, layout) => translator.loop(shapes, own, layout),
+    helpers: (functions, layout) => translator.helpers(functions, layout),
     get shapeCount(): number {
       return translator.shapeCount;
     },

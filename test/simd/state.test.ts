@@ -127,7 +127,7 @@ describe("MXCSR", () => {
   it("LDMXCSR refuses reserved bits and leaves the old value", () => {
     R[slot.ecx] = 0x2000;
     const load = (value: number) => {
-      new DataView(ram.buffer).setUint32(0x2000, value, true);
+      new DataView(ram.buffer, ram.byteOffset).setUint32(0x2000, value, true);
       return execute(0x0f, 0xae, 0x11);
     };
     expect(load(0xffbf)).toBe(-1);
@@ -138,7 +138,7 @@ describe("MXCSR", () => {
     }
     expect(R[slot.mxcsr]).toBe(0xffbf);
     expect(execute(0x0f, 0xae, 0x19)).toBe(-1);
-    expect(new DataView(ram.buffer).getUint32(0x2000, true)).toBe(0xffbf);
+    expect(new DataView(ram.buffer, ram.byteOffset).getUint32(0x2000, true)).toBe(0xffbf);
   });
 
   it("an unmasked exception is #XM, or #UD without OSXMMEXCPT; the flag is set and the target unchanged", () => {
@@ -162,7 +162,7 @@ describe("memory", () => {
 
   /** Identity-maps the first 64 KiB but for the page at 5000h, which is read-only or absent. */
   function enablePaging(entry5: number): void {
-    const view = new DataView(ram.buffer);
+    const view = new DataView(ram.buffer, ram.byteOffset);
     view.setUint32(0x8000, 0x9003, true);
     for (let k = 0; k < 16; k++) view.setUint32(0x9000 + 4 * k, k === 5 ? entry5 : (k << 12) | 3, true);
     R[slot.cr3] = 0x8000;

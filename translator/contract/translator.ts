@@ -2,6 +2,7 @@
  * What the runtime asks of a translator, injected by the composition root. Everything here is plain data: text to compile, numbers to store.
  */
 import type { ModeKey } from "./mode-key.ts";
+import type { HostHandler, WasmLayout, WasmModule } from "./wasm.ts";
 
 /**
  * Where an instruction may go next, statically; the page offset is the instruction's field `field`, or its own start, or the next one's. `wraps`: the EIP there is taken
@@ -60,6 +61,12 @@ export interface Translator {
    * first, then those of the second.
    */
   fuse(first: number, second: number): number;
+  /** WebAssembly functions for shapes: each, called with an instruction's index, does what the shape's JavaScript does. */
+  handlers(shapes: readonly number[], layout: WasmLayout): WasmModule;
+  /** WebAssembly of tier 0's loop, `run(p)`, with the host's handlers and those of these shapes in line, the first ones if they are too many. */
+  loop(shapes: readonly number[], own: readonly HostHandler[], layout: WasmLayout): WasmModule;
+  /** Functions of the host, texts of arrow functions by name, as WebAssembly that handlers can call. */
+  helpers(functions: Readonly<Record<string, string>>, layout: WasmLayout): WasmModule;
   /** Drops all shapes: their numbers mean nothing any more. */
   forgetShapes(): void;
   /** A region for the blocks given, or undefined if it cannot be done. */

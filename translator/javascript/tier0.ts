@@ -107,8 +107,13 @@ function fieldIndex(v: Value): number {
   return v.index;
 }
 
+/** The handler as a tree, too: WebAssembly is made from it as well (../wasm). */
+export interface TierZeroCode extends ShapeCode {
+  readonly statements: readonly Statement[];
+}
+
 /** @param x87InDoubles x87 registers hold plain doubles */
-export function tierZeroCode(body: HandlerBody, templates: PureTemplates, name: string, x87InDoubles = false): ShapeCode {
+export function tierZeroCode(body: HandlerBody, templates: PureTemplates, name: string, x87InDoubles = false): TierZeroCode {
   const target = new TierZeroTarget(body, x87InDoubles);
   const emitter = new StatementEmitter(target, templates);
   const { terminator } = body;
@@ -124,10 +129,13 @@ export function tierZeroCode(body: HandlerBody, templates: PureTemplates, name: 
   const size = linkAt + exits.length;
   const link = (k: number): Expression => js.index("C", js.binary("+", js.identifier("p"), js.literal(linkAt + k)));
   statements.push(js.returnStatement(tail === undefined ? js.binary("+", js.identifier("p"), js.literal(size)) : tail(link)));
-  const handler = js.functionExpression(null, ["p"], statements);
   return {
     name,
-    text: print(handler),
+    statements,
+    // Printed when somebody asks: most handlers run as WebAssembly.
+    get text(): string {
+      return print(js.functionExpression(null, ["p"], statements));
+    },
     freeNames: [
       ...emitter.freeNames,
       ...target.freeNames,

@@ -43,8 +43,8 @@ export class SimdUnit {
   readonly outF = new Float64Array(this.out.buffer);
 
   /** @param R the CPU's state slots @param ram the machine's RAM, a multiple of 8 bytes */
-  constructor(R: Int32Array, ram: ArrayBufferLike) {
-    this.S = new Float32Array(R.buffer);
-    this.ram64 = new Float64Array(ram);
+  constructor(R: Int32Array, ram: Uint8Array) {
+    this.S = new Float32Array(R.buffer, R.byteOffset, R.length);
+    this.ram64 = new Float64Array(ram.buffer, ram.byteOffset, Math.floor(ram.length / 8));
   }
 }

@@ -1,0 +1,283 @@
+/**
+ * Tier 0 as WebAssembly: no warm-up, no feedback, and a switch where JavaScript calls a function for each instruction. Each shape's handler becomes a function in a table,
+ * made with all others that are new when it is first run; the commonest then become cases of the loop itself, which is made anew as the profile tells them.
+ *
+ * What WebAssembly cannot do is done by JavaScript: regions, the dispatcher's own instructions, the few shapes that are refused. A guest exception passes through the loop
+ * as the JavaScript exception it is; `place` says where it was.
+ */
+import { slot } from "../../translator/contract/slots.ts";
+import type { Translator } from "../../translator/contract/translator.ts";
+import { type HostHandler, loopCase as loopCaseImported, type WasmImport, type WasmLayout, type WasmModule } from "../../translator/contract/wasm.ts";
+import { type CodeCache, modeMask, shapeBits as shapeBitsImported } from "../code/code-cache.ts";
+import { type HostNames, instantiate } from "../code/compile.ts";
+import { firstRegionShape, firstShape, type Handler, pseudo, stopBlock } from "../code/pseudo-shapes.ts";
+import type { Cpu } from "../cpu/cpu.ts";
+import { type JumpCache, jumpCacheMask } from "./jump-cache.ts";
+
+// Bound here because V8 folds a module's own constants, but not those it imports.
+const shapeBits = shapeBitsImported;
+const loopCase = loopCaseImported;
+const { page, tlbHalf, mode: modeSlot } = slot;
+
+type Run = (p: number) => number;
+type HostFunction = (...args: unknown[]) => number;
+
+/** Handlers in line in the loop, at most: 100 or 800 make little difference. */
+const mostInLine = 300;
+/** Slices after which the loop is made with the handlers that were commonest until then; then after twice as many, and so on. */
+const firstProfile = 64;
+const lastProfile = 1 << 16;
+
+/**
+ * The jump cache's look-up (jump-cache.ts, find) for handlers that return to a computed place.
+ */
+const helperTexts = {
+  jump: `(eip) => {
+    const k = ((eip ^ (eip >>> 10)) & ${jumpCacheMask}) << 1;
+    if (JW[k] === eip) {
+      const header = JW[k + 1];
+      const T = TX[R[${tlbHalf}] + (eip >>> 12)];
+      if (((C[header - 2] ^ R[${modeSlot}]) & ${modeMask}) === 0 && (T & 1) === 0 && (T ^ eip) === C[header - 3]) {
+        R[${page}] = eip & -4096;
+        return ~header;
+      }
+    }
+    return jumpElsewhere(eip);
+  }`,
+};
+
+/** The dispatcher's own instructions that are met often (see `makePseudoShapes` there). */
+const hostHandlers: readonly HostHandler[] = [
+  { number: pseudo.fall, text: "(p) => { return C[p + 1]; }" },
+  {
+    number: pseudo.crossPage,
+    text: `(p) => {
+      const eip = (R[${page}] + C[p + 1]) | 0;
+      const T = TX[R[${tlbHalf}] + (eip >>> 12)];
+      if ((T & 1) !== 0 || ((T ^ eip) & -4096) !== C[p + 3]) return slow(p);
+      R[${page}] = eip & -4096;
+      return ~C[p + 4];
+    }`,
+  },
+];
+
+export interface WasmTierHost {
+  /** That of everything below. */
+  readonly memory: WebAssembly.Memory;
+  readonly cache: CodeCache;
+  /** The handlers in JavaScript, by shape number. */
+  readonly H: readonly Handler[];
+  readonly names: HostNames;
+  readonly jumps: JumpCache;
+  /** The slice is used up at a header: the one to go on at. */
+  readonly attend: (p: number) => number;
+  /** Words of a shape by number. */
+  readonly sizes: readonly number[];
+}
+
+export class WasmTier {
+  /** Executes the block at a header and all that follows, until it is told to stop. */
+  run: Run;
+  /** Handlers made. */
+  count = 0;
+  private readonly host: WasmTierHost;
+  private readonly translator: Translator;
+  private readonly memory: WebAssembly.Memory;
+  private readonly table: WebAssembly.Table;
+  /** The loop without handlers of shapes in line. */
+  private readonly plain: Run;
+  /** The host's numbers of those in line in the loop that runs. */
+  private inLine: readonly number[] = [];
+  private readonly helpers: WebAssembly.Exports;
+  private readonly names: HostNames;
+  private readonly cpu: Cpu;
+  private readonly place: Int32Array;
+  private readonly cases: Uint16Array;
+  private readonly layout: WasmLayout;
+  private readonly bound = new Map<string, WebAssembly.ImportValue>();
+  /** Shape numbers of the host that have no function yet. */
+  private readonly pending = new Set<number>();
+  private slices = 0;
+  private nextProfile = firstProfile;
+
+  constructor(cpu: Cpu, translator: Translator, host: WasmTierHost) {
+    this.cpu = cpu;
+    this.translator = translator;
+    this.host = host;
+    const { memory } = cpu;
+    const { physical } = memory;
+    this.memory = host.memory;
+    this.place = physical.host.int32(1);
+    this.cases = physical.host.uint16(shapeBits + 1);
+    const { C } = host.cache;
+    const { H } = host;
+    this.names = {
+      ...host.names,
+      attend: (p: number) => {
+        this.endOfSlice();
+        return host.attend(p);
+      },
+      enterRegion: (p: number) => {
+        const region = H[C[p] & shapeBits];
+        return region(p);
+      },
+      slow: (p: number) => this.slow(p),
+      jumpElsewhere: host.names.jump,
+    };
+    const words = (a: Int32Array) => ({ kind: "i32", offset: a.byteOffset }) as const;
+    this.layout = {
+      pages: physical.host.pages,
+      arrays: {
+        C: words(C),
+        R: words(cpu.R),
+        TR: words(memory.TR),
+        TW: words(memory.TW),
+        TX: words(memory.TX),
+        F: { kind: "f64", offset: cpu.F.byteOffset },
+        JW: words(host.jumps.words),
+        X: { kind: "f64", offset: cpu.exitCounts.byteOffset },
+        M8: { kind: "i8", offset: physical.base },
+        M16: { kind: "i16", offset: physical.base },
+        M32: { kind: "i32", offset: physical.base },
+        M64: { kind: "f64", offset: physical.base },
+      },
+      place: this.place.byteOffset,
+      cases: this.cases.byteOffset,
+      firstRegionShape,
+      stopBlock,
+      functions: new Set(Object.keys(this.names).filter((name) => typeof this.names[name] === "function")),
+    };
+    this.table = new WebAssembly.Table({ initial: firstRegionShape, maximum: firstRegionShape, element: "anyfunc" });
+    this.helpers = this.instantiate(translator.helpers(helperTexts, this.layout));
+    this.plain = this.instantiate(translator.loop([], hostHandlers, this.layout)).run as Run;
+    this.run = this.plain;
+    this.resetCases();
+  }
+
+  /** Index in C of the instruction under way when a function of the host was called last. */
+  get where(): number {
+    return this.place[0];
+  }
+
+  /** A shape (the host's number) has been met. */
+  add(number: number): void {
+    this.pending.add(number);
+  }
+
+  /** All shapes are forgotten; what runs now sees only those met from now on. */
+  forget(): void {
+    this.pending.clear();
+    this.run = this.plain;
+    this.inLine = [];
+    this.resetCases();
+    this.nextProfile = firstProfile;
+    this.slices = 0;
+  }
+
+  private resetCases(): void {
+    this.cases.fill(loopCase.slow);
+    hostHandlers.forEach(({ number }, k) => {
+      this.cases[number] = loopCase.inline + k;
+    });
+  }
+
+  /** An instruction without a function. If it gets one now, the loop goes on there: the index as it was. */
+  private slow(p: number): number {
+    const number = this.host.cache.C[p] & shapeBits;
+    if (this.pending.has(number)) {
+      this.makePending();
+      if (this.cases[number] !== loopCase.slow) return p;
+    }
+    const handler = this.host.H[number];
+    return handler(p);
+  }
+
+  private makePending(): void {
+    const shapes = [...this.pending].map((number) => number - firstShape);
+    this.pending.clear();
+    const module = this.translator.handlers(shapes, this.layout);
+    const handlers = this.instantiate(module);
+    module.shapes.forEach((shape, k) => {
+      this.table.set(shape + firstShape, handlers[`h${k}`]);
+      this.cases[shape + firstShape] = loopCase.table;
+    });
+    this.count += module.shapes.length;
+  }
+
+  /** Between blocks: a loop made now is the one to be run next. */
+  private endOfSlice(): void {
+    if (++this.slices < this.nextProfile) return;
+    if (this.nextProfile < lastProfile) this.nextProfile *= 4;
+    else this.nextProfile = Number.POSITIVE_INFINITY;
+    this.makeLoop();
+  }
+
+  private makeLoop(): void {
+    const module = this.translator.loop(this.commonest(), hostHandlers, this.layout);
+    const run = this.instantiate(module).run as Run;
+    const inLine = module.shapes.map((shape) => shape + firstShape);
+    // The loop that is running now must not meet numbers of the new one's cases.
+    this.run = (p) => {
+      for (const number of this.inLine) this.cases[number] = loopCase.table;
+      inLine.forEach((number, k) => {
+        this.cases[number] = loopCase.inline + hostHandlers.length + k;
+      });
+      this.inLine = inLine;
+      this.run = run;
+      return run(p);
+    };
+  }
+
+  /** Shapes (the translator's numbers) by executions, the commonest first. */
+  private commonest(): number[] {
+    const { cache, sizes } = this.host;
+    const { C } = cache;
+    const counts = new Map<number, number>();
+    for (const { header, executions } of cache.live()) {
+      if (executions < 16) continue;
+      for (let p = header + 2; p < C[header - 1]; ) {
+        const number = C[p] & shapeBits;
+        if (this.cases[number] !== loopCase.slow && number >= firstShape && number < firstRegionShape)
+          counts.set(number, (counts.get(number) ?? 0) + executions);
+        p += sizes[number] ?? 1;
+      }
+    }
+    return [...counts]
+      .sort((a, b) => b[1] - a[1])
+      .slice(0, mostInLine)
+      .map(([number]) => number - firstShape);
+  }
+
+  private instantiate({ bytes, imports }: WasmModule): WebAssembly.Exports {
+    const values: WebAssembly.ModuleImports = { memory: this.memory, table: this.table };
+    for (const i of imports) values[i.key] = this.bind(i);
+    return instantiate(bytes, values);
+  }
+
+  /** A function of the host without the CPU as its first argument. */
+  private bind({ key, name, parameters }: WasmImport): WebAssembly.ImportValue {
+    if (this.helpers !== undefined && name in this.helpers) return this.helpers[name];
+    let value = this.bound.get(key);
+    if (value === undefined) {
+      const f = this.names[name] as HostFunction;
+      value = name.startsWith("v_") ? withCpu(f, this.cpu, parameters) : f;
+      this.bound.set(key, value);
+    }
+    return value;
+  }
+}
+
+function withCpu(f: HostFunction, cpu: Cpu, parameters: number): HostFunction {
+  switch (parameters) {
+    case 0:
+      return () => f(cpu);
+    case 1:
+      return (a) => f(cpu, a);
+    case 2:
+      return (a, b) => f(cpu, a, b);
+    case 3:
+      return (a, b, c) => f(cpu, a, b, c);
+    default:
+      return (...args) => f(cpu, ...args);
+  }
+}

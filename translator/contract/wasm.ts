@@ -1,0 +1,58 @@
+/**
+ * Tier 0 in WebAssembly: what a translator must know of the host's memory to write it, and what it gives back. The handlers are the same trees that are printed as
+ * JavaScript elsewhere; nothing in them depends on which of the two runs.
+ */
+
+/** A typed array of the host at a fixed place of its WebAssembly memory. */
+export interface ArrayPlace {
+  readonly kind: "i8" | "i16" | "i32" | "f64";
+  /** Bytes from the memory's start. */
+  readonly offset: number;
+}
+
+export interface WasmLayout {
+  /** 64 KiB pages of the memory. */
+  readonly pages: number;
+  /** By the names that generated code has for them. */
+  readonly arrays: Readonly<Record<string, ArrayPlace>>;
+  /** Byte offset of the word that says which instruction (index in C) is under way while a function of the host is called. */
+  readonly place: number;
+  /** Byte offset of a 16-bit word for each of the host's shape numbers: how the loop does it, see `LoopCase`. */
+  readonly cases: number;
+  /** Shape numbers from here on are regions: the host's. */
+  readonly firstRegionShape: number;
+  /** Header of the block that means: leave the loop. */
+  readonly stopBlock: number;
+  /** Names that the host lets generated code call. */
+  readonly functions: ReadonlySet<string>;
+}
+
+/**
+ * How the loop does an instruction: by the host's function `slow(p)`, by the function in the table at its shape number, or, from `inline` on, by the code in the loop
+ * itself for that case.
+ */
+export const loopCase = { slow: 0, table: 1, inline: 2, count: 1024 } as const;
+
+/** An instruction of the host's own, as the text of an arrow function of its index in C, `(p) => { ... }`. Ends its block. */
+export interface HostHandler {
+  readonly number: number;
+  readonly text: string;
+}
+
+/** A function of the host that a module imports from "m" under `key`. All parameters and results are int32; the CPU, where it is the first argument, is left out. */
+export interface WasmImport {
+  readonly key: string;
+  readonly name: string;
+  readonly parameters: number;
+  readonly hasResult: boolean;
+}
+
+export interface WasmModule {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly imports: readonly WasmImport[];
+  /**
+   * The shapes in it, those first that were asked for first. Handlers: exported as h0, h1, ...; of a loop: its cases from `loopCase.inline` on, behind those of the
+   * host's own. What is missing is not for WebAssembly.
+   */
+  readonly shapes: readonly number[];
+}

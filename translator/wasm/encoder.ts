@@ -1,0 +1,253 @@
+/** Bytes of a WebAssembly module: the few sections and opcodes that handlers need (WebAssembly Core Specification, 5). */
+
+export const valueType = { i32: 0x7f, f64: 0x7c } as const;
+export type ValueType = keyof typeof valueType;
+
+/** Opcodes by their names in the text format. */
+export const opcode = {
+  unreachable: 0x00,
+  block: 0x02,
+  loop: 0x03,
+  if: 0x04,
+  else: 0x05,
+  end: 0x0b,
+  br: 0x0c,
+  br_if: 0x0d,
+  br_table: 0x0e,
+  return: 0x0f,
+  call: 0x10,
+  call_indirect: 0x11,
+  drop: 0x1a,
+  "local.get": 0x20,
+  "local.set": 0x21,
+  "local.tee": 0x22,
+  "i32.load": 0x28,
+  "f64.load": 0x2b,
+  "i32.load8_s": 0x2c,
+  "i32.load8_u": 0x2d,
+  "i32.load16_s": 0x2e,
+  "i32.load16_u": 0x2f,
+  "i32.store": 0x36,
+  "f64.store": 0x39,
+  "i32.store8": 0x3a,
+  "i32.store16": 0x3b,
+  "i32.const": 0x41,
+  "f64.const": 0x44,
+  "i32.eqz": 0x45,
+  "i32.eq": 0x46,
+  "i32.ne": 0x47,
+  "i32.lt_s": 0x48,
+  "i32.lt_u": 0x49,
+  "i32.gt_s": 0x4a,
+  "i32.gt_u": 0x4b,
+  "i32.le_s": 0x4c,
+  "i32.le_u": 0x4d,
+  "i32.ge_s": 0x4e,
+  "i32.ge_u": 0x4f,
+  "f64.eq": 0x61,
+  "f64.ne": 0x62,
+  "f64.lt": 0x63,
+  "f64.gt": 0x64,
+  "f64.le": 0x65,
+  "f64.ge": 0x66,
+  "i32.clz": 0x67,
+  "i32.add": 0x6a,
+  "i32.sub": 0x6b,
+  "i32.mul": 0x6c,
+  "i32.and": 0x71,
+  "i32.or": 0x72,
+  "i32.xor": 0x73,
+  "i32.shl": 0x74,
+  "i32.shr_s": 0x75,
+  "i32.shr_u": 0x76,
+  "f64.neg": 0x9a,
+  "f64.add": 0xa0,
+  "f64.sub": 0xa1,
+  "f64.mul": 0xa2,
+  "f64.div": 0xa3,
+  "i32.wrap_i64": 0xa7,
+  "f64.convert_i32_s": 0xb7,
+  "f64.convert_i32_u": 0xb8,
+} as const;
+export type Opcode = keyof typeof opcode;
+
+/** Grows as needed. */
+export class Bytes {
+  private data = new Uint8Array(256);
+  length = 0;
+
+  byte(value: number): void {
+    if (this.length === this.data.length) {
+      const larger = new Uint8Array(2 * this.length);
+      larger.set(this.data);
+      this.data = larger;
+    }
+    this.data[this.length++] = value;
+  }
+
+  unsigned(value: number): void {
+    let rest = value >>> 0;
+    while (rest >= 0x80) {
+      this.byte((rest & 0x7f) | 0x80);
+      rest >>>= 7;
+    }
+    this.byte(rest);
+  }
+
+  signed(value: number): void {
+    let rest = value | 0;
+    for (;;) {
+      const low = rest & 0x7f;
+      rest >>= 7;
+      if ((rest === 0 && (low & 0x40) === 0) || (rest === -1 && (low & 0x40) !== 0)) {
+        this.byte(low);
+        return;
+      }
+      this.byte(low | 0x80);
+    }
+  }
+
+  double(value: number): void {
+    for (const b of new Uint8Array(new Float64Array([value]).buffer)) this.byte(b);
+  }
+
+  name(text: string): void {
+    const utf8 = new TextEncoder().encode(text);
+    this.unsigned(utf8.length);
+    for (const b of utf8) this.byte(b);
+  }
+
+  append(other: Bytes): void {
+    for (let k = 0; k < other.length; k++) this.byte(other.data[k]);
+  }
+
+  toArray(): Uint8Array<ArrayBuffer> {
+    return this.data.slice(0, this.length);
+  }
+}
+
+export interface FunctionType {
+  readonly parameters: readonly ValueType[];
+  readonly results: readonly ValueType[];
+}
+
+export interface ImportedFunction {
+  readonly name: string;
+  readonly type: FunctionType;
+}
+
+export interface FunctionCode {
+  readonly type: FunctionType;
+  /** Beyond the parameters. */
+  readonly locals: readonly ValueType[];
+  /** Instructions without the final `end`. */
+  readonly body: Bytes;
+  /** Exported as. */
+  readonly name: string;
+  /** For profiles, if the name says nothing. */
+  readonly label?: string;
+}
+
+export interface ModuleDescription {
+  readonly functions: readonly FunctionCode[];
+  readonly imports: readonly ImportedFunction[];
+  /** 64 KiB pages of the memory `m.memory`, which has exactly so many. */
+  readonly pages: number;
+  /** Elements of the table `m.table`; undefined: none is imported. */
+  readonly tableSize?: number;
+  /** Types that instructions name by number, first in the type section. */
+  readonly types: readonly FunctionType[];
+}
+
+export function encodeModule({ functions, imports, pages, tableSize, types }: ModuleDescription): Uint8Array<ArrayBuffer> {
+  const out = new Bytes();
+  for (const b of [0, 0x61, 0x73, 0x6d, 1, 0, 0, 0]) out.byte(b);
+  const allTypes = [...types];
+  const numberOf = (type: FunctionType): number => {
+    const known = allTypes.findIndex((t) => t.parameters.join() === type.parameters.join() && t.results.join() === type.results.join());
+    return known >= 0 ? known : allTypes.push(type) - 1;
+  };
+  const importTypes = imports.map((i) => numberOf(i.type));
+  const functionTypes = functions.map((f) => numberOf(f.type));
+  const section = (id: number, fill: (bytes: Bytes) => void): void => {
+    const content = new Bytes();
+    fill(content);
+    out.byte(id);
+    out.unsigned(content.length);
+    out.append(content);
+  };
+  section(1, (s) => {
+    s.unsigned(allTypes.length);
+    for (const type of allTypes) {
+      s.byte(0x60);
+      for (const list of [type.parameters, type.results]) {
+        s.unsigned(list.length);
+        for (const t of list) s.byte(valueType[t]);
+      }
+    }
+  });
+  section(2, (s) => {
+    s.unsigned(imports.length + 1 + (tableSize === undefined ? 0 : 1));
+    s.name("m");
+    s.name("memory");
+    s.byte(2);
+    s.byte(1);
+    s.unsigned(pages);
+    s.unsigned(pages);
+    if (tableSize !== undefined) {
+      s.name("m");
+      s.name("table");
+      s.byte(1);
+      s.byte(0x70);
+      s.byte(0);
+      s.unsigned(tableSize);
+    }
+    imports.forEach((i, k) => {
+      s.name("m");
+      s.name(i.name);
+      s.byte(0);
+      s.unsigned(importTypes[k]);
+    });
+  });
+  section(3, (s) => {
+    s.unsigned(functions.length);
+    for (const type of functionTypes) s.unsigned(type);
+  });
+  section(7, (s) => {
+    s.unsigned(functions.length);
+    functions.forEach(({ name }, k) => {
+      s.name(name);
+      s.byte(0);
+      s.unsigned(imports.length + k);
+    });
+  });
+  section(10, (s) => {
+    s.unsigned(functions.length);
+    for (const f of functions) {
+      const code = new Bytes();
+      code.unsigned(f.locals.length);
+      for (const t of f.locals) {
+        code.unsigned(1);
+        code.byte(valueType[t]);
+      }
+      code.append(f.body);
+      code.byte(opcode.end);
+      s.unsigned(code.length);
+      s.append(code);
+    }
+  });
+  // The custom section that says what functions are called (appendix, "Name Section").
+  section(0, (s) => {
+    s.name("name");
+    const names = new Bytes();
+    names.unsigned(functions.length);
+    functions.forEach(({ name, label }, k) => {
+      names.unsigned(imports.length + k);
+      names.name(label ?? name);
+    });
+    s.byte(1);
+    s.unsigned(names.length);
+    s.append(names);
+  });
+  return out.toArray();
+}

@@ -1,0 +1,232 @@
+/** Modules of tier 0: handlers as functions for the host's table, and the loop that runs blocks with the commonest handlers in line. */
+import { parseExpressionAt } from "acorn";
+import type { ArrowFunctionExpression } from "estree";
+import { slot } from "../contract/slots.ts";
+import { type HostHandler, loopCase, type WasmImport, type WasmLayout, type WasmModule } from "../contract/wasm.ts";
+import type { Statement } from "../javascript/estree.ts";
+import { encodeModule, type FunctionCode, type FunctionType, type ImportedFunction } from "./encoder.ts";
+import { Refused, WasmFunction, type WasmHost } from "./function.ts";
+
+/** A handler: (p) => { ... } */
+export interface HandlerTree {
+  readonly shape: number;
+  /** For people. */
+  readonly name: string;
+  readonly statements: readonly Statement[];
+  /** All ways out of it are links. */
+  readonly endsBlock: boolean;
+}
+
+const handlerType: FunctionType = { parameters: ["i32"], results: ["i32"] };
+
+/** The imports of one module, numbered as they are met. */
+class Imports implements WasmHost {
+  readonly list: WasmImport[] = [];
+  readonly arrays: WasmLayout["arrays"];
+  readonly place: number;
+  private readonly layout: WasmLayout;
+  private readonly numbers = new Map<string, number>();
+
+  constructor(layout: WasmLayout) {
+    this.layout = layout;
+    this.arrays = layout.arrays;
+    this.place = layout.place;
+  }
+
+  imported(name: string, parameters: number, hasResult: boolean): number | undefined {
+    if (!this.layout.functions.has(name)) return undefined;
+    const key = `${name}/${parameters}${hasResult ? "" : "/void"}`;
+    let number = this.numbers.get(key);
+    if (number === undefined) {
+      number = this.list.push({ key, name, parameters, hasResult }) - 1;
+      this.numbers.set(key, number);
+    }
+    return number;
+  }
+
+  get functions(): ImportedFunction[] {
+    return this.list.map(({ key, parameters, hasResult }) => ({
+      name: key,
+      type: { parameters: Array.from({ length: parameters }, () => "i32" as const), results: hasResult ? ["i32"] : [] },
+    }));
+  }
+}
+
+/** One function for each handler that can be one. */
+export function handlersModule(handlers: readonly HandlerTree[], layout: WasmLayout): WasmModule {
+  const imports = new Imports(layout);
+  const functions: FunctionCode[] = [];
+  const shapes: number[] = [];
+  for (const { shape, name, statements } of handlers) {
+    const f = new WasmFunction(imports, ["p"]);
+    if (!compiled(() => f.statements(statements))) continue;
+    f.op("unreachable");
+    functions.push({ type: handlerType, locals: f.locals, body: f.body, name: `h${shapes.length}`, label: name });
+    shapes.push(shape);
+  }
+  const bytes = encodeModule({ types: [], imports: imports.functions, functions, pages: layout.pages });
+  return { bytes, imports: imports.list, shapes };
+}
+
+/** Whether it was not refused. */
+function compiled(work: () => void): boolean {
+  try {
+    work();
+    return true;
+  } catch (e) {
+    if (!(e instanceof Refused)) throw e;
+    return false;
+  }
+}
+
+/** Functions exported by their names. One that cannot be WebAssembly is a defect. */
+export function helpersModule(texts: Readonly<Record<string, string>>, layout: WasmLayout): WasmModule {
+  const imports = new Imports(layout);
+  const functions = Object.entries(texts).map(([name, text]): FunctionCode => {
+    const { parameters, statements } = parsed(text);
+    const f = new WasmFunction(imports, parameters);
+    f.statements(statements);
+    f.op("unreachable");
+    return { type: f.type, locals: f.locals, body: f.body, name };
+  });
+  return { bytes: encodeModule({ types: [], imports: imports.functions, functions, pages: layout.pages }), imports: imports.list, shapes: [] };
+}
+
+/** The text of an arrow function with a block for a body. */
+function parsed(text: string): { parameters: string[]; statements: readonly Statement[] } {
+  const tree = parseExpressionAt(text, 0, { ecmaVersion: 2022 }) as unknown as ArrowFunctionExpression;
+  if (tree.body.type !== "BlockStatement") throw new Error("expected a block");
+  return { parameters: tree.params.map((p) => (p as { name: string }).name), statements: tree.body.body };
+}
+
+/**
+ * run(p): executes the block whose header is at word p of C, and what it leads to, until the stop block. Structure:
+ *
+ *     loop $block: count the execution, take the block off the budget, `attend(p)` if it is used up
+ *       loop $instruction: the case of C[p]'s shape, in line; or its function in the table
+ *
+ * A handler that ends a block goes to $block with the header its link names, another one to $instruction.
+ */
+export function loopModule(handlers: readonly HandlerTree[], own: readonly HostHandler[], layout: WasmLayout): WasmModule {
+  const imports = new Imports(layout);
+  const attend = imports.imported("attend", 1, true) as number;
+  const enterRegion = imports.imported("enterRegion", 1, true) as number;
+  const slow = imports.imported("slow", 1, true) as number;
+
+  // Which handlers can be cases: tried on their own first.
+  const taken = handlers
+    .slice(0, loopCase.count - loopCase.inline - own.length)
+    .filter(({ statements }) => compiled(() => new WasmFunction(imports, ["p"]).statements(statements)));
+  const cases = [...own.map(({ text }) => ({ statements: parsed(text).statements, endsBlock: true })), ...taken];
+
+  const f = new WasmFunction(imports, ["p"]);
+  const C = layout.arrays.C.offset;
+  const budget = layout.arrays.R.offset + 4 * slot.budget;
+  const word = f.newLocal("i32");
+  const left = f.newLocal("i32");
+  const p = 0;
+  f.begin("loop");
+  const toBlock = f.depth;
+  f.local("local.get", p);
+  f.constant(2);
+  f.op("i32.shl");
+  f.local("local.tee", word);
+  f.local("local.get", word);
+  f.access("i32.load", C + 4);
+  f.constant(1);
+  f.op("i32.add");
+  f.access("i32.store", C + 4);
+  f.constant(0);
+  f.constant(0);
+  f.access("i32.load", budget);
+  f.local("local.get", word);
+  f.access("i32.load", C);
+  f.op("i32.sub");
+  f.local("local.tee", left);
+  f.access("i32.store", budget);
+  f.local("local.get", left);
+  f.constant(0);
+  f.op("i32.lt_s");
+  f.begin("if");
+  f.local("local.get", p);
+  f.call(attend);
+  f.local("local.tee", p);
+  f.constant(layout.stopBlock);
+  f.op("i32.eq");
+  f.begin("if");
+  f.local("local.get", p);
+  f.op("return");
+  f.end();
+  f.end();
+  f.local("local.get", p);
+  f.constant(2);
+  f.op("i32.add");
+  f.local("local.set", p);
+
+  f.begin("loop");
+  const toInstruction = f.depth;
+  /** Goes on with what a function has returned. */
+  const step = (): void => {
+    f.local("local.tee", p);
+    f.constant(0);
+    f.op("i32.ge_s");
+    f.branchIf(toInstruction);
+    f.local("local.get", p);
+    f.constant(-1);
+    f.op("i32.xor");
+    f.local("local.set", p);
+    f.branch(toBlock);
+  };
+  // One block around each case, the last case's outermost; behind the end of a block comes its case.
+  for (let k = 0; k < cases.length + loopCase.inline; k++) f.begin("block");
+  f.local("local.get", p);
+  f.constant(2);
+  f.op("i32.shl");
+  f.access("i32.load16_u", C);
+  f.local("local.tee", word);
+  f.constant(1);
+  f.op("i32.shl");
+  f.access("i32.load16_u", layout.cases);
+  f.branchTable(cases.length + loopCase.inline);
+  f.end();
+  f.constant(0);
+  f.local("local.get", p);
+  f.access("i32.store", layout.place);
+  f.local("local.get", word);
+  f.constant(layout.firstRegionShape);
+  f.op("i32.ge_u");
+  f.begin("if");
+  f.local("local.get", p);
+  f.call(enterRegion);
+  f.constant(-1);
+  f.op("i32.xor");
+  f.local("local.set", p);
+  f.branch(toBlock);
+  f.end();
+  f.local("local.get", p);
+  f.call(slow);
+  step();
+  f.end();
+  f.constant(0);
+  f.local("local.get", p);
+  f.access("i32.store", layout.place);
+  f.local("local.get", p);
+  f.local("local.get", word);
+  f.callIndirect(0);
+  step();
+  for (const { statements, endsBlock } of cases) {
+    f.end();
+    f.inline(statements, { local: p, label: endsBlock ? toBlock : toInstruction, isLink: endsBlock });
+  }
+  f.end();
+  f.end();
+  f.op("unreachable");
+  const bytes = encodeModule({
+    types: [handlerType],
+    imports: imports.functions,
+    pages: layout.pages,
+    tableSize: layout.firstRegionShape,
+    functions: [{ type: handlerType, locals: f.locals, body: f.body, name: "run" }],
+  });
+  return { bytes, imports: imports.list, shapes: taken.map(({ shape }) => shape) };
+}
