@@ -63,6 +63,8 @@ const csLimit = slot.segmentLimit + segment.cs;
 const maximumPlaces = 1 << 20;
 /** Returns to the code behind a CALL from which on it is taken in with its caller: each CALL costs the text of some twenty statements. */
 const hotCall = 4000;
+/** Executions of a block after which its instructions are worth handlers of their own. */
+const fuseThreshold = 2000;
 /** A region that loops leaves after this many slices plus one, a power of two. */
 const slicesMask = 15;
 
@@ -75,7 +77,10 @@ export interface DispatcherOptions {
   readonly sliceInstructions?: number;
   /** Executions after which a block found running at a slice's end is worth a region; Infinity: tier 0 alone. */
   readonly regionThreshold?: number;
-  /** Executions after which a block found running at a slice's end has its instructions fused (2000); 0: every block, at once. */
+  /**
+   * Executions after which a block found running at a slice's end has its instructions fused (2000; never where tier 0 is WebAssembly and there are regions); 0: every
+   * block, at once.
+   */
   readonly fuseThreshold?: number;
   /** Guest instructions a region must have to be worth it (3); tests that want every instruction in a region say 1. */
   readonly smallestRegion?: number;
@@ -168,13 +173,6 @@ export class Dispatcher {
       smallestRegion: options.smallestRegion ?? 3,
       addStub: (link, offset, at, page, wraps) => this.builder.addStub(link, offset, at, page, wraps),
     });
-    this.promotion = new Promotion(cpu, this.cache, this.builder, this.regions, {
-      fuse: options.fuseThreshold ?? 2000,
-      region: options.disabled?.has("regions") === true ? Number.POSITIVE_INFINITY : (options.regionThreshold ?? Number.POSITIVE_INFINITY),
-    });
-    this.cache.regionsWritten = (page, from, to) => this.regions.invalidate(page, from, to);
-    this.cache.regionRanges = (page) => this.regions.rangesOn(page);
-    this.makePseudoShapes();
     const { memory } = hostMemory;
     if (memory !== undefined && options.disabled?.has("wasm") !== true) {
       this.wasm = new WasmTier(cpu, translator, {
@@ -188,6 +186,15 @@ export class Dispatcher {
       });
       this.builder.wasm = this.wasm;
     }
+    const region = options.disabled?.has("regions") === true ? Number.POSITIVE_INFINITY : (options.regionThreshold ?? Number.POSITIVE_INFINITY);
+    this.promotion = new Promotion(cpu, this.cache, this.builder, this.regions, {
+      // What is hot becomes a region; new handlers for what is not cost more than they save, unless each is called as JavaScript.
+      fuse: options.fuseThreshold ?? (this.wasm !== undefined && region !== Number.POSITIVE_INFINITY ? Number.POSITIVE_INFINITY : fuseThreshold),
+      region,
+    });
+    this.cache.regionsWritten = (page, from, to) => this.regions.invalidate(page, from, to);
+    this.cache.regionRanges = (page) => this.regions.rangesOn(page);
+    this.makePseudoShapes();
     this.cache.sizeOf = (shape) => this.builder.sizes[shape];
     this.cache.instructionsOf = (shape) => (shape === pseudo.straddle || shape === pseudo.fall ? 0 : this.builder.instructions[shape]);
     this.cache.poison = pseudo.poison;

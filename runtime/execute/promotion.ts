@@ -16,7 +16,7 @@ const { code32, singleStep, edge } = mode;
 const deepThreshold = 1 << 19;
 
 export interface PromotionThresholds {
-  /** Executions after which a block is fused. 0: at once. */
+  /** Executions after which a block is fused. 0: at once; Infinity: never. */
   readonly fuse: number;
   /** Executions after which a block gets a region; Infinity: never. */
   readonly region: number;
@@ -42,7 +42,7 @@ export class Promotion {
   /** The block at `header` was about to run; R[page] is its page. */
   sample(header: number): void {
     const { C } = this.cache;
-    if (C[header + 1] < this.thresholds.fuse) return;
+    if (C[header + 1] < Math.min(this.thresholds.fuse, this.thresholds.region)) return;
     const isRegion = (C[header + 2] & shapeBits) >= firstRegionShape;
     if (!isRegion) this.heat(header);
     else if (C[header + 1] >= deepThreshold) this.regions.deepen(header, this.around(header, this.cpu.R[slot.page]));
@@ -50,8 +50,8 @@ export class Promotion {
 
   private heat(header: number): void {
     const { C } = this.cache;
-    this.fuse(header);
     const executions = C[header + 1];
+    if (executions >= this.thresholds.fuse) this.fuse(header);
     if (executions < this.thresholds.region || this.cache.isFull || (C[header - 2] & singleStep) !== 0) return;
     if (!this.cpu.board.physical.isRam((C[header - 3] & ~0xfff) >>> 0)) return;
     if (executions >= this.thresholds.region * this.regions.patience(header)) this.makeRegion(header, this.cpu.R[slot.page]);
