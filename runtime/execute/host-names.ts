@@ -55,7 +55,7 @@ export function hostNames(cpu: Cpu, { C, H, J }: CodeArrays, callouts: Readonly<
     M16: physical.i16,
     M32: physical.i32,
     M64: cpu.simd.ram64,
-    MS: new Float32Array(physical.buffer, physical.base, physical.bytes >> 2),
+    MS: new Float32Array(physical.buffer, physical.base, physical.bytes / 4),
     TR: memory.TR,
     TW: memory.TW,
     TX: memory.TX,

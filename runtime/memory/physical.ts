@@ -62,8 +62,8 @@ export class PhysicalMemory implements MemorySpace {
     this.buffer = this.host.buffer;
     this.u8 = new Uint8Array(this.buffer, this.base, this.bytes);
     this.i8 = new Int8Array(this.buffer, this.base, this.bytes);
-    this.i16 = new Int16Array(this.buffer, this.base, this.bytes >> 1);
-    this.i32 = new Int32Array(this.buffer, this.base, Math.floor(this.bytes / 4));
+    this.i16 = new Int16Array(this.buffer, this.base, this.bytes / 2);
+    this.i32 = new Int32Array(this.buffer, this.base, this.bytes / 4);
     this.codePages = new Uint8Array(this.bytes >>> 12);
     this.covered = new Uint8Array(size >>> 12);
   }

@@ -45,6 +45,6 @@ export class SimdUnit {
   /** @param R the CPU's state slots @param ram the machine's RAM, a multiple of 8 bytes */
   constructor(R: Int32Array, ram: Uint8Array) {
     this.S = new Float32Array(R.buffer, R.byteOffset, R.length);
-    this.ram64 = new Float64Array(ram.buffer, ram.byteOffset, Math.floor(ram.length / 8));
+    this.ram64 = new Float64Array(ram.buffer, ram.byteOffset, ram.length / 8);
   }
 }
