@@ -9,7 +9,7 @@ import { slot } from "../../translator/contract/slots.ts";
 import type { Translator } from "../../translator/contract/translator.ts";
 import { type HostHandler, loopCase as loopCaseImported, type WasmImport, type WasmLayout, type WasmModule } from "../../translator/contract/wasm.ts";
 import { type CodeCache, modeMask, shapeBits as shapeBitsImported } from "../code/code-cache.ts";
-import { type HostNames, instantiate } from "../code/compile.ts";
+import { compile, type HostNames, instantiate } from "../code/compile.ts";
 import { firstRegionShape, firstShape, type Handler, pseudo, stopBlock } from "../code/pseudo-shapes.ts";
 import type { Cpu } from "../cpu/cpu.ts";
 import { type JumpCache, jumpCacheMask } from "./jump-cache.ts";
@@ -90,7 +90,6 @@ export class WasmTier {
   private inLine: readonly number[] = [];
   private readonly helpers: WebAssembly.Exports;
   private readonly names: HostNames;
-  private readonly cpu: Cpu;
   private readonly place: Int32Array;
   private readonly cases: Uint16Array;
   private readonly layout: WasmLayout;
@@ -101,7 +100,6 @@ export class WasmTier {
   private nextProfile = firstProfile;
 
   constructor(cpu: Cpu, translator: Translator, host: WasmTierHost) {
-    this.cpu = cpu;
     this.translator = translator;
     this.host = host;
     const { memory } = cpu;
@@ -259,25 +257,15 @@ export class WasmTier {
     if (this.helpers !== undefined && name in this.helpers) return this.helpers[name];
     let value = this.bound.get(key);
     if (value === undefined) {
-      const f = this.names[name] as HostFunction;
-      value = name.startsWith("v_") ? withCpu(f, this.cpu, parameters) : f;
+      value = name.startsWith("v_") ? this.withCpu(name, parameters) : (this.names[name] as HostFunction);
       this.bound.set(key, value);
     }
     return value;
   }
-}
 
-function withCpu(f: HostFunction, cpu: Cpu, parameters: number): HostFunction {
-  switch (parameters) {
-    case 0:
-      return () => f(cpu);
-    case 1:
-      return (a) => f(cpu, a);
-    case 2:
-      return (a, b) => f(cpu, a, b);
-    case 3:
-      return (a, b, c) => f(cpu, a, b, c);
-    default:
-      return (...args) => f(cpu, ...args);
+  /** A callout as a function of its numbers alone. Each has code of its own: V8 would never learn which one a shared closure calls. */
+  private withCpu(name: string, parameters: number): HostFunction {
+    const list = Array.from({ length: parameters }, (_, k) => `a${k}`);
+    return compile(`function (${list.join(", ")}) { return ${name}(${["cpu", ...list].join(", ")}); }`, [name, "cpu"], this.names);
   }
 }
