@@ -17,7 +17,9 @@ export const pseudo = {
   tooLong: 7,
   /** A stub in its cross-page form for code whose EIP is not its linear address. */
   crossSegmented: 8,
-  poison: 9,
+  /** A guest exception was met in WebAssembly. */
+  fault: 9,
+  poison: 10,
 } as const;
 /** Guest instructions of a block of tier 0 at most. */
 export const maximumBlockInstructions = 48;
@@ -28,10 +30,11 @@ export const firstRegionShape = 1 << 14;
 /** Shapes of instructions to keep: some 20 KiB of host memory each. What a region or a block adds beyond has room below `firstRegionShape`. */
 export const maximumShapes = (1 << 13) + (1 << 12);
 
-/** Headers of the fixed blocks: leave the dispatcher's loop; go on at R[eip]. */
+/** Headers of the fixed blocks: leave the dispatcher's loop; go on at R[eip]; deliver a guest exception. */
 export const stopBlock = 8;
 export const dispatchBlock = 16;
-export const fixedWords = 24;
+export const faultBlock = 24;
+export const fixedWords = 32;
 
 /**
  * Words of a stub: header pair, shape word, page offset of the target, index of the link word to patch (in the cross-page form: physical page and header of the

@@ -25,6 +25,7 @@ import { BlockBuilder } from "../code/block-builder.ts";
 import { CodeCache, modeMask as modeMaskImported, shapeBits } from "../code/code-cache.ts";
 import {
   dispatchBlock,
+  faultBlock,
   firstRegionShape,
   firstShape,
   fixedWords,
@@ -206,6 +207,7 @@ export class Dispatcher {
     physical.codeWritten = (address, length) => this.codeWritten(address, length);
     this.C[stopBlock + 2] = pseudo.stop;
     this.C[dispatchBlock + 2] = pseudo.dispatch;
+    this.C[faultBlock + 2] = pseudo.fault;
   }
 
   /** Guest instructions retired since power-on (whole blocks at a time while one is running). */
@@ -622,6 +624,11 @@ export class Dispatcher {
     const { TX } = cpu.memory;
     const define = (number: number, size: number, handler: Handler): void => this.builder.define(number, size, handler);
     define(pseudo.stop, 1, () => ~stopBlock);
+    define(pseudo.fault, 1, () => {
+      this.takeFault((this.wasm as WasmTier).takeFault());
+      this.eipIsCurrent = true;
+      return ~this.look();
+    });
     define(pseudo.dispatch, 1, () => ~this.dispatch());
     for (let left = 0; left <= maximumBlockInstructions; left++) {
       define(pseudo.poison + left, 1, (p) => {

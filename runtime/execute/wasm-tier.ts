@@ -10,7 +10,7 @@ import type { Translator } from "../../translator/contract/translator.ts";
 import { type HostHandler, loopCase as loopCaseImported, type WasmImport, type WasmLayout, type WasmModule } from "../../translator/contract/wasm.ts";
 import { type CodeCache, modeMask, shapeBits as shapeBitsImported } from "../code/code-cache.ts";
 import { compile, type HostNames, instantiate } from "../code/compile.ts";
-import { firstRegionShape, firstShape, type Handler, pseudo, stopBlock } from "../code/pseudo-shapes.ts";
+import { faultBlock, firstRegionShape, firstShape, type Handler, pseudo, stopBlock } from "../code/pseudo-shapes.ts";
 import type { Cpu } from "../cpu/cpu.ts";
 import { type JumpCache, jumpCacheMask } from "./jump-cache.ts";
 
@@ -21,6 +21,9 @@ const { page, tlbHalf, mode: modeSlot } = slot;
 
 type Run = (p: number) => number;
 type HostFunction = (...args: unknown[]) => number;
+
+/** Callouts and the slow paths of memory: what may raise a guest exception, and is no way back into the dispatcher. */
+const mayFault = /^(v_\w+|ldw?[124]|st[124]|checkSegment)$/;
 
 /** Handlers in line in the loop, at most: 100 or 800 make little difference. */
 const mostInLine = 300;
@@ -105,7 +108,7 @@ export class WasmTier {
     const { memory } = cpu;
     const { physical } = memory;
     this.memory = host.memory;
-    this.place = physical.host.int32(1);
+    this.place = physical.host.int32(3);
     this.cases = physical.host.uint16(shapeBits + 1);
     const { C } = host.cache;
     const { H } = host;
@@ -121,6 +124,7 @@ export class WasmTier {
       },
       slow: (p: number) => this.slow(p),
       jumpElsewhere: host.names.jump,
+      W: this.place,
     };
     const words = (a: Int32Array) => ({ kind: "i32", offset: a.byteOffset }) as const;
     this.layout = {
@@ -140,6 +144,9 @@ export class WasmTier {
         M64: { kind: "f64", offset: physical.base },
       },
       place: this.place.byteOffset,
+      faulted: this.place.byteOffset + 4,
+      faultBlock,
+      mayFault: (name) => mayFault.test(name),
       cases: this.cases.byteOffset,
       firstRegionShape,
       stopBlock,
@@ -155,6 +162,12 @@ export class WasmTier {
   /** Index in C of the instruction under way when a function of the host was called last. */
   get where(): number {
     return this.place[0];
+  }
+
+  /** The fault block runs: index in C of the instruction that met the exception. */
+  takeFault(): number {
+    this.place[1] = 0;
+    return this.place[2];
   }
 
   /** A shape (the host's number) has been met. */
@@ -257,15 +270,22 @@ export class WasmTier {
     if (this.helpers !== undefined && name in this.helpers) return this.helpers[name];
     let value = this.bound.get(key);
     if (value === undefined) {
-      value = name.startsWith("v_") ? this.withCpu(name, parameters) : (this.names[name] as HostFunction);
+      value = mayFault.test(name) ? this.guarded(name, parameters) : (this.names[name] as HostFunction);
       this.bound.set(key, value);
     }
     return value;
   }
 
-  /** A callout as a function of its numbers alone. Each has code of its own: V8 would never learn which one a shared closure calls. */
-  private withCpu(name: string, parameters: number): HostFunction {
+  /**
+   * A function of the host that may raise a guest exception, which it tells instead; a callout without its CPU. Each has code of its own: V8 would never learn which one a
+   * shared closure calls.
+   */
+  private guarded(name: string, parameters: number): HostFunction {
     const list = Array.from({ length: parameters }, (_, k) => `a${k}`);
-    return compile(`function (${list.join(", ")}) { return ${name}(${["cpu", ...list].join(", ")}); }`, [name, "cpu"], this.names);
+    const args = name.startsWith("v_") ? ["cpu", ...list] : list;
+    const text = `function (${list.join(", ")}) {
+      try { return ${name}(${args.join(", ")}); } catch (e) { guestFault(e); W[1] = 1; W[2] = W[0]; return 0; }
+    }`;
+    return compile(text, [name, "cpu", "guestFault", "W"], this.names);
   }
 }

@@ -34,6 +34,9 @@ const layout: WasmLayout = {
   cases: 0x8000,
   firstRegionShape: 16,
   stopBlock: 8,
+  faulted: 16,
+  faultBlock: 24,
+  mayFault: () => false,
   functions: new Set(Object.keys(host)),
 };
 

@@ -23,6 +23,11 @@ export interface WasmLayout {
   readonly firstRegionShape: number;
   /** Header of the block that means: leave the loop. */
   readonly stopBlock: number;
+  /** Byte offset of a word that is not 0 after a function of the host met a guest exception: the instruction ends there, and this block is next. */
+  readonly faulted: number;
+  readonly faultBlock: number;
+  /** Functions of the host that may do so. */
+  readonly mayFault: (name: string) => boolean;
   /** Names that the host lets generated code call. */
   readonly functions: ReadonlySet<string>;
 }

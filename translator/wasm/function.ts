@@ -15,6 +15,8 @@ export interface WasmHost {
   imported(name: string, parameters: number, hasResult: boolean): number | undefined;
   /** Byte offset of the word that says which instruction is under way. */
   readonly place: number;
+  /** What follows a call of `name`: the word that says that it met a guest exception, and the block that is next then. Undefined: it meets none. */
+  fault(name: string): { readonly word: number; readonly block: number } | undefined;
 }
 
 /** What `return` is in code taken in line: a value for a local, and a jump. */
@@ -24,6 +26,8 @@ export interface ReturnTo {
   readonly label: number;
   /** The value is a link: its complement is wanted. */
   readonly isLink: boolean;
+  /** Depth of the label where the local is a block's header. */
+  readonly blocks: number;
 }
 
 export class Refused extends Error {}
@@ -554,7 +558,26 @@ export class WasmFunction {
       this.int(a);
     }
     this.call(this.host.imported(name, args.length, hasResult) ?? refuse(`call of ${name}`));
+    const fault = this.host.fault(name);
+    if (fault !== undefined) this.leaveOn(fault.word, fault.block);
     return "i32";
+  }
+
+  /** If the word is not 0: ends the handler, with the block next. An exception of JavaScript would do that too, but it takes a microsecond to pass through here. */
+  private leaveOn(word: number, block: number): void {
+    this.constant(0);
+    this.access("i32.load", word);
+    this.begin("if");
+    const { returnTo } = this;
+    if (returnTo === undefined) {
+      this.constant(~block);
+      this.op("return");
+    } else {
+      this.constant(block);
+      this.local("local.set", returnTo.local);
+      this.branch(returnTo.blocks);
+    }
+    this.end();
   }
 }
 

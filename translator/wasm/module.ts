@@ -44,6 +44,10 @@ class Imports implements WasmHost {
     return number;
   }
 
+  fault(name: string): { word: number; block: number } | undefined {
+    return this.layout.mayFault(name) ? { word: this.layout.faulted, block: this.layout.faultBlock } : undefined;
+  }
+
   get functions(): ImportedFunction[] {
     return this.list.map(({ key, parameters, hasResult }) => ({
       name: key,
@@ -216,7 +220,7 @@ export function loopModule(handlers: readonly HandlerTree[], own: readonly HostH
   step();
   for (const { statements, endsBlock } of cases) {
     f.end();
-    f.inline(statements, { local: p, label: endsBlock ? toBlock : toInstruction, isLink: endsBlock });
+    f.inline(statements, { local: p, label: endsBlock ? toBlock : toInstruction, isLink: endsBlock, blocks: toBlock });
   }
   f.end();
   f.end();
