@@ -81,8 +81,6 @@ export interface WasmTierHost {
 export class WasmTier {
   /** Executes the block at a header and all that follows, until it is told to stop. */
   run: Run;
-  /** Handlers made. */
-  count = 0;
   private readonly host: WasmTierHost;
   private readonly translator: Translator;
   private readonly memory: WebAssembly.Memory;
@@ -212,7 +210,6 @@ export class WasmTier {
       this.table.set(shape + firstShape, handlers[`h${k}`]);
       this.cases[shape + firstShape] = loopCase.table;
     });
-    this.count += module.shapes.length;
   }
 
   /** Between blocks: a loop made now is the one to be run next. */
