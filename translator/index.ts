@@ -14,7 +14,7 @@ import { instantiate, type MicroBlock, type MicroStatement } from "./ir/block.ts
 import type { MicroTemplate, Value } from "./ir/micro.ts";
 import { verify } from "./ir/verify.ts";
 import { PureTemplates } from "./javascript/pure-templates.ts";
-import { regionCode } from "./javascript/region.ts";
+import { type RegionTree, regionCode } from "./javascript/region.ts";
 import { type TierZeroCode, tierZeroCode } from "./javascript/tier0.ts";
 import { lift } from "./lift/index.ts";
 import { describeShape, type Shape, shapeKey, shapeOf, writeFields } from "./lift/shape.ts";
@@ -25,7 +25,7 @@ import type { Fold } from "./passes/simplify.ts";
 import { RegionDecoder } from "./region/decoder.ts";
 import { discover, isTableJump, type RegionBlock } from "./region/discover.ts";
 import { plan, type RegionPlan } from "./region/plan.ts";
-import { type HandlerTree, handlersModule, helpersModule, loopModule } from "./wasm/module.ts";
+import { type HandlerTree, handlersModule, helpersModule, loopModule, regionModule } from "./wasm/module.ts";
 
 /** A superinstruction's handler costs about 20 KiB of host memory, and time until V8 has optimised it. */
 const maximumSuperinstructions = 4096;
@@ -204,16 +204,20 @@ export class JavaScriptTranslator implements Translator {
     });
   }
 
-  region(request: RegionRequest): RegionCode | undefined {
+  region(request: RegionRequest): RegionTree | undefined {
     let code = this.regionWithin(request, request.followsCalls ? Math.min(this.regionLimit, deepLimit) : this.regionLimit);
     // Floating point takes several times the text of anything else.
-    while (code !== undefined && code.text.length > maximumText && code.instructions > fewInstructions) {
-      code = this.regionWithin(request, Math.floor((0.9 * code.instructions * maximumText) / code.text.length));
+    while (code !== undefined && code.size > maximumText && code.instructions > fewInstructions) {
+      code = this.regionWithin(request, Math.floor((0.9 * code.instructions * maximumText) / code.size));
     }
     return code;
   }
 
-  private regionWithin(request: RegionRequest, limit: number): RegionCode | undefined {
+  regionModule(code: RegionCode, links: number, layout: WasmLayout): WasmModule | undefined {
+    return regionModule(code as RegionTree, links, layout);
+  }
+
+  private regionWithin(request: RegionRequest, limit: number): RegionTree | undefined {
     const { mode: key } = request;
     const found = discover(new RegionDecoder(this, request), request.entry, limit);
     const entry = found.get(request.entry);

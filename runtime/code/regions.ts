@@ -8,7 +8,7 @@ import { type CodeCache, modeMask, shapeBits } from "./code-cache.ts";
 import { compile, type HostNames } from "./compile.ts";
 import { wrapping } from "./pseudo-shapes.ts";
 
-export type RegionFunction = () => number;
+export type RegionFunction = (p: number) => number;
 
 export interface Region {
   readonly code: RegionCode;
@@ -45,6 +45,13 @@ export interface RegionHost {
   /** Executions of the code behind a CALL from which on it is taken in with the caller. */
   readonly hotCall: number;
   readonly addStub: (link: number, offset: number, at: number, page: number, wraps: number) => number;
+}
+
+/** Functions for the table of handlers, by shape number (execute/wasm-tier.ts). */
+export interface RegionCompiler {
+  addRegion(code: RegionCode, links: number, shape: number): RegionFunction | undefined;
+  addRegionInJavaScript(run: RegionFunction, shape: number): void;
+  removeRegion(shape: number): void;
 }
 
 /** Where the guest is when it wants a region. */
@@ -90,6 +97,8 @@ export class Regions {
   private executedBefore = 0;
   /** Host milliseconds spent translating and handing text to V8. */
   milliseconds = 0;
+  /** Makes WebAssembly functions of regions, where the host has it. */
+  wasm: RegionCompiler | undefined;
   /** Called with each region made, for debuggers and the inspector. */
   made: (region: Region) => void = () => {};
 
@@ -219,10 +228,10 @@ export class Regions {
       at = this.lent.addStub(links + k, offset, at, address & ~0xfff, code.wrapping.has(k) ? wrapping : 0);
     });
     this.cache.top = at;
-    const run = compile<RegionFunction>(code.text, code.freeNames, Object.create(this.host, { L: { value: links } }));
-    this.textLength += code.text.length;
-    if (this.textLength > maximumText) this.cache.close();
     const shape = this.freeShapes.pop() ?? this.nextShape++;
+    const run = this.compiled(code, links, shape);
+    this.textLength += code.size;
+    if (this.textLength > maximumText) this.cache.close();
     const region: Region = {
       code,
       run,
@@ -260,6 +269,15 @@ export class Regions {
     this.translated++;
     this.milliseconds += performance.now() - started;
     this.made(region);
+  }
+
+  /** As WebAssembly if that can be. */
+  private compiled(code: RegionCode, links: number, shape: number): RegionFunction {
+    const made = this.wasm?.addRegion(code, links, shape);
+    if (made !== undefined) return made;
+    const run = compile<RegionFunction>(code.text, code.freeNames, Object.create(this.host, { L: { value: links } }));
+    this.wasm?.addRegionInJavaScript(run, shape);
+    return run;
   }
 
   /** Bytes [from, to) of a page were written: gives the blocks back whose region was made from any of them. True if there were some. */
@@ -326,9 +344,10 @@ export class Regions {
     this.live.delete(region.shape);
     for (const number of region.ranges.keys()) drop(this.byPage, number, region);
     for (const exit of region.exitTo.keys()) drop(this.byExit, exit, region);
-    this.textLength -= region.code.text.length;
+    this.textLength -= region.code.size;
     // Guest code that keeps changing must not keep what was made of it alive. The region itself may be running: that is the host's stack's matter.
     this.lent.handlers[region.shape] = gone;
+    this.wasm?.removeRegion(region.shape);
     this.freeShapes.push(region.shape);
     C[header] = region.instructions;
     C[header + 2] = (C[header + 2] & ~shapeBits) | region.firstShape;
@@ -338,7 +357,10 @@ export class Regions {
   clear(): void {
     this.entriesBefore = this.entries;
     this.executedBefore = this.tierZeroInstructions;
-    for (const shape of this.live.keys()) this.lent.handlers[shape] = gone;
+    for (const shape of this.live.keys()) {
+      this.lent.handlers[shape] = gone;
+      this.wasm?.removeRegion(shape);
+    }
     this.live.clear();
     this.textLength = 0;
     this.freeShapes.length = 0;

@@ -114,7 +114,7 @@ export class Dispatcher {
   /** Handlers by shape number. */
   private readonly H: Handler[];
   /** What regions know of their callers (contract/slots.ts, jsCall). */
-  private readonly J = new Int32Array(2);
+  private readonly J: Int32Array;
   private readonly poll: () => void;
   private readonly sliceInstructions: number;
   private readonly traceBlock: DispatcherOptions["traceBlock"];
@@ -152,6 +152,7 @@ export class Dispatcher {
     this.TX = cpu.memory.TX;
     this.jumps = new JumpCache(this.C, cpu.R, this.TX, cpu.board.physical.host.int32(jumpCacheWords));
     this.H = new Array<Handler>(shapeBits + 1);
+    this.J = hostMemory.int32(2);
     const arrays = { C: this.C, H: this.H, J: this.J };
     const jump = (eip: number): number => this.jump(eip);
     const host = hostNames(cpu, arrays, options.callouts ?? calloutImplementations, {
@@ -181,11 +182,13 @@ export class Dispatcher {
         cache: this.cache,
         H: this.H,
         names: host,
+        J: this.J,
         jumps: this.jumps,
         attend: (p) => this.attend(p),
         sizes: this.builder.sizes,
       });
       this.builder.wasm = this.wasm;
+      if (options.disabled?.has("wasmRegions") !== true) this.regions.wasm = this.wasm;
     }
     const region = options.disabled?.has("regions") === true ? Number.POSITIVE_INFINITY : (options.regionThreshold ?? Number.POSITIVE_INFINITY);
     this.promotion = new Promotion(cpu, this.cache, this.builder, this.regions, {

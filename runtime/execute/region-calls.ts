@@ -19,7 +19,7 @@ const shapeBits = shapeBitsImported;
 const firstRegion = firstRegionImported;
 
 /** Calls within calls. V8's stack holds many times more; what nests deeper is likely to be a loop through regions' exits. */
-const deepest = 48;
+export const deepestCall = 48;
 
 export interface RegionCallHost {
   readonly C: Int32Array;
@@ -48,7 +48,7 @@ export interface RegionCalls {
 /** The functions of host-names.ts, `Returns`, that are about calls. */
 export function regionCalls({ C, H, J, R, TX, jumps, jump }: RegionCallHost): RegionCalls {
   const callee = (link: number): number => {
-    if (R[budget] < 0 || J[depth] >= deepest) return 0;
+    if (R[budget] < 0 || J[depth] >= deepestCall) return 0;
     let header = ~link;
     let shape = C[header + 2] & shapeBits;
     if (shape === crossPage) {
@@ -64,7 +64,7 @@ export function regionCalls({ C, H, J, R, TX, jumps, jump }: RegionCallHost): Re
     return shape;
   };
   const calleeAt = (eip: number): number => {
-    if (R[budget] < 0 || J[depth] >= deepest) return 0;
+    if (R[budget] < 0 || J[depth] >= deepestCall) return 0;
     const header = jumps.find(eip);
     if (header === 0) return 0;
     const shape = C[header + 2] & shapeBits;

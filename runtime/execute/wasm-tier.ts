@@ -1,29 +1,33 @@
 /**
- * Tier 0 as WebAssembly: no warm-up, no feedback, and a switch where JavaScript calls a function for each instruction. Each shape's handler becomes a function in a table,
- * made with all others that are new when it is first run; the commonest then become cases of the loop itself, which is made anew as the profile tells them.
+ * Generated code as WebAssembly: no warm-up, no feedback. Each shape's handler becomes a function in a table, made with all others that are new when it is first run; the
+ * commonest then become cases of tier 0's loop itself, which is made anew as the profile tells them. A region is a function in the same table.
  *
- * What WebAssembly cannot do is done by JavaScript: regions, the dispatcher's own instructions, the few shapes that are refused. A guest exception passes through the loop
- * as the JavaScript exception it is; `place` says where it was.
+ * What WebAssembly cannot do is done by JavaScript: the dispatcher's own instructions, the few shapes and regions that are refused. A guest exception in a function of
+ * the host is caught there and told by a word, `place[1]`; `place[0]` says where it was.
  */
-import { slot } from "../../translator/contract/slots.ts";
-import type { Translator } from "../../translator/contract/translator.ts";
+import { jsCall, slot } from "../../translator/contract/slots.ts";
+import type { RegionCode, Translator } from "../../translator/contract/translator.ts";
 import { type HostHandler, loopCase as loopCaseImported, type WasmImport, type WasmLayout, type WasmModule } from "../../translator/contract/wasm.ts";
 import { type CodeCache, modeMask, shapeBits as shapeBitsImported } from "../code/code-cache.ts";
 import { compile, type HostNames, instantiate } from "../code/compile.ts";
 import { faultBlock, firstRegionShape, firstShape, type Handler, pseudo, stopBlock } from "../code/pseudo-shapes.ts";
 import type { Cpu } from "../cpu/cpu.ts";
 import { type JumpCache, jumpCacheMask } from "./jump-cache.ts";
+import { deepestCall } from "./region-calls.ts";
 
 // Bound here because V8 folds a module's own constants, but not those it imports.
 const shapeBits = shapeBitsImported;
 const loopCase = loopCaseImported;
-const { page, tlbHalf, mode: modeSlot } = slot;
+const { page, tlbHalf, mode: modeSlot, budget } = slot;
+const { depth, returnTo: returnAddress, returned } = jsCall;
 
 type Run = (p: number) => number;
 type HostFunction = (...args: unknown[]) => number;
 
 /** Callouts and the slow paths of memory: what may raise a guest exception, and is no way back into the dispatcher. */
-const mayFault = /^(v_\w+|ldw?[124]|st[124]|checkSegment)$/;
+const mayFault = /^(v_\w+|ldw?[124]|st[124]|sg[124]|checkSegment)$/;
+/** Functions that yield doubles. */
+const doubles = new Set(["readDouble", "readSingle", "doubleLimit", "singleLimit", "readRam"]);
 
 /** Handlers in line in the loop, at most: 100 or 800 make little difference. */
 const mostInLine = 300;
@@ -32,21 +36,92 @@ const firstProfile = 64;
 const lastProfile = 1 << 16;
 
 /**
- * The jump cache's look-up (jump-cache.ts, find) for handlers that return to a computed place.
+ * The jump cache's look-up (jump-cache.ts, find) for handlers that return to a computed place, and what regions do about each other (region-calls.ts says why). In
+ * groups, for a later one may call those of an earlier one.
  */
-const helperTexts = {
-  jump: `(eip) => {
+const found = (then: string): string => `
     const k = ((eip ^ (eip >>> 10)) & ${jumpCacheMask}) << 1;
     if (JW[k] === eip) {
       const header = JW[k + 1];
       const T = TX[R[${tlbHalf}] + (eip >>> 12)];
-      if (((C[header - 2] ^ R[${modeSlot}]) & ${modeMask}) === 0 && (T & 1) === 0 && (T ^ eip) === C[header - 3]) {
+      if (((C[header - 2] ^ R[${modeSlot}]) & ${modeMask}) === 0 && (T & 1) === 0 && (T ^ eip) === C[header - 3]) { ${then} }
+    }`;
+const helperTexts: readonly Readonly<Record<string, string>>[] = [
+  {
+    jump: `(eip) => {
+      ${found(`R[${page}] = eip & -4096; return ~header;`)}
+      return jumpElsewhere(eip);
+    }`,
+    callee: `(link) => {
+      if (R[${budget}] < 0 || J[${depth}] >= ${deepestCall}) { return 0; }
+      const header = ~link;
+      const shape = C[header + 2] & ${shapeBits};
+      if (shape === ${pseudo.crossPage}) {
+        const eip = (R[${page}] + C[header + 3]) | 0;
+        if ((TX[R[${tlbHalf}] + (eip >>> 12)] ^ (eip & -4096)) !== C[header + 5]) { return 0; }
+        const target = C[header + 6];
+        const region = C[target + 2] & ${shapeBits};
+        if (region < ${firstRegionShape}) { return 0; }
         R[${page}] = eip & -4096;
-        return ~header;
+        C[target + 1] = (C[target + 1] + 1) | 0;
+        return region;
       }
-    }
-    return jumpElsewhere(eip);
-  }`,
+      if (shape < ${firstRegionShape}) { return 0; }
+      C[header + 1] = (C[header + 1] + 1) | 0;
+      return shape;
+    }`,
+    calleeAt: `(eip) => {
+      if (R[${budget}] < 0 || J[${depth}] >= ${deepestCall}) { return 0; }
+      ${found(`
+        const shape = C[header + 2] & ${shapeBits};
+        if (shape < ${firstRegionShape}) { return 0; }
+        R[${page}] = eip & -4096;
+        C[header + 1] = (C[header + 1] + 1) | 0;
+        return shape;`)}
+      return 0;
+    }`,
+  },
+  {
+    follow: `(link) => {
+      if (J[${depth}] === 0) { return link; }
+      const shape = callee(link);
+      if (shape === 0) { return link; }
+      J[${depth}] = (J[${depth}] + 1) | 0;
+      const region = H[shape];
+      const next = region();
+      J[${depth}] = (J[${depth}] - 1) | 0;
+      return next;
+    }`,
+    followTo: `(eip) => {
+      if (J[${depth}] !== 0) {
+        const shape = calleeAt(eip);
+        if (shape !== 0) {
+          J[${depth}] = (J[${depth}] + 1) | 0;
+          const region = H[shape];
+          const next = region();
+          J[${depth}] = (J[${depth}] - 1) | 0;
+          return next;
+        }
+      }
+      return jump(eip);
+    }`,
+    returnTo: `(eip) => {
+      return J[${depth}] !== 0 && J[${returnAddress}] === eip ? ${returned} : jump(eip);
+    }`,
+  },
+];
+
+/** A function of JavaScript as one that the table takes. */
+const wrapper = (imported: string, exported: string): Uint8Array<ArrayBuffer> => {
+  // (module (import "m" imported (func (param i32) (result i32))) (export exported (func 0)))
+  const name = (text: string): number[] => [text.length, ...[...text].map((c) => c.charCodeAt(0))];
+  const section = (id: number, ...content: number[]): number[] => [id, content.length, ...content];
+  return Uint8Array.from([
+    ...[0, 0x61, 0x73, 0x6d, 1, 0, 0, 0],
+    ...section(1, 1, 0x60, 1, 0x7f, 1, 0x7f),
+    ...section(2, 1, ...name("m"), ...name(imported), 0, 0),
+    ...section(7, 1, ...name(exported), 0, 0),
+  ]);
 };
 
 /** The dispatcher's own instructions that are met often (see `makePseudoShapes` there). */
@@ -72,6 +147,8 @@ export interface WasmTierHost {
   readonly H: readonly Handler[];
   readonly names: HostNames;
   readonly jumps: JumpCache;
+  /** What regions know of their callers (contract/slots.ts, jsCall). */
+  readonly J: Int32Array;
   /** The slice is used up at a header: the one to go on at. */
   readonly attend: (p: number) => number;
   /** Words of a shape by number. */
@@ -89,7 +166,7 @@ export class WasmTier {
   private readonly plain: Run;
   /** The host's numbers of those in line in the loop that runs. */
   private inLine: readonly number[] = [];
-  private readonly helpers: WebAssembly.Exports;
+  private readonly helpers: Record<string, WebAssembly.ExportValue> = {};
   private readonly names: HostNames;
   private readonly place: Int32Array;
   private readonly cases: Uint16Array;
@@ -97,6 +174,7 @@ export class WasmTier {
   private readonly bound = new Map<string, WebAssembly.ImportValue>();
   /** Shape numbers of the host that have no function yet. */
   private readonly pending = new Set<number>();
+  private wrapper: WebAssembly.Module | undefined;
   private slices = 0;
   private nextProfile = firstProfile;
 
@@ -109,16 +187,11 @@ export class WasmTier {
     this.place = physical.host.int32(3);
     this.cases = physical.host.uint16(shapeBits + 1);
     const { C } = host.cache;
-    const { H } = host;
     this.names = {
       ...host.names,
       attend: (p: number) => {
         this.endOfSlice();
         return host.attend(p);
-      },
-      enterRegion: (p: number) => {
-        const region = H[C[p] & shapeBits];
-        return region(p);
       },
       slow: (p: number) => this.slow(p),
       jumpElsewhere: host.names.jump,
@@ -136,22 +209,26 @@ export class WasmTier {
         F: { kind: "f64", offset: cpu.F.byteOffset },
         JW: words(host.jumps.words),
         X: { kind: "f64", offset: cpu.exitCounts.byteOffset },
+        J: words(host.J),
+        S: { kind: "f32", offset: cpu.R.byteOffset },
         M8: { kind: "i8", offset: physical.base },
-        M16: { kind: "i16", offset: physical.base },
-        M32: { kind: "i32", offset: physical.base },
-        M64: { kind: "f64", offset: physical.base },
+        M16: { kind: "i16", offset: physical.base, isAligned: true },
+        M32: { kind: "i32", offset: physical.base, isAligned: true },
+        MS: { kind: "f32", offset: physical.base, isAligned: true },
+        M64: { kind: "f64", offset: physical.base, isAligned: true },
       },
       place: this.place.byteOffset,
       faulted: this.place.byteOffset + 4,
       faultBlock,
       mayFault: (name) => mayFault.test(name),
       cases: this.cases.byteOffset,
-      firstRegionShape,
+      tableSize: shapeBits + 1,
       stopBlock,
       functions: new Set(Object.keys(this.names).filter((name) => typeof this.names[name] === "function")),
+      doubles,
     };
-    this.table = new WebAssembly.Table({ initial: firstRegionShape, maximum: firstRegionShape, element: "anyfunc" });
-    this.helpers = this.instantiate(translator.helpers(helperTexts, this.layout));
+    this.table = new WebAssembly.Table({ initial: shapeBits + 1, maximum: shapeBits + 1, element: "anyfunc" });
+    for (const group of helperTexts) Object.assign(this.helpers, this.instantiate(translator.helpers(group, this.layout)));
     this.plain = this.instantiate(translator.loop([], hostHandlers, this.layout)).run as Run;
     this.run = this.plain;
     this.resetCases();
@@ -171,6 +248,26 @@ export class WasmTier {
   /** A shape (the host's number) has been met. */
   add(number: number): void {
     this.pending.add(number);
+  }
+
+  /** A function for a region. @param links what L is in its text; @param shape its shape number */
+  addRegion(code: RegionCode, links: number, shape: number): Handler | undefined {
+    const module = this.translator.regionModule(code, links, this.layout);
+    if (module === undefined) return undefined;
+    const run = this.instantiate(module).region as Handler;
+    this.table.set(shape, run);
+    this.cases[shape] = loopCase.table;
+    return run;
+  }
+  /** The same for one in JavaScript. */
+  addRegionInJavaScript(run: Handler, shape: number): void {
+    this.wrapper ??= new WebAssembly.Module(wrapper("f", "f"));
+    this.table.set(shape, new WebAssembly.Instance(this.wrapper, { m: { f: run } }).exports.f);
+    this.cases[shape] = loopCase.slow;
+  }
+  removeRegion(shape: number): void {
+    this.table.set(shape, null);
+    this.cases[shape] = loopCase.slow;
   }
 
   /** All shapes are forgotten; what runs now sees only those met from now on. */
@@ -264,7 +361,7 @@ export class WasmTier {
 
   /** A function of the host without the CPU as its first argument. */
   private bind({ key, name, parameters }: WasmImport): WebAssembly.ImportValue {
-    if (this.helpers !== undefined && name in this.helpers) return this.helpers[name];
+    if (name in this.helpers) return this.helpers[name] as WebAssembly.ImportValue;
     let value = this.bound.get(key);
     if (value === undefined) {
       value = mayFault.test(name) ? this.guarded(name, parameters) : (this.names[name] as HostFunction);

@@ -149,7 +149,7 @@ export class Engine {
       codeCacheCapacity: cache.C.length * 4,
       codeCacheFlushes: cache.flushes,
       regionsLive: live.length,
-      regionTextLength: live.reduce((sum, region) => sum + region.code.text.length, 0),
+      regionTextLength: live.reduce((sum, region) => sum + region.code.size, 0),
       invalidations: cache.invalidatedBlocks + regions.invalidated,
       regionInvalidations: regions.invalidated,
       interrupts: this.#dispatcher.interruptsDelivered,

@@ -6,8 +6,8 @@ import { describe, expect, test } from "vitest";
 import { HostMemory } from "../../runtime/memory/host-memory.ts";
 import type { WasmLayout, WasmModule } from "../../translator/contract/wasm.ts";
 import { type PureOpRow, pureOps } from "../../translator/ir/pure-ops.ts";
-import { Refused } from "../../translator/wasm/function.ts";
 import { helpersModule } from "../../translator/wasm/module.ts";
+import { Refused } from "../../translator/wasm/names.ts";
 import { Random } from "../differential/random.ts";
 
 const memory = new HostMemory(1 << 16);
@@ -15,6 +15,7 @@ const R = memory.int32(64);
 const F = memory.float64(16);
 const M8 = new Int8Array(memory.buffer, 0x4000, 256);
 const M16 = new Int16Array(memory.buffer, 0x4000, 128);
+const table = new WebAssembly.Table({ initial: 16, maximum: 16, element: "anyfunc" });
 const calls: number[][] = [];
 const host: Record<string, (...args: number[]) => number> = {
   slow: (...args) => {
@@ -32,16 +33,17 @@ const layout: WasmLayout = {
   },
   place: 8,
   cases: 0x8000,
-  firstRegionShape: 16,
+  tableSize: 16,
   stopBlock: 8,
   faulted: 16,
   faultBlock: 24,
   mayFault: () => false,
   functions: new Set(Object.keys(host)),
+  doubles: new Set(),
 };
 
 function instance({ bytes, imports }: WasmModule): Record<string, (...args: number[]) => number> {
-  const m: WebAssembly.ModuleImports = { memory: memory.memory as WebAssembly.Memory };
+  const m: WebAssembly.ModuleImports = { memory: memory.memory as WebAssembly.Memory, table };
   for (const { key, name } of imports) m[key] = host[name];
   return new WebAssembly.Instance(new WebAssembly.Module(bytes), { m }).exports as never;
 }

@@ -4,7 +4,8 @@
  * that `xlat86 bisect` compares with. In the order in which they act on code.
  */
 export const optimisations = {
-  wasm: "tier 0 runs as WebAssembly; without, as JavaScript",
+  wasm: "generated code runs as WebAssembly; without, as JavaScript",
+  wasmRegions: "regions do, too; without, as JavaScript called from WebAssembly",
   fuse: "tier 0: neighbouring instructions as one handler",
   links: "blocks name the blocks behind them; without, the dispatcher looks up each one",
   jumps: "computed jumps look into a cache of targets before the dispatcher's table",

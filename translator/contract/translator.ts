@@ -71,6 +71,8 @@ export interface Translator {
   forgetShapes(): void;
   /** A region for the blocks given, or undefined if it cannot be done. */
   region(request: RegionRequest): RegionCode | undefined;
+  /** The region, one of this translator's, as a WebAssembly function `region` for the table; undefined if that cannot be. @param links what L is in its text */
+  regionModule(code: RegionCode, links: number, layout: WasmLayout): WasmModule | undefined;
 }
 
 /** A page that a region may take code from. */
@@ -109,8 +111,10 @@ export interface RegionRequest {
 }
 
 export interface RegionCode {
-  /** JavaScript of the region: `function name() { ... return <link> }`. */
+  /** JavaScript of the region: `function name() { ... return <link> }`. Printed when it is asked for. */
   readonly text: string;
+  /** About as many characters. */
+  readonly size: number;
   readonly freeNames: readonly string[];
   /** Page offsets of the static exits; the text names exit k's link word as `L + k`. */
   readonly exits: readonly number[];

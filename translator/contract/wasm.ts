@@ -1,13 +1,15 @@
 /**
- * Tier 0 in WebAssembly: what a translator must know of the host's memory to write it, and what it gives back. The handlers are the same trees that are printed as
- * JavaScript elsewhere; nothing in them depends on which of the two runs.
+ * Generated code as WebAssembly: what a translator must know of the host's memory to write it, and what it gives back. Handlers and regions are the same trees that are
+ * printed as JavaScript; nothing in them depends on which of the two runs.
  */
 
 /** A typed array of the host at a fixed place of its WebAssembly memory. */
 export interface ArrayPlace {
-  readonly kind: "i8" | "i16" | "i32" | "f64";
+  readonly kind: "i8" | "i16" | "i32" | "f32" | "f64";
   /** Bytes from the memory's start. */
   readonly offset: number;
+  /** Where an index is an address divided by the element's size, the code has seen to it that this leaves nothing. */
+  readonly isAligned?: boolean;
 }
 
 export interface WasmLayout {
@@ -19,8 +21,8 @@ export interface WasmLayout {
   readonly place: number;
   /** Byte offset of a 16-bit word for each of the host's shape numbers: how the loop does it, see `LoopCase`. */
   readonly cases: number;
-  /** Shape numbers from here on are regions: the host's. */
-  readonly firstRegionShape: number;
+  /** Functions in the table: one for each of the host's shape numbers. The array `H` of generated code. */
+  readonly tableSize: number;
   /** Header of the block that means: leave the loop. */
   readonly stopBlock: number;
   /** Byte offset of a word that is not 0 after a function of the host met a guest exception: the instruction ends there, and this block is next. */
@@ -30,6 +32,8 @@ export interface WasmLayout {
   readonly mayFault: (name: string) => boolean;
   /** Names that the host lets generated code call. */
   readonly functions: ReadonlySet<string>;
+  /** Of these, those that yield a double; others yield an int32, if anything. */
+  readonly doubles: ReadonlySet<string>;
 }
 
 /**
@@ -44,12 +48,12 @@ export interface HostHandler {
   readonly text: string;
 }
 
-/** A function of the host that a module imports from "m" under `key`. All parameters and results are int32; the CPU, where it is the first argument, is left out. */
+/** A function of the host that a module imports from "m" under `key`. All parameters are int32; the CPU, where it is the first argument, is left out. */
 export interface WasmImport {
   readonly key: string;
   readonly name: string;
   readonly parameters: number;
-  readonly hasResult: boolean;
+  readonly result: "i32" | "f64" | undefined;
 }
 
 export interface WasmModule {

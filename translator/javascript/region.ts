@@ -77,7 +77,13 @@ export interface RegionInput {
   readonly x87InDoubles?: boolean;
 }
 
-export function regionCode(input: RegionInput, templates: PureTemplates): RegionCode {
+/** The region as a tree, too: WebAssembly is made from it as well (../wasm). */
+export interface RegionTree extends RegionCode {
+  readonly name: string;
+  readonly statements: readonly Statement[];
+}
+
+export function regionCode(input: RegionInput, templates: PureTemplates): RegionTree {
   return new RegionPrinter(input, templates).print();
 }
 
@@ -144,7 +150,7 @@ class RegionPrinter implements Target {
       : undefined;
   }
 
-  print(): RegionCode {
+  print(): RegionTree {
     const body = this.tree(0);
     const fault = leaving.fault;
     const spill = this.writeBack(this.dirty);
@@ -166,7 +172,8 @@ class RegionPrinter implements Target {
       this.spillBudget(),
       ...this.epilogue(),
     ];
-    const text = print(js.functionExpression(this.input.name, [], statements));
+    const { name } = this.input;
+    let text: string | undefined;
     const ranges = this.input.blocks.flatMap((block) => {
       const end = block.instructions[block.instructions.length - 1].next;
       const boundary = ((block.offset >> 12) + 1) << 12;
@@ -176,7 +183,13 @@ class RegionPrinter implements Target {
     const isCallable = this.leavesBy.has(leaving.returned) || this.leavesBy.has(leaving.computed);
     const instructions = this.input.blocks.reduce((sum, block) => sum + block.instructions.length, 0);
     return {
-      text,
+      name,
+      statements,
+      get text(): string {
+        text ??= print(js.functionExpression(name, [], statements));
+        return text;
+      },
+      size: charactersANode * nodesIn(statements),
       freeNames: [...new Set([...this.freeNames, ...this.vectors.freeNames])],
       exits: this.exits,
       wrapping: this.wrapping,
@@ -628,6 +641,16 @@ class RegionPrinter implements Target {
   name(hint: string): string {
     return `${hint}${this.names++}`;
   }
+}
+
+/** Of printed text. */
+const charactersANode = 5;
+
+function nodesIn(x: unknown): number {
+  if (typeof x !== "object" || x === null) return 0;
+  let count = 1;
+  for (const value of Object.values(x)) count += nodesIn(value);
+  return count;
 }
 
 function constant(v: Value): number {

@@ -18,16 +18,19 @@ export const opcode = {
   call: 0x10,
   call_indirect: 0x11,
   drop: 0x1a,
+  select: 0x1b,
   "local.get": 0x20,
   "local.set": 0x21,
   "local.tee": 0x22,
   "i32.load": 0x28,
+  "f32.load": 0x2a,
   "f64.load": 0x2b,
   "i32.load8_s": 0x2c,
   "i32.load8_u": 0x2d,
   "i32.load16_s": 0x2e,
   "i32.load16_u": 0x2f,
   "i32.store": 0x36,
+  "f32.store": 0x38,
   "f64.store": 0x39,
   "i32.store8": 0x3a,
   "i32.store16": 0x3b,
@@ -54,20 +57,40 @@ export const opcode = {
   "i32.add": 0x6a,
   "i32.sub": 0x6b,
   "i32.mul": 0x6c,
+  "i32.div_s": 0x6d,
+  "i32.div_u": 0x6e,
   "i32.and": 0x71,
   "i32.or": 0x72,
   "i32.xor": 0x73,
   "i32.shl": 0x74,
   "i32.shr_s": 0x75,
   "i32.shr_u": 0x76,
+  "i64.const": 0x42,
+  "i64.mul": 0x7e,
+  "i64.div_s": 0x7f,
+  "i64.div_u": 0x80,
+  "i64.or": 0x84,
+  "i64.shl": 0x86,
+  "i64.shr_u": 0x88,
+  "f64.abs": 0x99,
   "f64.neg": 0x9a,
+  "f64.ceil": 0x9b,
+  "f64.floor": 0x9c,
+  "f64.trunc": 0x9d,
+  "f64.sqrt": 0x9f,
   "f64.add": 0xa0,
   "f64.sub": 0xa1,
   "f64.mul": 0xa2,
   "f64.div": 0xa3,
   "i32.wrap_i64": 0xa7,
+  "i64.extend_i32_s": 0xac,
+  "i64.extend_i32_u": 0xad,
+  "f32.demote_f64": 0xb6,
   "f64.convert_i32_s": 0xb7,
   "f64.convert_i32_u": 0xb8,
+  "f64.promote_f32": 0xbb,
+  /** Two bytes. */
+  "i64.trunc_sat_f64_s": 0xfc06,
 } as const;
 export type Opcode = keyof typeof opcode;
 
@@ -118,7 +141,14 @@ export class Bytes {
   }
 
   append(other: Bytes): void {
-    for (let k = 0; k < other.length; k++) this.byte(other.data[k]);
+    const length = this.length + other.length;
+    if (length > this.data.length) {
+      const larger = new Uint8Array(2 * length);
+      larger.set(this.data.subarray(0, this.length));
+      this.data = larger;
+    }
+    this.data.set(other.data.subarray(0, other.length), this.length);
+    this.length = length;
   }
 
   toArray(): Uint8Array<ArrayBuffer> {
@@ -153,8 +183,8 @@ export interface ModuleDescription {
   readonly imports: readonly ImportedFunction[];
   /** 64 KiB pages of the memory `m.memory`, which has exactly so many. */
   readonly pages: number;
-  /** Elements of the table `m.table`; undefined: none is imported. */
-  readonly tableSize?: number;
+  /** Elements of the table `m.table`. */
+  readonly tableSize: number;
   /** Types that instructions name by number, first in the type section. */
   readonly types: readonly FunctionType[];
 }
@@ -187,21 +217,19 @@ export function encodeModule({ functions, imports, pages, tableSize, types }: Mo
     }
   });
   section(2, (s) => {
-    s.unsigned(imports.length + 1 + (tableSize === undefined ? 0 : 1));
+    s.unsigned(imports.length + 2);
     s.name("m");
     s.name("memory");
     s.byte(2);
     s.byte(1);
     s.unsigned(pages);
     s.unsigned(pages);
-    if (tableSize !== undefined) {
-      s.name("m");
-      s.name("table");
-      s.byte(1);
-      s.byte(0x70);
-      s.byte(0);
-      s.unsigned(tableSize);
-    }
+    s.name("m");
+    s.name("table");
+    s.byte(1);
+    s.byte(0x70);
+    s.byte(0);
+    s.unsigned(tableSize);
     imports.forEach((i, k) => {
       s.name("m");
       s.name(i.name);
@@ -225,10 +253,16 @@ export function encodeModule({ functions, imports, pages, tableSize, types }: Mo
     s.unsigned(functions.length);
     for (const f of functions) {
       const code = new Bytes();
-      code.unsigned(f.locals.length);
-      for (const t of f.locals) {
-        code.unsigned(1);
-        code.byte(valueType[t]);
+      const runs: { type: ValueType; count: number }[] = [];
+      for (const type of f.locals) {
+        const last = runs[runs.length - 1];
+        if (last?.type === type) last.count++;
+        else runs.push({ type, count: 1 });
+      }
+      code.unsigned(runs.length);
+      for (const { type, count } of runs) {
+        code.unsigned(count);
+        code.byte(valueType[type]);
       }
       code.append(f.body);
       code.byte(opcode.end);

@@ -1,5 +1,5 @@
 /**
- * The same trees that tier 0 prints as JavaScript, as WebAssembly: a compiler for the small part of ESTree that generated code uses. Where JavaScript has
+ * The trees that are printed as JavaScript, as WebAssembly: a compiler for the small part of ESTree that generated code uses. Where JavaScript has
  * numbers, a value here is an int32, an uint32 (both in an i32) or a double; an operation that could leave the int32 range is done in
  * wrapped integers only where its user wraps it anyway (`| 0`, `>>>`, an array's element), else in doubles, as JavaScript does it.
  *
@@ -7,16 +7,26 @@
  */
 import type { Expression, Node, Statement } from "estree";
 import type { ArrayPlace } from "../contract/wasm.ts";
-import { Bytes, type FunctionType, type Opcode, opcode, type ValueType, valueType } from "./encoder.ts";
+import { Emitter } from "./emitter.ts";
+import type { FunctionType, Opcode } from "./encoder.ts";
+import { isNotNegative, isPure, literalOf, Names, Refused, refuse, type Type } from "./names.ts";
 
 export interface WasmHost {
   readonly arrays: Readonly<Record<string, ArrayPlace>>;
+  /** Names that are numbers known when the function is made. */
+  readonly constants: Readonly<Record<string, number>>;
   /** Number of the imported function for a call of `name` with so many int32 arguments; undefined: it cannot be called from here. */
-  imported(name: string, parameters: number, hasResult: boolean): number | undefined;
+  imported(name: string, parameters: number, result: "i32" | "f64" | undefined): number | undefined;
+  /** Whether a call of `name` yields a double. */
+  isDouble(name: string): boolean;
   /** Byte offset of the word that says which instruction is under way. */
   readonly place: number;
-  /** What follows a call of `name`: the word that says that it met a guest exception, and the block that is next then. Undefined: it meets none. */
-  fault(name: string): { readonly word: number; readonly block: number } | undefined;
+  /** Whether a call of `name` may meet a guest exception; byte offset of the word that then is not 0, and the block that is next after a handler. */
+  mayFault(name: string): boolean;
+  readonly faulted: number;
+  readonly faultBlock: number;
+  /** The array whose elements are the functions of the table, all of the type with this number. */
+  readonly table: { readonly array: string; readonly type: number } | undefined;
 }
 
 /** What `return` is in code taken in line: a value for a local, and a jump. */
@@ -30,13 +40,9 @@ export interface ReturnTo {
   readonly blocks: number;
 }
 
-export class Refused extends Error {}
-
-type Type = "i32" | "u32" | "f64" | "bool";
-
-const elementShift = { i8: 0, i16: 1, i32: 2, f64: 3 } as const;
-const elementLoad = { i8: "i32.load8_s", i16: "i32.load16_s", i32: "i32.load", f64: "f64.load" } as const;
-const elementStore = { i8: "i32.store8", i16: "i32.store16", i32: "i32.store", f64: "f64.store" } as const;
+const elementShift = { i8: 0, i16: 1, i32: 2, f32: 2, f64: 3 } as const;
+const elementLoad = { i8: "i32.load8_s", i16: "i32.load16_s", i32: "i32.load", f32: "f32.load", f64: "f64.load" } as const;
+const elementStore = { i8: "i32.store8", i16: "i32.store16", i32: "i32.store", f32: "f32.store", f64: "f64.store" } as const;
 
 const compareSigned: Record<string, Opcode> = {
   "<": "i32.lt_s",
@@ -59,34 +65,34 @@ const bitwise: Record<string, Opcode> = { "&": "i32.and", "|": "i32.or", "^": "i
 const wrapping: Record<string, Opcode> = { "+": "i32.add", "-": "i32.sub" };
 const doubles: Record<string, Opcode> = { "+": "f64.add", "-": "f64.sub", "*": "f64.mul", "/": "f64.div" };
 
-export class WasmFunction {
-  readonly body = new Bytes();
-  readonly locals: ValueType[] = [];
+export class WasmFunction extends Emitter {
   private readonly host: WasmHost;
-  private readonly names = new Map<string, { index: number; type: Type }>();
-  private readonly parameters: number;
-  /** Labels around the instruction being written. */
-  depth = 0;
+  private readonly parameterNames: readonly string[];
+  private names: Names;
   private returnTo: ReturnTo | undefined;
-  /** Locals of code taken in line, to be used again by the next: by type, and how many of them are taken. */
-  private readonly pools = { i32: [] as number[], f64: [] as number[] };
-  private readonly taken = { i32: 0, f64: 0 };
+  /** Depths of the labels in force, by name; of loops, where they begin. */
+  private readonly labels = new Map<string, number>();
+  /** In a `try`: the depth of the label behind which its handler is. */
+  private handler: number | undefined;
+  /** Names that stand for functions of the table: locals with their indices. */
+  private readonly functions = new Map<string, number>();
 
   /** @param parameters names of the int32 parameters */
   constructor(host: WasmHost, parameters: readonly string[]) {
+    super(parameters.length);
     this.host = host;
-    this.parameters = parameters.length;
-    parameters.forEach((name, index) => {
-      this.names.set(name, { index, type: "i32" });
-    });
+    this.parameterNames = parameters;
+    this.names = new Names(host, parameters, []);
   }
 
   get type(): FunctionType {
-    return { parameters: Array.from({ length: this.parameters }, () => "i32" as const), results: ["i32"] };
+    return { parameters: this.parameterNames.map(() => "i32" as const), results: ["i32"] };
   }
 
+  /** All of the function. */
   statements(list: readonly Statement[]): void {
-    for (const s of list) this.statement(s);
+    this.names = new Names(this.host, this.parameterNames, list);
+    this.all(list);
   }
 
   /**
@@ -94,99 +100,32 @@ export class WasmFunction {
    */
   inline(list: readonly Statement[], returnTo: ReturnTo): void {
     this.returnTo = returnTo;
-    this.taken.i32 = 0;
-    this.taken.f64 = 0;
-    const names = new Map(this.names);
+    this.releaseAll();
+    this.names = new Names(this.host, this.parameterNames, list);
     if (callsAnything(list)) {
       this.constant(0);
       this.local("local.get", returnTo.local);
       this.access("i32.store", this.host.place);
     }
-    this.statements(list);
+    this.all(list);
     this.op("unreachable");
-    this.names.clear();
-    for (const [name, known] of names) this.names.set(name, known);
     this.returnTo = undefined;
-  }
-
-  // ---- encoding
-
-  begin(kind: "block" | "loop" | "if", result?: ValueType): void {
-    this.op(kind);
-    this.body.byte(result === undefined ? 0x40 : valueType[result]);
-    this.depth++;
-  }
-  end(): void {
-    this.depth--;
-    this.op("end");
-  }
-  /** To the label that `depth` was just inside of. */
-  branch(label: number): void {
-    this.op("br");
-    this.body.unsigned(this.depth - label);
-  }
-  branchIf(label: number): void {
-    this.op("br_if");
-    this.body.unsigned(this.depth - label);
-  }
-  /** The number on the stack: 0 to the innermost label, and so on for `count` labels; 0 if it is larger. */
-  branchTable(count: number): void {
-    this.op("br_table");
-    this.body.unsigned(count);
-    for (let k = 0; k < count; k++) this.body.unsigned(k);
-    this.body.unsigned(0);
-  }
-  call(index: number): void {
-    this.op("call");
-    this.body.unsigned(index);
-  }
-  callIndirect(type: number): void {
-    this.op("call_indirect");
-    this.body.unsigned(type);
-    this.body.unsigned(0);
-  }
-
-  op(name: Opcode): void {
-    this.body.byte(opcode[name]);
-  }
-  constant(value: number): void {
-    this.op("i32.const");
-    this.body.signed(value);
-  }
-  local(kind: "local.get" | "local.set" | "local.tee", index: number): void {
-    this.op(kind);
-    this.body.unsigned(index);
-  }
-  access(name: Opcode, offset: number): void {
-    this.op(name);
-    // Alignment is a hint.
-    this.body.byte(0);
-    this.body.unsigned(offset);
-  }
-  newLocal(type: ValueType): number {
-    if (this.returnTo !== undefined) {
-      const pool = this.pools[type];
-      const k = this.taken[type]++;
-      if (k === pool.length) pool.push(this.parameters + this.locals.push(type) - 1);
-      return pool[k];
-    }
-    return this.parameters + this.locals.push(type) - 1;
   }
 
   // ---- statements
 
+  private all(list: readonly Statement[]): void {
+    for (const s of list) this.statement(s);
+  }
+
   private statement(s: Statement): void {
     switch (s.type) {
-      case "VariableDeclaration": {
+      case "VariableDeclaration":
         for (const d of s.declarations) {
           if (d.id.type !== "Identifier" || d.init == null) throw new Refused("a declaration without a value");
-          const type = this.value(d.init);
-          const index = this.newLocal(type === "f64" ? "f64" : "i32");
-          this.names.set(d.id.name, { index, type: type === "bool" ? "i32" : type });
-          this.local("local.set", index);
+          this.declaration(d.id.name, d.init);
         }
         return;
-      }
       case "ExpressionStatement":
         return this.effect(s.expression);
       case "ReturnStatement":
@@ -194,7 +133,7 @@ export class WasmFunction {
         this.int(s.argument);
         return this.leave();
       case "BlockStatement":
-        return this.statements(s.body);
+        return this.all(s.body);
       case "IfStatement": {
         this.condition(s.test);
         this.begin("if");
@@ -205,9 +144,76 @@ export class WasmFunction {
         }
         return this.end();
       }
+      case "LabeledStatement":
+        return this.labeled(s.label.name, s.body);
+      case "BreakStatement":
+      case "ContinueStatement":
+        return this.branch(this.labels.get(`${s.type === "BreakStatement" ? "break" : "continue"} ${s.label?.name}`) ?? refuse(s.type));
+      case "TryStatement":
+        return this.tryCatch(s);
       default:
         throw new Refused(s.type);
     }
+  }
+
+  private declaration(name: string, init: Expression): void {
+    if (init.type === "MemberExpression" && init.object.type === "Identifier" && init.object.name === this.host.table?.array) {
+      this.int(init.property as Expression);
+      const index = this.acquire("i32");
+      this.local("local.set", index);
+      this.functions.set(name, index);
+      return;
+    }
+    const type = this.names.typeOfName(name);
+    if (type === "f64") this.double(init);
+    else this.int(init);
+    const local = this.acquire(type === "f64" ? "f64" : "i32");
+    this.local("local.set", local);
+    this.names.place(name, local);
+  }
+
+  private labeled(name: string, body: Statement): void {
+    if (body.type === "ForStatement") {
+      if (body.init != null || body.test != null || body.update != null) throw new Refused("a loop with a head");
+      this.begin("loop");
+      this.within(`continue ${name}`, body.body);
+      this.branch(this.depth);
+    } else {
+      this.begin("block");
+      this.within(`break ${name}`, body);
+    }
+    this.end();
+  }
+  private within(label: string, body: Statement): void {
+    this.labels.set(label, this.depth);
+    this.statement(body);
+    this.labels.delete(label);
+  }
+
+  /**
+   * A handler is for guest exceptions, which the host's functions tell by a word.
+   *
+   *     block $done  block $handler  ...; call; if the word is set, to $handler; ...; br $done  end  the word = 0; ...  end
+   */
+  private tryCatch(s: Statement & { type: "TryStatement" }): void {
+    const { handler, finalizer } = s;
+    if (handler == null || finalizer != null || this.handler !== undefined || this.returnTo !== undefined) throw new Refused("try");
+    const [first, ...rest] = handler.body.body;
+    const isFault = first?.type === "ExpressionStatement" && first.expression.type === "CallExpression";
+    if (!isFault || ((first.expression as { callee: { name?: string } }).callee.name ?? "") !== "guestFault") throw new Refused("catch");
+    this.begin("block");
+    const done = this.depth;
+    this.begin("block");
+    this.handler = this.depth;
+    this.all(s.block.body);
+    this.branch(done);
+    this.handler = undefined;
+    this.end();
+    this.constant(0);
+    this.constant(0);
+    this.access("i32.store", this.host.faulted);
+    this.all(rest);
+    this.end();
   }
 
   private leave(): void {
@@ -227,40 +233,35 @@ export class WasmFunction {
       for (const x of e.expressions) this.effect(x);
       return;
     }
-    if (e.type === "CallExpression") {
-      this.calling(e, false);
-      return;
+    if (e.type === "CallExpression" && e.callee.type === "Identifier") {
+      const name = e.callee.name;
+      if (!this.functions.has(name)) {
+        this.calling(e, false);
+        return;
+      }
     }
     if (e.type === "AssignmentExpression" && e.operator === "=") {
       const { left } = e;
-      if (left.type === "Identifier") {
-        const known = this.names.get(left.name);
-        if (known === undefined) throw new Refused(`assignment to ${left.name}`);
-        if (known.type === "f64") this.double(e.right);
-        else {
-          if (known.type === "u32") throw new Refused("assignment to a uint32");
-          this.int(e.right);
-        }
-        return this.local("local.set", known.index);
-      }
+      if (left.type === "Identifier") return this.local("local.set", this.assigned(left.name, e.right));
       if (left.type !== "MemberExpression" || left.object.type !== "Identifier") throw new Refused("assignment");
       const place = this.place(left.object.name);
       const offset = this.element(place, left.property as Expression);
-      if (place.kind === "f64") this.double(e.right);
+      if (place.kind === "f64" || place.kind === "f32") this.double(e.right);
       else this.int(e.right);
+      if (place.kind === "f32") this.op("f32.demote_f64");
       return this.access(elementStore[place.kind], offset);
     }
     if (e.type === "UpdateExpression" && e.operator === "++" && e.argument.type === "MemberExpression" && e.argument.object.type === "Identifier") {
       const place = this.place(e.argument.object.name);
       if (place.kind !== "f64" && place.kind !== "i32") throw new Refused("++");
       const offset = this.element(place, e.argument.property as Expression);
-      const at = this.newLocal("i32");
+      const at = this.acquire("i32");
       this.local("local.tee", at);
       this.local("local.get", at);
+      this.release(at, "i32");
       this.access(elementLoad[place.kind], offset);
       if (place.kind === "f64") {
-        this.op("f64.const");
-        this.body.double(1);
+        this.doubleConstant(1);
         this.op("f64.add");
       } else {
         this.constant(1);
@@ -270,6 +271,23 @@ export class WasmFunction {
     }
     this.value(e);
     this.op("drop");
+  }
+
+  /** Pushes what is to be stored in the local for `name`, which it returns. */
+  private assigned(name: string, value: Expression): number {
+    const type = this.names.typeOfName(name);
+    if (type === "f64") this.double(value);
+    else {
+      if (type === "u32") throw new Refused("assignment to a uint32");
+      this.int(value);
+    }
+    const local = this.names.localOf(name);
+    this.used(name);
+    return local;
+  }
+  /** A name was seen: if never again, its local is free. */
+  private used(name: string): void {
+    if (this.names.isDone(name)) this.release(this.names.localOf(name), this.names.typeOfName(name) === "f64" ? "f64" : "i32");
   }
 
   // ---- expressions
@@ -283,23 +301,34 @@ export class WasmFunction {
   /** Pushes the byte address of an element but for a constant part, which it returns. */
   private element(place: ArrayPlace, index: Expression): number {
     const shift = elementShift[place.kind];
-    const value = literalOf(index);
+    const value = this.constantOf(index);
     if (value !== undefined && value >= 0) {
       this.constant(0);
       return place.offset + value * 2 ** shift;
     }
     if (index.type === "BinaryExpression" && index.operator === "+") {
-      const more = literalOf(index.right as Expression);
-      if (more !== undefined && more >= 0) {
-        this.int(index.left as Expression);
+      for (const [fixed, rest] of [
+        [index.right as Expression, index.left as Expression],
+        [index.left as Expression, index.right as Expression],
+      ]) {
+        const more = this.constantOf(fixed);
+        if (more === undefined || more < 0) continue;
+        this.int(rest);
         this.scaled(shift);
         return place.offset + more * 2 ** shift;
       }
     }
     if (shift > 0 && index.type === "BinaryExpression" && index.operator === ">>>" && literalOf(index.right as Expression) === shift) {
       this.int(index.left as Expression);
-      this.constant(-1 << shift);
-      this.op("i32.and");
+      if (place.isAligned !== true) {
+        this.constant(-1 << shift);
+        this.op("i32.and");
+      }
+      return place.offset;
+    }
+    // An index of bytes is a number of bytes already.
+    if (shift === 0 && index.type === "BinaryExpression" && index.operator === ">>>" && literalOf(index.right as Expression) === 0) {
+      this.int(index.left as Expression);
       return place.offset;
     }
     this.int(index);
@@ -313,9 +342,14 @@ export class WasmFunction {
     this.op("i32.shl");
   }
 
+  /** The number that an expression is known to be. */
+  private constantOf(e: Expression): number | undefined {
+    return literalOf(e) ?? (e.type === "Identifier" ? this.host.constants[e.name] : undefined);
+  }
+
   /** Pushes the value modulo 2^32. */
   private int(e: Expression): void {
-    const value = literalOf(e);
+    const value = this.constantOf(e);
     if (value !== undefined) {
       if (!Number.isInteger(value)) throw new Refused("a fraction as an integer");
       return this.constant(value | 0);
@@ -327,6 +361,14 @@ export class WasmFunction {
         this.int(e.right);
         return this.op(operator);
       }
+      if (e.operator === "/") {
+        const operation = this.integerQuotient(e.left as Expression, e.right);
+        if (operation !== undefined) {
+          this.int(e.left as Expression);
+          this.int(e.right);
+          return this.op(operation);
+        }
+      }
     }
     if (e.type === "ConditionalExpression") {
       this.condition(e.test);
@@ -336,12 +378,26 @@ export class WasmFunction {
       this.int(e.alternate);
       return this.end();
     }
-    if (e.type === "UnaryExpression" && e.operator === "-") {
+    if (e.type === "UnaryExpression" && e.operator === "-" && this.names.typeOf(e.argument) !== "f64") {
       this.constant(0);
       this.int(e.argument);
       return this.op("i32.sub");
     }
-    if (this.value(e) === "f64") throw new Refused("a double as an integer");
+    if (this.value(e) === "f64") {
+      // JavaScript's ToInt32 for magnitudes below 2^63; what is larger here is compared with the number it was, and differs from it either way.
+      this.op("i64.trunc_sat_f64_s");
+      this.op("i32.wrap_i64");
+    }
+  }
+
+  /**
+   * The instruction for a quotient that is wrapped: of two unsigned numbers (n >>> 0), or of two signed ones. Generated code divides only after it has looked at the divisor
+   * and, of signed numbers, at the quotient that overflows.
+   */
+  private integerQuotient(left: Expression, right: Expression): Opcode | undefined {
+    const [a, b] = [this.names.typeOf(left), this.names.typeOf(right)];
+    if (a === "u32" && b === "u32") return "i32.div_u";
+    return a === "i32" && b === "i32" ? "i32.div_s" : undefined;
   }
 
   /** Whether a sum of int32 and uint32 parts is exact in doubles, so that wrapping it is what ToInt32 does: fewer than 2^20 of them. */
@@ -349,19 +405,17 @@ export class WasmFunction {
     if (depth > 16) return false;
     if (e.type === "BinaryExpression" && wrapping[e.operator] !== undefined)
       return this.fitsWrapped(e.left as Expression, depth + 1) && this.fitsWrapped(e.right, depth + 1);
-    const value = literalOf(e);
+    const value = this.constantOf(e);
     if (value !== undefined) return Number.isInteger(value) && Math.abs(value) <= 2 ** 32;
-    return this.typeOf(e) !== "f64";
+    return this.names.typeOf(e) !== "f64";
   }
 
   /** Pushes a double. */
   private double(e: Expression): void {
-    const value = literalOf(e);
-    if (value !== undefined) {
-      this.op("f64.const");
-      return this.body.double(value);
-    }
+    const value = this.constantOf(e);
+    if (value !== undefined) return this.doubleConstant(value);
     if (e.type === "BinaryExpression" && doubles[e.operator] !== undefined) {
+      if (e.operator === "/" && literalOf(e.left as Expression) === 0 && literalOf(e.right) === 0) return this.doubleConstant(Number.NaN);
       this.double(e.left as Expression);
       this.double(e.right);
       return this.op(doubles[e.operator]);
@@ -369,6 +423,14 @@ export class WasmFunction {
     if (e.type === "UnaryExpression" && e.operator === "-") {
       this.double(e.argument);
       return this.op("f64.neg");
+    }
+    if (e.type === "ConditionalExpression") {
+      this.condition(e.test);
+      this.begin("if", "f64");
+      this.double(e.consequent);
+      this.op("else");
+      this.double(e.alternate);
+      return this.end();
     }
     const type = this.value(e);
     if (type === "u32") this.op("f64.convert_i32_u");
@@ -378,84 +440,85 @@ export class WasmFunction {
   /** Pushes 0 or not 0. */
   private condition(e: Expression): void {
     if (e.type === "LogicalExpression" && e.operator !== "??") {
+      // What costs little is computed whether it is needed or not: a branch less.
+      if (isPure(e.right)) {
+        this.truth(e.left);
+        this.truth(e.right);
+        return this.op(e.operator === "&&" ? "i32.and" : "i32.or");
+      }
       this.condition(e.left);
       this.begin("if", "i32");
-      if (e.operator === "&&") this.condition(e.right);
+      if (e.operator === "&&") this.truth(e.right);
       else this.constant(1);
       this.op("else");
       if (e.operator === "&&") this.constant(0);
-      else this.condition(e.right);
+      else this.truth(e.right);
       return this.end();
     }
     if (e.type === "UnaryExpression" && e.operator === "!") {
       this.condition(e.argument);
       return this.op("i32.eqz");
     }
+    if (e.type === "BinaryExpression" && literalOf(e.right) === 0 && (e.operator === "===" || e.operator === "!==")) {
+      if (this.names.typeOf(e.left as Expression) !== "f64") {
+        this.int(e.left as Expression);
+        if (e.operator === "===") this.op("i32.eqz");
+        return;
+      }
+    }
     if (this.value(e) === "f64") throw new Refused("a double as a condition");
   }
 
-  /** The type `value` will leave. */
-  private typeOf(e: Expression): Type {
-    const value = literalOf(e);
-    if (value !== undefined) return Number.isInteger(value) && value >= -(2 ** 31) && value < 2 ** 32 ? (value < 2 ** 31 ? "i32" : "u32") : "f64";
-    switch (e.type) {
-      case "Identifier":
-        return this.names.get(e.name)?.type ?? refuse(`name ${e.name}`);
-      case "MemberExpression":
-        return e.object.type === "Identifier" && this.place(e.object.name).kind === "f64" ? "f64" : "i32";
-      case "BinaryExpression":
-        if (e.operator === ">>>") return isUnsignedShift(e) ? "i32" : "u32";
-        if (bitwise[e.operator] !== undefined) return "i32";
-        if (doubles[e.operator] !== undefined) return "f64";
-        return "bool";
-      case "LogicalExpression":
-        return "bool";
-      case "UnaryExpression":
-        return e.operator === "!" ? "bool" : e.operator === "~" ? "i32" : "f64";
-      case "ConditionalExpression": {
-        const a = this.typeOf(e.consequent);
-        const b = this.typeOf(e.alternate);
-        if (a === b) return a;
-        const isInt = (t: Type, x: Expression) => t === "i32" || t === "bool" || (literalOf(x) ?? -1) >= 0;
-        if (isInt(a, e.consequent) && isInt(b, e.alternate)) return "i32";
-        return refuse("a choice of two types");
-      }
-      case "CallExpression":
-        return "i32";
-      case "SequenceExpression":
-        return this.typeOf(e.expressions[e.expressions.length - 1]);
-      default:
-        return refuse(e.type);
-    }
+  /** Pushes 0 or 1. */
+  private truth(e: Expression): void {
+    const isTruth =
+      e.type === "LogicalExpression" || (e.type === "UnaryExpression" && e.operator === "!") || (literalOf(e) === undefined && this.names.typeOf(e) === "bool");
+    if (isTruth && !(e.type === "BinaryExpression" && e.operator === "!==" && literalOf(e.right) === 0)) return this.condition(e);
+    this.condition(e);
+    this.constant(0);
+    this.op("i32.ne");
   }
 
   /** Pushes the value as it is. */
   private value(e: Expression): Type {
-    const literal = literalOf(e);
-    if (literal !== undefined) {
-      const type = this.typeOf(e);
+    const constant = this.constantOf(e);
+    if (constant !== undefined) {
+      const type = this.names.typeOf(e);
       if (type === "f64") this.double(e);
-      else this.constant(literal | 0);
+      else this.constant(constant | 0);
       return type;
     }
     switch (e.type) {
       case "Identifier": {
-        const known = this.names.get(e.name);
-        if (known === undefined) throw new Refused(`name ${e.name}`);
-        this.local("local.get", known.index);
-        return known.type;
+        const type = this.names.typeOfName(e.name);
+        this.local("local.get", this.names.localOf(e.name));
+        this.used(e.name);
+        return type;
       }
       case "MemberExpression": {
         if (e.object.type !== "Identifier") throw new Refused("member");
         const place = this.place(e.object.name);
         this.access(elementLoad[place.kind], this.element(place, e.property as Expression));
-        return place.kind === "f64" ? "f64" : "i32";
+        if (place.kind === "f32") this.op("f64.promote_f32");
+        return place.kind === "f64" || place.kind === "f32" ? "f64" : "i32";
       }
       case "BinaryExpression":
         return this.binary(e.operator, e.left as Expression, e.right, e);
       case "LogicalExpression":
-        for (const part of [e.left, e.right]) if (this.typeOf(part) !== "bool") throw new Refused("a logical value");
-        this.condition(e);
+        for (const part of [e.left, e.right]) if (this.names.typeOf(part) !== "bool") throw new Refused("a logical value");
+        this.truth(e.left);
+        if (isPure(e.right)) {
+          this.truth(e.right);
+          this.op(e.operator === "&&" ? "i32.and" : "i32.or");
+          return "bool";
+        }
+        this.begin("if", "i32");
+        if (e.operator === "&&") this.truth(e.right);
+        else this.constant(1);
+        this.op("else");
+        if (e.operator === "&&") this.constant(0);
+        else this.truth(e.right);
+        this.end();
         return "bool";
       case "UnaryExpression":
         if (e.operator === "!") {
@@ -472,15 +535,9 @@ export class WasmFunction {
         this.double(e);
         return "f64";
       case "ConditionalExpression": {
-        const type = this.typeOf(e);
-        this.condition(e.test);
-        this.begin("if", type === "f64" ? "f64" : "i32");
-        if (type === "f64") this.double(e.consequent);
-        else this.int(e.consequent);
-        this.op("else");
-        if (type === "f64") this.double(e.alternate);
-        else this.int(e.alternate);
-        this.end();
+        const type = this.names.typeOf(e);
+        if (type === "f64") this.double(e);
+        else this.int(e);
         return type;
       }
       case "CallExpression":
@@ -488,6 +545,12 @@ export class WasmFunction {
       case "SequenceExpression": {
         for (const x of e.expressions.slice(0, -1)) this.effect(x);
         return this.value(e.expressions[e.expressions.length - 1]);
+      }
+      case "AssignmentExpression": {
+        if (e.operator !== "=" || e.left.type !== "Identifier") throw new Refused("the value of an assignment");
+        const { name } = e.left;
+        this.local("local.tee", this.assigned(name, e.right));
+        return this.names.typeOfName(name);
       }
       default:
         throw new Refused(e.type);
@@ -497,28 +560,31 @@ export class WasmFunction {
   private binary(operator: string, left: Expression, right: Expression, e: Expression): Type {
     if (bitwise[operator] !== undefined) {
       this.int(left);
-      // `x | 0` only says that x is wrapped.
-      if (operator === "|" && literalOf(right) === 0) return "i32";
+      // `x | 0` only says that x is wrapped, `x >>> 0` how it is to be read.
+      if ((operator === "|" || operator === ">>>") && literalOf(right) === 0) return this.names.typeOf(e);
       this.int(right);
       this.op(bitwise[operator]);
-      return this.typeOf(e);
+      return this.names.typeOf(e);
     }
     if (doubles[operator] !== undefined) {
       this.double(e);
       return "f64";
     }
-    const a = this.typeOf(left);
-    const b = this.typeOf(right);
+    const a = this.names.typeOf(left);
+    const b = this.names.typeOf(right);
     const fits = (type: Type, x: Expression, wanted: "i32" | "u32") => {
-      const value = literalOf(x);
+      const value = this.constantOf(x);
       if (value !== undefined)
-        return Number.isInteger(value) && (wanted === "i32" ? value >= -(2 ** 31) && value < 2 ** 31 : value >= 0 && value < 2 ** 32);
+        return Number.isInteger(value) && !Object.is(value, -0) && (wanted === "i32" ? value >= -(2 ** 31) && value < 2 ** 31 : value >= 0 && value < 2 ** 32);
       return type === wanted || type === "bool" || (wanted === "u32" && isNotNegative(x));
     };
     if (fits(a, left, "i32") && fits(b, right, "i32")) {
       this.int(left);
-      this.int(right);
-      this.op(compareSigned[operator] ?? refuse(operator));
+      if (literalOf(right) === 0 && operator === "===") this.op("i32.eqz");
+      else {
+        this.int(right);
+        this.op(compareSigned[operator] ?? refuse(operator));
+      }
     } else if (fits(a, left, "u32") && fits(b, right, "u32")) {
       this.int(left);
       this.int(right);
@@ -531,49 +597,125 @@ export class WasmFunction {
     return "bool";
   }
 
-  /** Functions of Math that are instructions. */
+  /** Functions of Math, and long multiplication and division, that are instructions. */
   private instruction(e: Expression & { type: "CallExpression" }): Type | undefined {
     const { callee } = e;
+    const args = e.arguments as Expression[];
+    if (callee.type === "Identifier") return this.longArithmetic(callee.name, args);
     if (callee.type !== "MemberExpression") return undefined;
     const name = callee.object.type === "Identifier" && callee.object.name === "Math" ? (callee.property as { name: string }).name : "";
-    const [a, b] = e.arguments as Expression[];
-    if (name === "imul") {
-      this.int(a);
-      this.int(b);
-      this.op("i32.mul");
-    } else if (name === "clz32") {
-      this.int(a);
-      this.op("i32.clz");
-    } else throw new Refused(`Math.${name}`);
+    const [a, b] = args;
+    switch (name) {
+      case "imul":
+        this.int(a);
+        this.int(b);
+        this.op("i32.mul");
+        return "i32";
+      case "clz32":
+        this.int(a);
+        this.op("i32.clz");
+        return "i32";
+      case "abs":
+      case "sqrt":
+      case "trunc":
+      case "floor":
+      case "ceil":
+        this.double(a);
+        this.op(`f64.${name}`);
+        return "f64";
+      case "fround":
+        this.double(a);
+        this.op("f32.demote_f64");
+        this.op("f64.promote_f32");
+        return "f64";
+      case "min":
+      case "max": {
+        if (this.names.typeOf(e) !== "i32") throw new Refused(`Math.${name} of doubles`);
+        const values = [a, b].map((x) => {
+          const local = this.acquire("i32");
+          this.int(x);
+          this.local("local.tee", local);
+          return local;
+        });
+        for (const local of values) this.local("local.get", local);
+        this.op(name === "min" ? "i32.lt_s" : "i32.gt_s");
+        this.op("select");
+        for (const local of values) this.release(local, "i32");
+        return "i32";
+      }
+      default:
+        throw new Refused(`Math.${name}`);
+    }
+  }
+
+  /** The host's functions of the same names (ir/pure-ops.ts). */
+  private longArithmetic(name: string, args: readonly Expression[]): Type | undefined {
+    if (name === "mulhu" || name === "mulhs") {
+      for (const x of args) {
+        this.int(x);
+        this.op(name === "mulhu" ? "i64.extend_i32_u" : "i64.extend_i32_s");
+      }
+      this.op("i64.mul");
+      this.longConstant(32);
+      this.op("i64.shr_u");
+    } else if (name === "divu" || name === "divs") {
+      // Whoever divides has looked whether the quotient fits 32 bits: it is neither a division by zero nor does it overflow here.
+      const [high, low, d] = args;
+      this.int(high);
+      this.op("i64.extend_i32_u");
+      this.longConstant(32);
+      this.op("i64.shl");
+      this.int(low);
+      this.op("i64.extend_i32_u");
+      this.op("i64.or");
+      this.int(d);
+      this.op(name === "divu" ? "i64.extend_i32_u" : "i64.extend_i32_s");
+      this.op(name === "divu" ? "i64.div_u" : "i64.div_s");
+    } else return undefined;
+    this.op("i32.wrap_i64");
     return "i32";
+  }
+  private longConstant(value: number): void {
+    this.op("i64.const");
+    this.body.signed(value);
   }
 
   private calling(e: Expression & { type: "CallExpression" }, hasResult: boolean): Type {
     if (e.callee.type !== "Identifier") throw new Refused("a call");
     const { name } = e.callee;
+    const index = this.functions.get(name);
+    if (index !== undefined) {
+      this.constant(0);
+      this.local("local.get", index);
+      this.release(index, "i32");
+      this.functions.delete(name);
+      this.callIndirect(this.host.table?.type ?? refuse("the table"));
+      return "i32";
+    }
     // The callouts' first argument is the CPU, which the host knows.
     const args = (e.arguments as Expression[]).filter((a) => !(a.type === "Identifier" && a.name === "cpu"));
     for (const a of args) {
-      if (this.typeOf(a) === "u32") throw new Refused("a uint32 as an argument");
+      if (this.names.typeOf(a) === "u32") throw new Refused("a uint32 as an argument");
       this.int(a);
     }
-    this.call(this.host.imported(name, args.length, hasResult) ?? refuse(`call of ${name}`));
-    const fault = this.host.fault(name);
-    if (fault !== undefined) this.leaveOn(fault.word, fault.block);
-    return "i32";
+    const result = this.host.isDouble(name) ? "f64" : "i32";
+    this.call(this.host.imported(name, args.length, hasResult ? result : undefined) ?? refuse(`call of ${name}`));
+    if (this.host.mayFault(name)) this.leaveOnFault();
+    return result;
   }
 
-  /** If the word is not 0: ends the handler, with the block next. An exception of JavaScript would do that too, but it takes a microsecond to pass through here. */
-  private leaveOn(word: number, block: number): void {
+  /** Ends the handler, with the fault block next. An exception of JavaScript would do that too, but it takes a microsecond to pass through here. */
+  private leaveOnFault(): void {
     this.constant(0);
-    this.access("i32.load", word);
+    this.access("i32.load", this.host.faulted);
+    if (this.handler !== undefined) return this.branchIf(this.handler);
     this.begin("if");
     const { returnTo } = this;
     if (returnTo === undefined) {
-      this.constant(~block);
+      this.constant(~this.host.faultBlock);
       this.op("return");
     } else {
-      this.constant(block);
+      this.constant(this.host.faultBlock);
       this.local("local.set", returnTo.local);
       this.branch(returnTo.blocks);
     }
@@ -588,26 +730,4 @@ function callsAnything(node: unknown): boolean {
   const { type, callee } = node as { type?: string; callee?: { type: string } };
   if (type === "CallExpression" && callee?.type === "Identifier") return true;
   return Object.values(node).some(callsAnything);
-}
-
-function refuse(what: string): never {
-  throw new Refused(what);
-}
-
-function literalOf(e: Node): number | undefined {
-  if (e.type === "Literal") return typeof e.value === "number" ? e.value : undefined;
-  if (e.type === "UnaryExpression" && e.operator === "-" && e.argument.type === "Literal") return -(e.argument.value as number);
-  return undefined;
-}
-
-/** x >>> n with n > 0 is an int32 as well. */
-function isUnsignedShift(e: Expression & { type: "BinaryExpression" }): boolean {
-  const n = literalOf(e.right);
-  return n !== undefined && (n & 31) !== 0;
-}
-
-function isNotNegative(e: Expression): boolean {
-  if (e.type !== "BinaryExpression") return false;
-  if (e.operator === ">>>") return true;
-  return e.operator === "&" && [e.left, e.right].some((x) => (literalOf(x) ?? -1) >= 0);
 }

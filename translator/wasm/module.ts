@@ -1,11 +1,13 @@
-/** Modules of tier 0: handlers as functions for the host's table, and the loop that runs blocks with the commonest handlers in line. */
+/** Modules: handlers and regions as functions for the host's table, and the loop that runs blocks with the commonest handlers in line. */
 import { parseExpressionAt } from "acorn";
 import type { ArrowFunctionExpression } from "estree";
 import { slot } from "../contract/slots.ts";
 import { type HostHandler, loopCase, type WasmImport, type WasmLayout, type WasmModule } from "../contract/wasm.ts";
 import type { Statement } from "../javascript/estree.ts";
+import type { RegionTree } from "../javascript/region.ts";
 import { encodeModule, type FunctionCode, type FunctionType, type ImportedFunction } from "./encoder.ts";
-import { Refused, WasmFunction, type WasmHost } from "./function.ts";
+import { WasmFunction, type WasmHost } from "./function.ts";
+import { Refused } from "./names.ts";
 
 /** A handler: (p) => { ... } */
 export interface HandlerTree {
@@ -23,36 +25,52 @@ const handlerType: FunctionType = { parameters: ["i32"], results: ["i32"] };
 class Imports implements WasmHost {
   readonly list: WasmImport[] = [];
   readonly arrays: WasmLayout["arrays"];
+  readonly constants: Readonly<Record<string, number>>;
   readonly place: number;
+  readonly faulted: number;
+  readonly faultBlock: number;
+  /** All functions in the table are handlers, whose type comes first. */
+  readonly table = { array: "H", type: 0 } as const;
   private readonly layout: WasmLayout;
   private readonly numbers = new Map<string, number>();
 
-  constructor(layout: WasmLayout) {
+  constructor(layout: WasmLayout, constants: Readonly<Record<string, number>> = {}) {
     this.layout = layout;
     this.arrays = layout.arrays;
+    this.constants = constants;
     this.place = layout.place;
+    this.faulted = layout.faulted;
+    this.faultBlock = layout.faultBlock;
   }
 
-  imported(name: string, parameters: number, hasResult: boolean): number | undefined {
+  imported(name: string, parameters: number, result: WasmImport["result"]): number | undefined {
     if (!this.layout.functions.has(name)) return undefined;
-    const key = `${name}/${parameters}${hasResult ? "" : "/void"}`;
+    const key = `${name}/${parameters}${result === undefined ? "/void" : result === "f64" ? "/f64" : ""}`;
     let number = this.numbers.get(key);
     if (number === undefined) {
-      number = this.list.push({ key, name, parameters, hasResult }) - 1;
+      number = this.list.push({ key, name, parameters, result }) - 1;
       this.numbers.set(key, number);
     }
     return number;
   }
 
-  fault(name: string): { word: number; block: number } | undefined {
-    return this.layout.mayFault(name) ? { word: this.layout.faulted, block: this.layout.faultBlock } : undefined;
+  isDouble(name: string): boolean {
+    return this.layout.doubles.has(name);
+  }
+  mayFault(name: string): boolean {
+    return this.layout.mayFault(name);
   }
 
-  get functions(): ImportedFunction[] {
-    return this.list.map(({ key, parameters, hasResult }) => ({
-      name: key,
-      type: { parameters: Array.from({ length: parameters }, () => "i32" as const), results: hasResult ? ["i32"] : [] },
-    }));
+  /** A module of these functions and what they import. */
+  module(functions: readonly FunctionCode[], shapes: readonly number[] = []): WasmModule {
+    const { pages, tableSize } = this.layout;
+    const imports = this.list.map(
+      ({ key, parameters, result }): ImportedFunction => ({
+        name: key,
+        type: { parameters: Array.from({ length: parameters }, () => "i32" as const), results: result === undefined ? [] : [result] },
+      }),
+    );
+    return { bytes: encodeModule({ types: [handlerType], imports, functions, pages, tableSize }), imports: this.list, shapes };
   }
 }
 
@@ -68,8 +86,16 @@ export function handlersModule(handlers: readonly HandlerTree[], layout: WasmLay
     functions.push({ type: handlerType, locals: f.locals, body: f.body, name: `h${shapes.length}`, label: name });
     shapes.push(shape);
   }
-  const bytes = encodeModule({ types: [], imports: imports.functions, functions, pages: layout.pages });
-  return { bytes, imports: imports.list, shapes };
+  return imports.module(functions, shapes);
+}
+
+/** A region as the function `region`; undefined if something in it is not for WebAssembly. @param links what L stands for */
+export function regionModule({ name, statements }: Pick<RegionTree, "name" | "statements">, links: number, layout: WasmLayout): WasmModule | undefined {
+  const imports = new Imports(layout, { L: links });
+  const f = new WasmFunction(imports, ["p"]);
+  if (!compiled(() => f.statements(statements))) return undefined;
+  f.op("unreachable");
+  return imports.module([{ type: handlerType, locals: f.locals, body: f.body, name: "region", label: name }]);
 }
 
 /** Whether it was not refused. */
@@ -93,7 +119,7 @@ export function helpersModule(texts: Readonly<Record<string, string>>, layout: W
     f.op("unreachable");
     return { type: f.type, locals: f.locals, body: f.body, name };
   });
-  return { bytes: encodeModule({ types: [], imports: imports.functions, functions, pages: layout.pages }), imports: imports.list, shapes: [] };
+  return imports.module(functions);
 }
 
 /** The text of an arrow function with a block for a body. */
@@ -113,9 +139,8 @@ function parsed(text: string): { parameters: string[]; statements: readonly Stat
  */
 export function loopModule(handlers: readonly HandlerTree[], own: readonly HostHandler[], layout: WasmLayout): WasmModule {
   const imports = new Imports(layout);
-  const attend = imports.imported("attend", 1, true) as number;
-  const enterRegion = imports.imported("enterRegion", 1, true) as number;
-  const slow = imports.imported("slow", 1, true) as number;
+  const attend = imports.imported("attend", 1, "i32") as number;
+  const slow = imports.imported("slow", 1, "i32") as number;
 
   // Which handlers can be cases: tried on their own first.
   const taken = handlers
@@ -196,17 +221,6 @@ export function loopModule(handlers: readonly HandlerTree[], own: readonly HostH
   f.constant(0);
   f.local("local.get", p);
   f.access("i32.store", layout.place);
-  f.local("local.get", word);
-  f.constant(layout.firstRegionShape);
-  f.op("i32.ge_u");
-  f.begin("if");
-  f.local("local.get", p);
-  f.call(enterRegion);
-  f.constant(-1);
-  f.op("i32.xor");
-  f.local("local.set", p);
-  f.branch(toBlock);
-  f.end();
   f.local("local.get", p);
   f.call(slow);
   step();
@@ -225,12 +239,8 @@ export function loopModule(handlers: readonly HandlerTree[], own: readonly HostH
   f.end();
   f.end();
   f.op("unreachable");
-  const bytes = encodeModule({
-    types: [handlerType],
-    imports: imports.functions,
-    pages: layout.pages,
-    tableSize: layout.firstRegionShape,
-    functions: [{ type: handlerType, locals: f.locals, body: f.body, name: "run" }],
-  });
-  return { bytes, imports: imports.list, shapes: taken.map(({ shape }) => shape) };
+  return imports.module(
+    [{ type: handlerType, locals: f.locals, body: f.body, name: "run" }],
+    taken.map(({ shape }) => shape),
+  );
 }

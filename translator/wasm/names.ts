@@ -1,0 +1,228 @@
+/** What is known of the names in a tree, and of which type its expressions are, before a byte of it is written. */
+import type { Expression, Node, Statement } from "estree";
+import type { ArrayPlace } from "../contract/wasm.ts";
+
+export class Refused extends Error {}
+
+export function refuse(what: string): never {
+  throw new Refused(what);
+}
+
+/** Of a value: an int32, an uint32 (both in an i32), a double, or 0 or 1 for a truth. */
+export type Type = "i32" | "u32" | "f64" | "bool";
+
+interface Known {
+  /** What it is declared as, and all that is assigned to it. */
+  readonly values: Expression[];
+  isConstant: boolean;
+  /** Times it is named, its declaration not counted. */
+  references: number;
+  /** The innermost loop around its declaration, by number. */
+  loop: number;
+  type: Type | undefined;
+  local: number;
+}
+
+interface TypeHost {
+  readonly arrays: Readonly<Record<string, ArrayPlace>>;
+  readonly constants: Readonly<Record<string, number>>;
+  isDouble(name: string): boolean;
+}
+
+const bitwise = new Set(["&", "|", "^", "<<", ">>", ">>>"]);
+const arithmetic = new Set(["+", "-", "*", "/"]);
+
+export class Names {
+  private readonly host: TypeHost;
+  private readonly known = new Map<string, Known>();
+  /** While they are collected: the loop that is gone through (0: none), and how many there were. */
+  private loop = 0;
+  private loops = 0;
+
+  constructor(host: TypeHost, parameters: readonly string[], list: readonly Statement[]) {
+    this.host = host;
+    parameters.forEach((name, local) => {
+      this.known.set(name, { values: [], isConstant: true, references: Number.POSITIVE_INFINITY, loop: 0, type: "i32", local });
+    });
+    this.collect(list);
+  }
+
+  private of(name: string): Known {
+    let known = this.known.get(name);
+    if (known === undefined) {
+      known = { values: [], isConstant: false, references: 0, loop: -1, type: undefined, local: -1 };
+      this.known.set(name, known);
+    }
+    return known;
+  }
+
+  private collect(node: unknown): void {
+    if (typeof node !== "object" || node === null) return;
+    if (Array.isArray(node)) {
+      for (const x of node) this.collect(x);
+      return;
+    }
+    const n = node as Node;
+    switch (n.type) {
+      case "Identifier": {
+        const known = this.of(n.name);
+        // In a loop that it was not declared in, it is needed again in the next round.
+        known.references += known.loop === this.loop ? 1 : Number.POSITIVE_INFINITY;
+        return;
+      }
+      case "Literal":
+        return;
+      case "ForStatement": {
+        const { loop } = this;
+        this.loop = ++this.loops;
+        this.collect(n.body);
+        this.loop = loop;
+        return;
+      }
+      case "VariableDeclaration":
+        for (const { id, init } of n.declarations) {
+          if (id.type !== "Identifier" || init == null) continue;
+          const known = this.of(id.name);
+          known.values.push(init);
+          known.isConstant = n.kind === "const";
+          known.loop = this.loop;
+          this.collect(init);
+        }
+        return;
+      case "AssignmentExpression":
+        if (n.left.type === "Identifier") this.of(n.left.name).values.push(n.right);
+        this.collect(n.left);
+        this.collect(n.right);
+        return;
+      case "MemberExpression":
+        // Arrays and Math are no values.
+        this.collect(n.property.type === "Identifier" && !n.computed ? undefined : n.property);
+        return;
+      case "CallExpression":
+        this.collect(n.arguments);
+        return;
+      default:
+        for (const x of Object.values(n)) this.collect(x);
+    }
+  }
+
+  /** The local that a name is in from now on. */
+  place(name: string, local: number): void {
+    this.of(name).local = local;
+  }
+  localOf(name: string): number {
+    const { local = -1 } = this.known.get(name) ?? {};
+    return local < 0 ? refuse(`name ${name}`) : local;
+  }
+  /** Counts one more use of a name: true if it was the last. */
+  isDone(name: string): boolean {
+    return --this.of(name).references === 0;
+  }
+
+  typeOfName(name: string): Type {
+    const known = this.known.get(name);
+    if (known === undefined || known.values.length + (known.type === undefined ? 0 : 1) === 0) return refuse(`name ${name}`);
+    if (known.type === undefined) {
+      // What a name is while it is being found out: no type of generated code depends on itself.
+      known.type = "i32";
+      const types = known.values.map((e) => this.typeOf(e));
+      const isDouble = types.includes("f64");
+      if (!known.isConstant && !isDouble && types.includes("u32")) throw new Refused("a variable of uint32");
+      known.type = isDouble ? "f64" : known.isConstant && types[0] === "u32" ? "u32" : "i32";
+    }
+    return known.type;
+  }
+
+  /** The type that an expression's value has. */
+  typeOf(e: Expression): Type {
+    const value = literalOf(e) ?? (e.type === "Identifier" ? this.host.constants[e.name] : undefined);
+    if (value !== undefined) {
+      if (!Number.isInteger(value) || Object.is(value, -0) || value < -(2 ** 31) || value >= 2 ** 32) return "f64";
+      return value < 2 ** 31 ? "i32" : "u32";
+    }
+    switch (e.type) {
+      case "Identifier":
+        return this.typeOfName(e.name);
+      case "MemberExpression": {
+        const kind = e.object.type === "Identifier" ? this.host.arrays[e.object.name]?.kind : undefined;
+        return kind === "f64" || kind === "f32" ? "f64" : "i32";
+      }
+      case "BinaryExpression":
+        if (e.operator === ">>>") return isUnsignedShift(e) ? "i32" : "u32";
+        if (bitwise.has(e.operator)) return "i32";
+        return arithmetic.has(e.operator) ? "f64" : "bool";
+      case "LogicalExpression":
+        return "bool";
+      case "UnaryExpression":
+        return e.operator === "!" ? "bool" : e.operator === "~" ? "i32" : "f64";
+      case "ConditionalExpression": {
+        const a = this.typeOf(e.consequent);
+        const b = this.typeOf(e.alternate);
+        if (a === b) return a;
+        if (a === "f64" || b === "f64") return "f64";
+        const isInt = (t: Type, x: Expression) => t === "i32" || t === "bool" || isNotNegative(x);
+        if (isInt(a, e.consequent) && isInt(b, e.alternate)) return "i32";
+        return refuse("a choice of two types");
+      }
+      case "CallExpression":
+        return this.typeOfCall(e);
+      case "SequenceExpression":
+        return this.typeOf(e.expressions[e.expressions.length - 1]);
+      case "AssignmentExpression":
+        return e.left.type === "Identifier" ? this.typeOfName(e.left.name) : this.typeOf(e.right);
+      default:
+        return refuse(e.type);
+    }
+  }
+
+  private typeOfCall(e: Expression & { type: "CallExpression" }): Type {
+    const { callee } = e;
+    if (callee.type === "Identifier") return this.host.isDouble(callee.name) ? "f64" : "i32";
+    if (callee.type !== "MemberExpression" || callee.property.type !== "Identifier") return refuse("a call");
+    const { name } = callee.property;
+    if (name === "imul" || name === "clz32") return "i32";
+    if (name === "min" || name === "max") return (e.arguments as Expression[]).every((a) => this.typeOf(a) === "i32") ? "i32" : "f64";
+    return "f64";
+  }
+}
+
+export function literalOf(e: Node): number | undefined {
+  if (e.type === "Literal") return typeof e.value === "number" ? e.value : undefined;
+  if (e.type === "UnaryExpression" && e.operator === "-" && e.argument.type === "Literal") return -(e.argument.value as number);
+  return undefined;
+}
+
+/** x >>> n with n > 0 is an int32 as well. */
+function isUnsignedShift(e: Expression & { type: "BinaryExpression" }): boolean {
+  const n = literalOf(e.right);
+  return n !== undefined && (n & 31) !== 0;
+}
+
+export function isNotNegative(e: Expression): boolean {
+  const value = literalOf(e);
+  if (value !== undefined) return value >= 0 && value < 2 ** 31;
+  if (e.type !== "BinaryExpression") return false;
+  if (e.operator === ">>>") return isUnsignedShift(e);
+  return e.operator === "&" && [e.left, e.right].some((x) => (literalOf(x) ?? -1) >= 0);
+}
+
+/** Whether an expression only computes: from names, literals and elements at constant places. */
+export function isPure(e: Expression): boolean {
+  switch (e.type) {
+    case "Identifier":
+    case "Literal":
+      return true;
+    case "BinaryExpression":
+      return e.operator !== "/" && isPure(e.left as Expression) && isPure(e.right);
+    case "LogicalExpression":
+      return isPure(e.left) && isPure(e.right);
+    case "UnaryExpression":
+      return isPure(e.argument);
+    case "MemberExpression":
+      return literalOf(e.property) !== undefined;
+    case "CallExpression":
+      return e.callee.type === "MemberExpression" && (e.arguments as Expression[]).every(isPure);
+    default:
+      return false;
+  }
+}
