@@ -23,6 +23,16 @@ export function compile<T>(text: string, freeNames: readonly string[], host: Hos
 }
 
 /** The same for WebAssembly: its exports. @param imports by the names the module has for them, all of the module "m" */
-export function instantiate(bytes: Uint8Array<ArrayBuffer>, imports: WebAssembly.ModuleImports): WebAssembly.Exports {
+export function instantiate(bytes: Readonly<Uint8Array<ArrayBuffer>>, imports: WebAssembly.ModuleImports): WebAssembly.Exports {
   return new WebAssembly.Instance(new WebAssembly.Module(bytes), { m: imports }).exports;
 }
+
+const nameBytes = (text: string): number[] => [text.length, ...[...text].map((c) => c.charCodeAt(0))];
+const section = (id: number, ...content: number[]): number[] => [id, content.length, ...content];
+/** Makes of a function `f` of JavaScript one that a table takes: (module (import "m" "f" (func (param i32) (result i32))) (export "f" (func 0))) */
+export const wrapper: Readonly<Uint8Array<ArrayBuffer>> = Uint8Array.from([
+  ...[0, 0x61, 0x73, 0x6d, 1, 0, 0, 0],
+  ...section(1, 1, 0x60, 1, 0x7f, 1, 0x7f),
+  ...section(2, 1, ...nameBytes("m"), ...nameBytes("f"), 0, 0),
+  ...section(7, 1, ...nameBytes("f"), 0, 0),
+]);

@@ -9,7 +9,7 @@ import { jsCall, slot } from "../../translator/contract/slots.ts";
 import type { RegionCode, Translator } from "../../translator/contract/translator.ts";
 import { type HostHandler, loopCase as loopCaseImported, type WasmImport, type WasmLayout, type WasmModule } from "../../translator/contract/wasm.ts";
 import { type CodeCache, modeMask, shapeBits as shapeBitsImported } from "../code/code-cache.ts";
-import { compile, type HostNames, instantiate } from "../code/compile.ts";
+import { compile, type HostNames, instantiate, wrapper } from "../code/compile.ts";
 import { faultBlock, firstRegionShape, firstShape, type Handler, pseudo, stopBlock } from "../code/pseudo-shapes.ts";
 import type { Cpu } from "../cpu/cpu.ts";
 import { type JumpCache, jumpCacheMask } from "./jump-cache.ts";
@@ -46,6 +46,15 @@ const found = (then: string): string => `
       const T = TX[R[${tlbHalf}] + (eip >>> 12)];
       if (((C[header - 2] ^ R[${modeSlot}]) & ${modeMask}) === 0 && (T & 1) === 0 && (T ^ eip) === C[header - 3]) { ${then} }
     }`;
+const followTo = `
+      ${found(`
+        R[${page}] = eip & -4096;
+        const shape = C[header + 2] & ${shapeBits};
+        if (shape < ${firstRegionShape} || R[${budget}] < 0) { return ~header; }
+        C[header + 1] = (C[header + 1] + 1) | 0;
+        const region = H[shape];
+        return region();`)}
+      return jumpElsewhere(eip);`;
 const helperTexts: readonly Readonly<Record<string, string>>[] = [
   {
     jump: `(eip) => {
@@ -83,46 +92,32 @@ const helperTexts: readonly Readonly<Record<string, string>>[] = [
   },
   {
     follow: `(link) => {
-      if (J[${depth}] === 0) { return link; }
-      const shape = callee(link);
-      if (shape === 0) { return link; }
-      J[${depth}] = (J[${depth}] + 1) | 0;
-      const region = H[shape];
-      const next = region();
-      J[${depth}] = (J[${depth}] - 1) | 0;
-      return next;
-    }`,
-    followTo: `(eip) => {
-      if (J[${depth}] !== 0) {
-        const shape = calleeAt(eip);
-        if (shape !== 0) {
-          J[${depth}] = (J[${depth}] + 1) | 0;
-          const region = H[shape];
-          const next = region();
-          J[${depth}] = (J[${depth}] - 1) | 0;
-          return next;
-        }
+      if (R[${budget}] < 0) { return link; }
+      const header = ~link;
+      const shape = C[header + 2] & ${shapeBits};
+      if (shape >= ${firstRegionShape}) {
+        C[header + 1] = (C[header + 1] + 1) | 0;
+        const region = H[shape];
+        return region();
       }
-      return jump(eip);
+      if (shape !== ${pseudo.crossPage}) { return link; }
+      const eip = (R[${page}] + C[header + 3]) | 0;
+      if ((TX[R[${tlbHalf}] + (eip >>> 12)] ^ (eip & -4096)) !== C[header + 5]) { return link; }
+      const target = C[header + 6];
+      const beyond = C[target + 2] & ${shapeBits};
+      if (beyond < ${firstRegionShape}) { return link; }
+      R[${page}] = eip & -4096;
+      C[target + 1] = (C[target + 1] + 1) | 0;
+      const next = H[beyond];
+      return next();
     }`,
+    followTo: `(eip) => { ${followTo} }`,
     returnTo: `(eip) => {
-      return J[${depth}] !== 0 && J[${returnAddress}] === eip ? ${returned} : jump(eip);
+      if (J[${depth}] !== 0 && J[${returnAddress}] === eip) { return ${returned}; }
+      ${followTo}
     }`,
   },
 ];
-
-/** A function of JavaScript as one that the table takes. */
-const wrapper = (imported: string, exported: string): Uint8Array<ArrayBuffer> => {
-  // (module (import "m" imported (func (param i32) (result i32))) (export exported (func 0)))
-  const name = (text: string): number[] => [text.length, ...[...text].map((c) => c.charCodeAt(0))];
-  const section = (id: number, ...content: number[]): number[] => [id, content.length, ...content];
-  return Uint8Array.from([
-    ...[0, 0x61, 0x73, 0x6d, 1, 0, 0, 0],
-    ...section(1, 1, 0x60, 1, 0x7f, 1, 0x7f),
-    ...section(2, 1, ...name("m"), ...name(imported), 0, 0),
-    ...section(7, 1, ...name(exported), 0, 0),
-  ]);
-};
 
 /** The dispatcher's own instructions that are met often (see `makePseudoShapes` there). */
 const hostHandlers: readonly HostHandler[] = [
@@ -174,7 +169,6 @@ export class WasmTier {
   private readonly bound = new Map<string, WebAssembly.ImportValue>();
   /** Shape numbers of the host that have no function yet. */
   private readonly pending = new Set<number>();
-  private wrapper: WebAssembly.Module | undefined;
   private slices = 0;
   private nextProfile = firstProfile;
 
@@ -261,8 +255,7 @@ export class WasmTier {
   }
   /** The same for one in JavaScript. */
   addRegionInJavaScript(run: Handler, shape: number): void {
-    this.wrapper ??= new WebAssembly.Module(wrapper("f", "f"));
-    this.table.set(shape, new WebAssembly.Instance(this.wrapper, { m: { f: run } }).exports.f);
+    this.table.set(shape, instantiate(wrapper, { f: run }).f);
     this.cases[shape] = loopCase.slow;
   }
   removeRegion(shape: number): void {

@@ -189,7 +189,7 @@ class RegionPrinter implements Target {
         text ??= print(js.functionExpression(name, [], statements));
         return text;
       },
-      size: charactersANode * nodesIn(statements),
+      size: estimatedSize(this.input.blocks),
       freeNames: [...new Set([...this.freeNames, ...this.vectors.freeNames])],
       exits: this.exits,
       wrapping: this.wrapping,
@@ -643,15 +643,16 @@ class RegionPrinter implements Target {
   }
 }
 
-/** Of printed text. */
-const charactersANode = 5;
-
-function nodesIn(x: unknown): number {
-  if (typeof x !== "object" || x === null) return 0;
-  let count = 1;
-  for (const value of Object.values(x)) count += nodesIn(value);
-  return count;
+/** Characters that the text of a region will have, about: what its statements come to on the average. */
+function estimatedSize(blocks: readonly MicroBlock[]): number {
+  let size = 1500;
+  for (const { statements } of blocks) {
+    size += 150;
+    for (const { s } of statements) size += charactersOf[s.kind];
+  }
+  return size;
 }
+const charactersOf = Object.freeze({ get: 10, set: 25, load: 150, store: 240, segment: 120, call: 700 });
 
 function constant(v: Value): number {
   if (v.kind !== "constant") throw new Error("a static target is a constant");

@@ -40,12 +40,13 @@ export class Emitter {
     for (let k = 0; k < count; k++) this.body.unsigned(k);
     this.body.unsigned(0);
   }
-  call(index: number): void {
-    this.op("call");
+  /** @param isTail the function's own frame goes before the call */
+  call(index: number, isTail = false): void {
+    this.op(isTail ? "return_call" : "call");
     this.body.unsigned(index);
   }
-  callIndirect(type: number): void {
-    this.op("call_indirect");
+  callIndirect(type: number, isTail = false): void {
+    this.op(isTail ? "return_call_indirect" : "call_indirect");
     this.body.unsigned(type);
     this.body.unsigned(0);
   }

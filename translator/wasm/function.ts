@@ -5,7 +5,7 @@
  *
  * A tree with anything else in it is refused: its JavaScript does the work.
  */
-import type { Expression, Node, Statement } from "estree";
+import type { Expression, Statement } from "estree";
 import type { ArrayPlace } from "../contract/wasm.ts";
 import { Emitter } from "./emitter.ts";
 import type { FunctionType, Opcode } from "./encoder.ts";
@@ -64,6 +64,9 @@ const compareDouble: Record<string, Opcode> = { "<": "f64.lt", "<=": "f64.le", "
 const bitwise: Record<string, Opcode> = { "&": "i32.and", "|": "i32.or", "^": "i32.xor", "<<": "i32.shl", ">>": "i32.shr_s", ">>>": "i32.shr_u" };
 const wrapping: Record<string, Opcode> = { "+": "i32.add", "-": "i32.sub" };
 const doubles: Record<string, Opcode> = { "+": "f64.add", "-": "f64.sub", "*": "f64.mul", "/": "f64.div" };
+
+/** Functions of generated code that are instructions here. */
+const intrinsics = new Set(["mulhu", "mulhs", "divu", "divs"]);
 
 export class WasmFunction extends Emitter {
   private readonly host: WasmHost;
@@ -130,6 +133,10 @@ export class WasmFunction extends Emitter {
         return this.effect(s.expression);
       case "ReturnStatement":
         if (s.argument == null) throw new Refused("return");
+        if (s.argument.type === "CallExpression" && this.returnTo === undefined && this.isTailCall(s.argument)) {
+          this.calling(s.argument, true, true);
+          return;
+        }
         this.int(s.argument);
         return this.leave();
       case "BlockStatement":
@@ -472,7 +479,9 @@ export class WasmFunction extends Emitter {
   /** Pushes 0 or 1. */
   private truth(e: Expression): void {
     const isTruth =
-      e.type === "LogicalExpression" || (e.type === "UnaryExpression" && e.operator === "!") || (literalOf(e) === undefined && this.names.typeOf(e) === "bool");
+      e.type === "LogicalExpression" ||
+      (e.type === "UnaryExpression" && e.operator === "!") ||
+      (literalOf(e) === undefined && this.names.typeOf(e) === "bool");
     if (isTruth && !(e.type === "BinaryExpression" && e.operator === "!==" && literalOf(e.right) === 0)) return this.condition(e);
     this.condition(e);
     this.constant(0);
@@ -575,7 +584,11 @@ export class WasmFunction extends Emitter {
     const fits = (type: Type, x: Expression, wanted: "i32" | "u32") => {
       const value = this.constantOf(x);
       if (value !== undefined)
-        return Number.isInteger(value) && !Object.is(value, -0) && (wanted === "i32" ? value >= -(2 ** 31) && value < 2 ** 31 : value >= 0 && value < 2 ** 32);
+        return (
+          Number.isInteger(value) &&
+          !Object.is(value, -0) &&
+          (wanted === "i32" ? value >= -(2 ** 31) && value < 2 ** 31 : value >= 0 && value < 2 ** 32)
+        );
       return type === wanted || type === "bool" || (wanted === "u32" && isNotNegative(x));
     };
     if (fits(a, left, "i32") && fits(b, right, "i32")) {
@@ -680,7 +693,13 @@ export class WasmFunction extends Emitter {
     this.body.signed(value);
   }
 
-  private calling(e: Expression & { type: "CallExpression" }, hasResult: boolean): Type {
+  /** Whether a call whose value is returned needs nothing of this function any more. */
+  private isTailCall({ callee }: Expression & { type: "CallExpression" }): boolean {
+    if (callee.type !== "Identifier" || intrinsics.has(callee.name)) return false;
+    return this.functions.has(callee.name) || (!this.host.mayFault(callee.name) && !this.host.isDouble(callee.name));
+  }
+
+  private calling(e: Expression & { type: "CallExpression" }, hasResult: boolean, isTail = false): Type {
     if (e.callee.type !== "Identifier") throw new Refused("a call");
     const { name } = e.callee;
     const index = this.functions.get(name);
@@ -689,7 +708,7 @@ export class WasmFunction extends Emitter {
       this.local("local.get", index);
       this.release(index, "i32");
       this.functions.delete(name);
-      this.callIndirect(this.host.table?.type ?? refuse("the table"));
+      this.callIndirect(this.host.table?.type ?? refuse("the table"), isTail);
       return "i32";
     }
     // The callouts' first argument is the CPU, which the host knows.
@@ -699,7 +718,7 @@ export class WasmFunction extends Emitter {
       this.int(a);
     }
     const result = this.host.isDouble(name) ? "f64" : "i32";
-    this.call(this.host.imported(name, args.length, hasResult ? result : undefined) ?? refuse(`call of ${name}`));
+    this.call(this.host.imported(name, args.length, hasResult ? result : undefined) ?? refuse(`call of ${name}`), isTail);
     if (this.host.mayFault(name)) this.leaveOnFault();
     return result;
   }

@@ -90,7 +90,11 @@ export function handlersModule(handlers: readonly HandlerTree[], layout: WasmLay
 }
 
 /** A region as the function `region`; undefined if something in it is not for WebAssembly. @param links what L stands for */
-export function regionModule({ name, statements }: Pick<RegionTree, "name" | "statements">, links: number, layout: WasmLayout): WasmModule | undefined {
+export function regionModule(
+  { name, statements }: Pick<RegionTree, "name" | "statements">,
+  links: number,
+  layout: WasmLayout,
+): WasmModule | undefined {
   const imports = new Imports(layout, { L: links });
   const f = new WasmFunction(imports, ["p"]);
   if (!compiled(() => f.statements(statements))) return undefined;

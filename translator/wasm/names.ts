@@ -20,6 +20,8 @@ interface Known {
   /** The innermost loop around its declaration, by number. */
   loop: number;
   type: Type | undefined;
+  /** Its type is being found out. */
+  isAsked: boolean;
   local: number;
 }
 
@@ -38,11 +40,14 @@ export class Names {
   /** While they are collected: the loop that is gone through (0: none), and how many there were. */
   private loop = 0;
   private loops = 0;
+  /** Names whose types are being found out, one for another, and whether one of them came up again. */
+  private asking = 0;
+  private wentRound = false;
 
   constructor(host: TypeHost, parameters: readonly string[], list: readonly Statement[]) {
     this.host = host;
     parameters.forEach((name, local) => {
-      this.known.set(name, { values: [], isConstant: true, references: Number.POSITIVE_INFINITY, loop: 0, type: "i32", local });
+      this.known.set(name, { values: [], isConstant: true, references: Number.POSITIVE_INFINITY, loop: 0, type: "i32", isAsked: false, local });
     });
     this.collect(list);
   }
@@ -50,35 +55,41 @@ export class Names {
   private of(name: string): Known {
     let known = this.known.get(name);
     if (known === undefined) {
-      known = { values: [], isConstant: false, references: 0, loop: -1, type: undefined, local: -1 };
+      known = { values: [], isConstant: false, references: 0, loop: -1, type: undefined, isAsked: false, local: -1 };
       this.known.set(name, known);
     }
     return known;
   }
 
-  private collect(node: unknown): void {
-    if (typeof node !== "object" || node === null) return;
-    if (Array.isArray(node)) {
-      for (const x of node) this.collect(x);
-      return;
-    }
-    const n = node as Node;
+  private collect(list: readonly Node[]): void {
+    for (const node of list) this.collectFrom(node);
+  }
+
+  private collectFrom(n: Node): void {
     switch (n.type) {
+      case "Literal":
+      case "BreakStatement":
+      case "ContinueStatement":
+        return;
       case "Identifier": {
         const known = this.of(n.name);
         // In a loop that it was not declared in, it is needed again in the next round.
         known.references += known.loop === this.loop ? 1 : Number.POSITIVE_INFINITY;
         return;
       }
-      case "Literal":
-        return;
-      case "ForStatement": {
-        const { loop } = this;
-        this.loop = ++this.loops;
-        this.collect(n.body);
-        this.loop = loop;
-        return;
-      }
+      case "BinaryExpression":
+      case "LogicalExpression":
+        this.collectFrom(n.left);
+        return this.collectFrom(n.right);
+      case "MemberExpression":
+        // Arrays and Math are no values.
+        return n.computed ? this.collectFrom(n.property) : undefined;
+      case "ExpressionStatement":
+        return this.collectFrom(n.expression);
+      case "AssignmentExpression":
+        if (n.left.type === "Identifier") this.of(n.left.name).values.push(n.right);
+        this.collectFrom(n.left);
+        return this.collectFrom(n.right);
       case "VariableDeclaration":
         for (const { id, init } of n.declarations) {
           if (id.type !== "Identifier" || init == null) continue;
@@ -86,23 +97,39 @@ export class Names {
           known.values.push(init);
           known.isConstant = n.kind === "const";
           known.loop = this.loop;
-          this.collect(init);
+          this.collectFrom(init);
         }
         return;
-      case "AssignmentExpression":
-        if (n.left.type === "Identifier") this.of(n.left.name).values.push(n.right);
-        this.collect(n.left);
-        this.collect(n.right);
-        return;
-      case "MemberExpression":
-        // Arrays and Math are no values.
-        this.collect(n.property.type === "Identifier" && !n.computed ? undefined : n.property);
-        return;
+      case "ConditionalExpression":
+      case "IfStatement":
+        this.collectFrom(n.test);
+        this.collectFrom(n.consequent);
+        return n.alternate == null ? undefined : this.collectFrom(n.alternate);
+      case "BlockStatement":
+        return this.collect(n.body);
+      case "UnaryExpression":
+      case "UpdateExpression":
+        return this.collectFrom(n.argument);
       case "CallExpression":
-        this.collect(n.arguments);
+        return this.collect(n.arguments);
+      case "SequenceExpression":
+        return this.collect(n.expressions);
+      case "ReturnStatement":
+        return n.argument == null ? undefined : this.collectFrom(n.argument);
+      case "LabeledStatement":
+        return this.collectFrom(n.body);
+      case "ForStatement": {
+        const { loop } = this;
+        this.loop = ++this.loops;
+        this.collectFrom(n.body);
+        this.loop = loop;
         return;
+      }
+      case "TryStatement":
+        this.collectFrom(n.block);
+        return n.handler == null ? undefined : this.collectFrom(n.handler.body);
       default:
-        for (const x of Object.values(n)) this.collect(x);
+        throw new Refused(n.type);
     }
   }
 
@@ -123,13 +150,21 @@ export class Names {
     const known = this.known.get(name);
     if (known === undefined || known.values.length + (known.type === undefined ? 0 : 1) === 0) return refuse(`name ${name}`);
     if (known.type === undefined) {
-      // What a name is while it is being found out: no type of generated code depends on itself.
+      // Asked again while it is being found out, it says int32, which decides nothing: but then no answer that rests on this one is remembered, unless it is a double.
       known.type = "i32";
+      known.isAsked = true;
+      this.asking++;
       const types = known.values.map((e) => this.typeOf(e));
+      this.asking--;
       const isDouble = types.includes("f64");
       if (!known.isConstant && !isDouble && types.includes("u32")) throw new Refused("a variable of uint32");
-      known.type = isDouble ? "f64" : known.isConstant && types[0] === "u32" ? "u32" : "i32";
+      const type: Type = isDouble ? "f64" : known.isConstant && types[0] === "u32" ? "u32" : "i32";
+      known.type = isDouble || !this.wentRound || this.asking === 0 ? type : undefined;
+      known.isAsked = false;
+      if (this.asking === 0) this.wentRound = false;
+      return type;
     }
+    if (known.isAsked) this.wentRound = true;
     return known.type;
   }
 
