@@ -5,7 +5,7 @@
  * What WebAssembly cannot do is done by JavaScript: the dispatcher's own instructions, the few shapes and regions that are refused. A guest exception in a function of
  * the host is caught there and told by a word, `place[1]`; `place[0]` says where it was.
  */
-import { jsCall, slot } from "../../translator/contract/slots.ts";
+import { eflag as eflagImported, jsCall, slot } from "../../translator/contract/slots.ts";
 import type { RegionCode, Translator } from "../../translator/contract/translator.ts";
 import { type HostHandler, loopCase as loopCaseImported, type WasmImport, type WasmLayout, type WasmModule } from "../../translator/contract/wasm.ts";
 import { type CodeCache, modeMask, shapeBits as shapeBitsImported } from "../code/code-cache.ts";
@@ -17,6 +17,7 @@ import { deepestCall } from "./region-calls.ts";
 
 // Bound here because V8 folds a module's own constants, but not those it imports.
 const shapeBits = shapeBitsImported;
+const eflag = eflagImported;
 const loopCase = loopCaseImported;
 const { page, tlbHalf, mode: modeSlot, budget } = slot;
 const { depth, returnTo: returnAddress, returned } = jsCall;
@@ -26,6 +27,8 @@ type HostFunction = (...args: unknown[]) => number;
 
 /** Callouts and the slow paths of memory: what may raise a guest exception, and is no way back into the dispatcher. */
 const mayFault = /^(v_\w+|ldw?[124]|st[124]|sg[124]|checkSegment)$/;
+/** The host's function of a name that a helper has, too. */
+const elsewhere = "Elsewhere";
 /** Functions that yield doubles. */
 const doubles = new Set(["readDouble", "readSingle", "doubleLimit", "singleLimit", "readRam"]);
 
@@ -55,8 +58,31 @@ const followTo = `
         const region = H[shape];
         return region();`)}
       return jumpElsewhere(eip);`;
+/**
+ * A misaligned access within a page of RAM, in one piece, where #AC is off; what else the fast path in generated code leaves is the host's. A store needs no look at
+ * translated code: a page that has some is not in TW.
+ */
+const misaligned = (table: "TR" | "TW", size: 2 | 4, then: string, otherwise: string): string => `
+    const T = ${table}[R[${tlbHalf}] + (A >>> 12)];
+    if ((T & 1) === 0 && (A & 4095) <= ${4096 - size} && (R[${slot.eflags}] & ${eflag.ac}) === 0) { ${then} }
+    ${otherwise}`;
+const load = (table: "TR" | "TW", size: 2 | 4, name: string): string =>
+  `(A) => { ${misaligned(table, size, `return ${size === 2 ? "U16[(T ^ A) >>> 0] & 65535" : "U32[(T ^ A) >>> 0]"};`, `return ${name}Elsewhere(A);`)} }`;
+const guardedStore = (size: 2 | 4): string =>
+  `(A, v) => { ${misaligned("TW", size, `U${8 * size}[(T ^ A) >>> 0] = v; return 0;`, `return sg${size}Elsewhere(A, v);`)} }`;
+const store = (size: 2 | 4): string =>
+  `(A, v) => { ${misaligned("TW", size, `U${8 * size}[(T ^ A) >>> 0] = v; return 0;`, `st${size}Elsewhere(A, v); return 0;`)} }`;
+
 const helperTexts: readonly Readonly<Record<string, string>>[] = [
   {
+    ld2: load("TR", 2, "ld2"),
+    ld4: load("TR", 4, "ld4"),
+    ldw2: load("TW", 2, "ldw2"),
+    ldw4: load("TW", 4, "ldw4"),
+    sg2: guardedStore(2),
+    sg4: guardedStore(4),
+    st2: store(2),
+    st4: store(4),
     jump: `(eip) => {
       ${found(`R[${page}] = eip & -4096; return ~header;`)}
       return jumpElsewhere(eip);
@@ -188,7 +214,6 @@ export class WasmTier {
         return host.attend(p);
       },
       slow: (p: number) => this.slow(p),
-      jumpElsewhere: host.names.jump,
       W: this.place,
     };
     const words = (a: Int32Array) => ({ kind: "i32", offset: a.byteOffset }) as const;
@@ -204,8 +229,10 @@ export class WasmTier {
         JW: words(host.jumps.words),
         X: { kind: "f64", offset: cpu.exitCounts.byteOffset },
         J: words(host.J),
+        U16: { kind: "i16", offset: physical.base, isBytewise: true },
+        U32: { kind: "i32", offset: physical.base, isBytewise: true },
         S: { kind: "f32", offset: cpu.R.byteOffset },
-        M8: { kind: "i8", offset: physical.base },
+        M8: { kind: "i8", offset: physical.base, isAligned: true },
         M16: { kind: "i16", offset: physical.base, isAligned: true },
         M32: { kind: "i32", offset: physical.base, isAligned: true },
         MS: { kind: "f32", offset: physical.base, isAligned: true },
@@ -218,8 +245,12 @@ export class WasmTier {
       cases: this.cases.byteOffset,
       tableSize: shapeBits + 1,
       stopBlock,
-      functions: new Set(Object.keys(this.names).filter((name) => typeof this.names[name] === "function")),
+      functions: new Set([
+        ...Object.keys(this.names).filter((name) => typeof this.names[name] === "function"),
+        ...Object.keys(helperTexts[0]).map((name) => name + elsewhere),
+      ]),
       doubles,
+      helpers: new Set(helperTexts.flatMap((group) => Object.keys(group))),
     };
     this.table = new WebAssembly.Table({ initial: shapeBits + 1, maximum: shapeBits + 1, element: "anyfunc" });
     for (const group of helperTexts) Object.assign(this.helpers, this.instantiate(translator.helpers(group, this.layout)));
@@ -357,7 +388,8 @@ export class WasmTier {
     if (name in this.helpers) return this.helpers[name] as WebAssembly.ImportValue;
     let value = this.bound.get(key);
     if (value === undefined) {
-      value = mayFault.test(name) ? this.guarded(name, parameters) : (this.names[name] as HostFunction);
+      const own = name.endsWith(elsewhere) ? name.slice(0, -elsewhere.length) : name;
+      value = mayFault.test(own) ? this.guarded(own, parameters) : (this.names[own] as HostFunction);
       this.bound.set(key, value);
     }
     return value;

@@ -42,6 +42,7 @@ const layout: WasmLayout = {
   mayFault: () => false,
   functions: new Set(Object.keys(host)),
   doubles: new Set(),
+  helpers: new Set(),
 };
 
 function instance({ bytes, imports }: WasmModule): Record<string, (...args: number[]) => number> {

@@ -8,8 +8,10 @@ export interface ArrayPlace {
   readonly kind: "i8" | "i16" | "i32" | "f32" | "f64";
   /** Bytes from the memory's start. */
   readonly offset: number;
-  /** Where an index is an address divided by the element's size, the code has seen to it that this leaves nothing. */
+  /** Where an index is an address divided by the element's size, the code has seen to it that this leaves nothing, nor does adding to the address wrap around. */
   readonly isAligned?: boolean;
+  /** Its index counts bytes, whatever the elements' size. */
+  readonly isBytewise?: boolean;
 }
 
 export interface WasmLayout {
@@ -34,6 +36,8 @@ export interface WasmLayout {
   readonly functions: ReadonlySet<string>;
   /** Of these, those that yield a double; others yield an int32, if anything. */
   readonly doubles: ReadonlySet<string>;
+  /** And those that were made by `Translator.helpers`. */
+  readonly helpers: ReadonlySet<string>;
 }
 
 /**

@@ -19,6 +19,8 @@ export interface WasmHost {
   imported(name: string, parameters: number, result: "i32" | "f64" | undefined): number | undefined;
   /** Whether a call of `name` yields a double. */
   isDouble(name: string): boolean;
+  /** Whether `name` is a function of this compiler's: it yields an int32 whether that is wanted or not. */
+  isHelper(name: string): boolean;
   /** Byte offset of the word that says which instruction is under way. */
   readonly place: number;
   /** Whether a call of `name` may meet a guest exception; byte offset of the word that then is not 0, and the block that is next after a handler. */
@@ -307,7 +309,7 @@ export class WasmFunction extends Emitter {
 
   /** Pushes the byte address of an element but for a constant part, which it returns. */
   private element(place: ArrayPlace, index: Expression): number {
-    const shift = elementShift[place.kind];
+    const shift = place.isBytewise === true ? 0 : elementShift[place.kind];
     const value = this.constantOf(index);
     if (value !== undefined && value >= 0) {
       this.constant(0);
@@ -325,17 +327,21 @@ export class WasmFunction extends Emitter {
         return place.offset + more * 2 ** shift;
       }
     }
-    if (shift > 0 && index.type === "BinaryExpression" && index.operator === ">>>" && literalOf(index.right as Expression) === shift) {
-      this.int(index.left as Expression);
-      if (place.isAligned !== true) {
-        this.constant(-1 << shift);
-        this.op("i32.and");
+    if (index.type === "BinaryExpression" && index.operator === ">>>" && literalOf(index.right as Expression) === shift) {
+      // An address over the element's size: where it is known to be a multiple of that, it is what is wanted.
+      const address = index.left as Expression;
+      if (place.isAligned === true || shift === 0) {
+        const more = address.type === "BinaryExpression" && address.operator === "+" ? this.constantOf(address.right) : undefined;
+        if (place.isAligned === true && more !== undefined && more >= 0) {
+          this.int((address as { left: Expression }).left);
+          return place.offset + more;
+        }
+        this.int(address);
+        return place.offset;
       }
-      return place.offset;
-    }
-    // An index of bytes is a number of bytes already.
-    if (shift === 0 && index.type === "BinaryExpression" && index.operator === ">>>" && literalOf(index.right as Expression) === 0) {
-      this.int(index.left as Expression);
+      this.int(address);
+      this.constant(-1 << shift);
+      this.op("i32.and");
       return place.offset;
     }
     this.int(index);
@@ -568,6 +574,7 @@ export class WasmFunction extends Emitter {
 
   private binary(operator: string, left: Expression, right: Expression, e: Expression): Type {
     if (bitwise[operator] !== undefined) {
+      if (operator === "&" && this.loadUnsigned(left, right)) return "i32";
       this.int(left);
       // `x | 0` only says that x is wrapped, `x >>> 0` how it is to be read.
       if ((operator === "|" || operator === ">>>") && literalOf(right) === 0) return this.names.typeOf(e);
@@ -608,6 +615,21 @@ export class WasmFunction extends Emitter {
       this.op(compareDouble[operator] ?? refuse(operator));
     }
     return "bool";
+  }
+
+  /** `M8[...] & 255` and `M16[...] & 65535`. */
+  private loadUnsigned(e: Expression, mask: Expression): boolean {
+    if (e.type !== "MemberExpression" || e.object.type !== "Identifier") return false;
+    const place = this.place(e.object.name);
+    const name =
+      place.kind === "i8" && literalOf(mask) === 0xff
+        ? "i32.load8_u"
+        : place.kind === "i16" && literalOf(mask) === 0xffff
+          ? "i32.load16_u"
+          : undefined;
+    if (name === undefined) return false;
+    this.access(name, this.element(place, e.property as Expression));
+    return true;
   }
 
   /** Functions of Math, and long multiplication and division, that are instructions. */
@@ -718,7 +740,9 @@ export class WasmFunction extends Emitter {
       this.int(a);
     }
     const result = this.host.isDouble(name) ? "f64" : "i32";
-    this.call(this.host.imported(name, args.length, hasResult ? result : undefined) ?? refuse(`call of ${name}`), isTail);
+    const yields = hasResult || this.host.isHelper(name);
+    this.call(this.host.imported(name, args.length, yields ? result : undefined) ?? refuse(`call of ${name}`), isTail);
+    if (yields && !hasResult) this.op("drop");
     if (this.host.mayFault(name)) this.leaveOnFault();
     return result;
   }

@@ -57,6 +57,9 @@ class Imports implements WasmHost {
   isDouble(name: string): boolean {
     return this.layout.doubles.has(name);
   }
+  isHelper(name: string): boolean {
+    return this.layout.helpers.has(name);
+  }
   mayFault(name: string): boolean {
     return this.layout.mayFault(name);
   }
