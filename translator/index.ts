@@ -34,12 +34,6 @@ const maximumSuperinstructions = 4096;
 const maximumText = 90_000;
 /** A region of so few is let be. */
 const fewInstructions = 30;
-/**
- * Guest instructions of a region that takes called functions in. V8 optimises such code again and again as its rarer parts are met: in Linux's decompressor 400
- * cost twice the processor time of 128.
- */
-const deepLimit = 128;
-
 /** More than any instruction has. */
 const maximumFields = 24;
 
@@ -205,7 +199,7 @@ export class JavaScriptTranslator implements Translator {
   }
 
   region(request: RegionRequest): RegionTree | undefined {
-    let code = this.regionWithin(request, request.followsCalls ? Math.min(this.regionLimit, deepLimit) : this.regionLimit);
+    let code = this.regionWithin(request, this.regionLimit);
     // Floating point takes several times the text of anything else.
     while (code !== undefined && code.size > maximumText && code.instructions > fewInstructions) {
       code = this.regionWithin(request, Math.floor((0.9 * code.instructions * maximumText) / code.size));
