@@ -9,7 +9,7 @@ import type { Expression, Statement } from "estree";
 import type { ArrayPlace } from "../contract/wasm.ts";
 import { Emitter } from "./emitter.ts";
 import type { FunctionType, Opcode } from "./encoder.ts";
-import { isNotNegative, isPure, literalOf, Names, Refused, refuse, type Type } from "./names.ts";
+import { isNotNegative, literalOf, Names, Refused, refuse, type Type } from "./names.ts";
 
 export interface WasmHost {
   readonly arrays: Readonly<Record<string, ArrayPlace>>;
@@ -144,14 +144,8 @@ export class WasmFunction extends Emitter {
       case "BlockStatement":
         return this.all(s.body);
       case "IfStatement": {
-        this.condition(s.test);
-        this.begin("if");
-        this.statement(s.consequent);
-        if (s.alternate != null) {
-          this.op("else");
-          this.statement(s.alternate);
-        }
-        return this.end();
+        const { alternate } = s;
+        return this.choose(s.test, () => this.statement(s.consequent), alternate == null ? undefined : () => this.statement(alternate));
       }
       case "LabeledStatement":
         return this.labeled(s.label.name, s.body);
@@ -163,6 +157,65 @@ export class WasmFunction extends Emitter {
       default:
         throw new Refused(s.type);
     }
+  }
+
+  /** One or the other. Where a test has parts, each of them branches: a truth put together from them would be tested once more. */
+  private choose(test: Expression, consequent: () => void, alternate: (() => void) | undefined, result?: "i32" | "f64"): void {
+    if (!this.hasParts(test)) {
+      this.condition(test);
+      this.begin("if", result);
+      consequent();
+      if (alternate !== undefined) {
+        this.op("else");
+        alternate();
+      }
+      return this.end();
+    }
+    if (alternate !== undefined) this.begin("block", result);
+    const done = this.depth;
+    this.begin("block");
+    this.branchUnless(test, this.depth);
+    consequent();
+    if (alternate !== undefined) this.branch(done);
+    this.end();
+    if (alternate === undefined) return;
+    alternate();
+    this.end();
+  }
+  private hasParts(e: Expression): boolean {
+    if (e.type === "UnaryExpression" && e.operator === "!") return this.hasParts(e.argument);
+    return e.type === "LogicalExpression";
+  }
+  private branchUnless(e: Expression, label: number): void {
+    if (e.type === "UnaryExpression" && e.operator === "!") return this.branchWhen(e.argument, label);
+    if (e.type === "LogicalExpression") {
+      if (e.operator === "&&") {
+        this.branchUnless(e.left, label);
+        return this.branchUnless(e.right, label);
+      }
+      this.begin("block");
+      this.branchWhen(e.left, this.depth);
+      this.branchUnless(e.right, label);
+      return this.end();
+    }
+    this.condition(e);
+    this.op("i32.eqz");
+    this.branchIf(label);
+  }
+  private branchWhen(e: Expression, label: number): void {
+    if (e.type === "UnaryExpression" && e.operator === "!") return this.branchUnless(e.argument, label);
+    if (e.type === "LogicalExpression") {
+      if (e.operator === "||") {
+        this.branchWhen(e.left, label);
+        return this.branchWhen(e.right, label);
+      }
+      this.begin("block");
+      this.branchUnless(e.left, this.depth);
+      this.branchWhen(e.right, label);
+      return this.end();
+    }
+    this.condition(e);
+    this.branchIf(label);
   }
 
   private declaration(name: string, init: Expression): void {
@@ -383,14 +436,13 @@ export class WasmFunction extends Emitter {
         }
       }
     }
-    if (e.type === "ConditionalExpression") {
-      this.condition(e.test);
-      this.begin("if", "i32");
-      this.int(e.consequent);
-      this.op("else");
-      this.int(e.alternate);
-      return this.end();
-    }
+    if (e.type === "ConditionalExpression")
+      return this.choose(
+        e.test,
+        () => this.int(e.consequent),
+        () => this.int(e.alternate),
+        "i32",
+      );
     if (e.type === "UnaryExpression" && e.operator === "-" && this.names.typeOf(e.argument) !== "f64") {
       this.constant(0);
       this.int(e.argument);
@@ -437,14 +489,13 @@ export class WasmFunction extends Emitter {
       this.double(e.argument);
       return this.op("f64.neg");
     }
-    if (e.type === "ConditionalExpression") {
-      this.condition(e.test);
-      this.begin("if", "f64");
-      this.double(e.consequent);
-      this.op("else");
-      this.double(e.alternate);
-      return this.end();
-    }
+    if (e.type === "ConditionalExpression")
+      return this.choose(
+        e.test,
+        () => this.double(e.consequent),
+        () => this.double(e.alternate),
+        "f64",
+      );
     const type = this.value(e);
     if (type === "u32") this.op("f64.convert_i32_u");
     else if (type !== "f64") this.op("f64.convert_i32_s");
@@ -453,12 +504,6 @@ export class WasmFunction extends Emitter {
   /** Pushes 0 or not 0. */
   private condition(e: Expression): void {
     if (e.type === "LogicalExpression" && e.operator !== "??") {
-      // What costs little is computed whether it is needed or not: a branch less.
-      if (isPure(e.right)) {
-        this.truth(e.left);
-        this.truth(e.right);
-        return this.op(e.operator === "&&" ? "i32.and" : "i32.or");
-      }
       this.condition(e.left);
       this.begin("if", "i32");
       if (e.operator === "&&") this.truth(e.right);
@@ -521,19 +566,7 @@ export class WasmFunction extends Emitter {
         return this.binary(e.operator, e.left as Expression, e.right, e);
       case "LogicalExpression":
         for (const part of [e.left, e.right]) if (this.names.typeOf(part) !== "bool") throw new Refused("a logical value");
-        this.truth(e.left);
-        if (isPure(e.right)) {
-          this.truth(e.right);
-          this.op(e.operator === "&&" ? "i32.and" : "i32.or");
-          return "bool";
-        }
-        this.begin("if", "i32");
-        if (e.operator === "&&") this.truth(e.right);
-        else this.constant(1);
-        this.op("else");
-        if (e.operator === "&&") this.constant(0);
-        else this.truth(e.right);
-        this.end();
+        this.condition(e);
         return "bool";
       case "UnaryExpression":
         if (e.operator === "!") {

@@ -240,24 +240,3 @@ export function isNotNegative(e: Expression): boolean {
   if (e.operator === ">>>") return isUnsignedShift(e);
   return e.operator === "&" && [e.left, e.right].some((x) => (literalOf(x) ?? -1) >= 0);
 }
-
-/** Whether an expression only computes: from names, literals and elements at constant places. */
-export function isPure(e: Expression): boolean {
-  switch (e.type) {
-    case "Identifier":
-    case "Literal":
-      return true;
-    case "BinaryExpression":
-      return e.operator !== "/" && isPure(e.left as Expression) && isPure(e.right);
-    case "LogicalExpression":
-      return isPure(e.left) && isPure(e.right);
-    case "UnaryExpression":
-      return isPure(e.argument);
-    case "MemberExpression":
-      return literalOf(e.property) !== undefined;
-    case "CallExpression":
-      return e.callee.type === "MemberExpression" && (e.arguments as Expression[]).every(isPure);
-    default:
-      return false;
-  }
-}
