@@ -183,6 +183,7 @@ export class Dispatcher {
         H: this.H,
         names: host,
         J: this.J,
+        observesCallouts: options.callouts !== undefined,
         jumps: this.jumps,
         attend: (p) => this.attend(p),
         sizes: this.builder.sizes,

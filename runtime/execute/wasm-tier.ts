@@ -5,30 +5,26 @@
  * What WebAssembly cannot do is done by JavaScript: the dispatcher's own instructions, the few shapes and regions that are refused. A guest exception in a function of
  * the host is caught there and told by a word, `place[1]`; `place[0]` says where it was.
  */
-import { eflag as eflagImported, jsCall, slot } from "../../translator/contract/slots.ts";
+import { slot } from "../../translator/contract/slots.ts";
 import type { RegionCode, Translator } from "../../translator/contract/translator.ts";
 import { type HostHandler, loopCase as loopCaseImported, type WasmImport, type WasmLayout, type WasmModule } from "../../translator/contract/wasm.ts";
-import { type CodeCache, modeMask, shapeBits as shapeBitsImported } from "../code/code-cache.ts";
+import { type CodeCache, shapeBits as shapeBitsImported } from "../code/code-cache.ts";
 import { compile, type HostNames, instantiate, wrapper } from "../code/compile.ts";
 import { faultBlock, firstRegionShape, firstShape, type Handler, pseudo, stopBlock } from "../code/pseudo-shapes.ts";
 import type { Cpu } from "../cpu/cpu.ts";
-import { type JumpCache, jumpCacheMask } from "./jump-cache.ts";
-import { deepestCall } from "./region-calls.ts";
+import type { JumpCache } from "./jump-cache.ts";
+import { elsewhere, helperTexts, stringHelpers } from "./wasm-helpers.ts";
 
 // Bound here because V8 folds a module's own constants, but not those it imports.
 const shapeBits = shapeBitsImported;
-const eflag = eflagImported;
 const loopCase = loopCaseImported;
-const { page, tlbHalf, mode: modeSlot, budget } = slot;
-const { depth, returnTo: returnAddress, returned } = jsCall;
+const { page, tlbHalf } = slot;
 
 type Run = (p: number) => number;
 type HostFunction = (...args: unknown[]) => number;
 
 /** Callouts and the slow paths of memory: what may raise a guest exception, and is no way back into the dispatcher. */
 const mayFault = /^(v_\w+|ldw?[124]|st[124]|sg[124]|checkSegment)$/;
-/** The host's function of a name that a helper has, too. */
-const elsewhere = "Elsewhere";
 /** Functions that yield doubles. */
 const doubles = new Set(["readDouble", "readSingle", "doubleLimit", "singleLimit", "readRam"]);
 
@@ -37,113 +33,6 @@ const mostInLine = 300;
 /** Slices after which the loop is made with the handlers that were commonest until then; then after twice as many, and so on. */
 const firstProfile = 64;
 const lastProfile = 1 << 16;
-
-/**
- * The jump cache's look-up (jump-cache.ts, find) for handlers that return to a computed place, and what regions do about each other (region-calls.ts says why). In
- * groups, for a later one may call those of an earlier one.
- */
-const found = (then: string): string => `
-    const k = ((eip ^ (eip >>> 10)) & ${jumpCacheMask}) << 1;
-    if (JW[k] === eip) {
-      const header = JW[k + 1];
-      const T = TX[R[${tlbHalf}] + (eip >>> 12)];
-      if (((C[header - 2] ^ R[${modeSlot}]) & ${modeMask}) === 0 && (T & 1) === 0 && (T ^ eip) === C[header - 3]) { ${then} }
-    }`;
-const followTo = `
-      ${found(`
-        R[${page}] = eip & -4096;
-        const shape = C[header + 2] & ${shapeBits};
-        if (shape < ${firstRegionShape} || R[${budget}] < 0) { return ~header; }
-        C[header + 1] = (C[header + 1] + 1) | 0;
-        const region = H[shape];
-        return region();`)}
-      return jumpElsewhere(eip);`;
-/**
- * A misaligned access within a page of RAM, in one piece, where #AC is off; what else the fast path in generated code leaves is the host's. A store needs no look at
- * translated code: a page that has some is not in TW.
- */
-const misaligned = (table: "TR" | "TW", size: 2 | 4, then: string, otherwise: string): string => `
-    const T = ${table}[R[${tlbHalf}] + (A >>> 12)];
-    if ((T & 1) === 0 && (A & 4095) <= ${4096 - size} && (R[${slot.eflags}] & ${eflag.ac}) === 0) { ${then} }
-    ${otherwise}`;
-const load = (table: "TR" | "TW", size: 2 | 4, name: string): string =>
-  `(A) => { ${misaligned(table, size, `return ${size === 2 ? "U16[(T ^ A) >>> 0] & 65535" : "U32[(T ^ A) >>> 0]"};`, `return ${name}Elsewhere(A);`)} }`;
-const guardedStore = (size: 2 | 4): string =>
-  `(A, v) => { ${misaligned("TW", size, `U${8 * size}[(T ^ A) >>> 0] = v; return 0;`, `return sg${size}Elsewhere(A, v);`)} }`;
-const store = (size: 2 | 4): string =>
-  `(A, v) => { ${misaligned("TW", size, `U${8 * size}[(T ^ A) >>> 0] = v; return 0;`, `st${size}Elsewhere(A, v); return 0;`)} }`;
-
-const helperTexts: readonly Readonly<Record<string, string>>[] = [
-  {
-    ld2: load("TR", 2, "ld2"),
-    ld4: load("TR", 4, "ld4"),
-    ldw2: load("TW", 2, "ldw2"),
-    ldw4: load("TW", 4, "ldw4"),
-    sg2: guardedStore(2),
-    sg4: guardedStore(4),
-    st2: store(2),
-    st4: store(4),
-    jump: `(eip) => {
-      ${found(`R[${page}] = eip & -4096; return ~header;`)}
-      return jumpElsewhere(eip);
-    }`,
-    callee: `(link) => {
-      if (R[${budget}] < 0 || J[${depth}] >= ${deepestCall}) { return 0; }
-      const header = ~link;
-      const shape = C[header + 2] & ${shapeBits};
-      if (shape === ${pseudo.crossPage}) {
-        const eip = (R[${page}] + C[header + 3]) | 0;
-        if ((TX[R[${tlbHalf}] + (eip >>> 12)] ^ (eip & -4096)) !== C[header + 5]) { return 0; }
-        const target = C[header + 6];
-        const region = C[target + 2] & ${shapeBits};
-        if (region < ${firstRegionShape}) { return 0; }
-        R[${page}] = eip & -4096;
-        C[target + 1] = (C[target + 1] + 1) | 0;
-        return region;
-      }
-      if (shape < ${firstRegionShape}) { return 0; }
-      C[header + 1] = (C[header + 1] + 1) | 0;
-      return shape;
-    }`,
-    calleeAt: `(eip) => {
-      if (R[${budget}] < 0 || J[${depth}] >= ${deepestCall}) { return 0; }
-      ${found(`
-        const shape = C[header + 2] & ${shapeBits};
-        if (shape < ${firstRegionShape}) { return 0; }
-        R[${page}] = eip & -4096;
-        C[header + 1] = (C[header + 1] + 1) | 0;
-        return shape;`)}
-      return 0;
-    }`,
-  },
-  {
-    follow: `(link) => {
-      if (R[${budget}] < 0) { return link; }
-      const header = ~link;
-      const shape = C[header + 2] & ${shapeBits};
-      if (shape >= ${firstRegionShape}) {
-        C[header + 1] = (C[header + 1] + 1) | 0;
-        const region = H[shape];
-        return region();
-      }
-      if (shape !== ${pseudo.crossPage}) { return link; }
-      const eip = (R[${page}] + C[header + 3]) | 0;
-      if ((TX[R[${tlbHalf}] + (eip >>> 12)] ^ (eip & -4096)) !== C[header + 5]) { return link; }
-      const target = C[header + 6];
-      const beyond = C[target + 2] & ${shapeBits};
-      if (beyond < ${firstRegionShape}) { return link; }
-      R[${page}] = eip & -4096;
-      C[target + 1] = (C[target + 1] + 1) | 0;
-      const next = H[beyond];
-      return next();
-    }`,
-    followTo: `(eip) => { ${followTo} }`,
-    returnTo: `(eip) => {
-      if (J[${depth}] !== 0 && J[${returnAddress}] === eip) { return ${returned}; }
-      ${followTo}
-    }`,
-  },
-];
 
 /** The dispatcher's own instructions that are met often (see `makePseudoShapes` there). */
 const hostHandlers: readonly HostHandler[] = [
@@ -172,6 +61,8 @@ export interface WasmTierHost {
   readonly J: Int32Array;
   /** The slice is used up at a header: the one to go on at. */
   readonly attend: (p: number) => number;
+  /** Somebody looks at the callouts: all are to be called. */
+  readonly observesCallouts: boolean;
   /** Words of a shape by number. */
   readonly sizes: readonly number[];
 }
@@ -217,6 +108,7 @@ export class WasmTier {
       W: this.place,
     };
     const words = (a: Int32Array) => ({ kind: "i32", offset: a.byteOffset }) as const;
+    const helpers = host.observesCallouts ? helperTexts : [...helperTexts, stringHelpers];
     this.layout = {
       pages: physical.host.pages,
       arrays: {
@@ -247,13 +139,13 @@ export class WasmTier {
       stopBlock,
       functions: new Set([
         ...Object.keys(this.names).filter((name) => typeof this.names[name] === "function"),
-        ...Object.keys(helperTexts[0]).map((name) => name + elsewhere),
+        ...helpers.flatMap((group) => Object.keys(group).map((name) => name + elsewhere)),
       ]),
       doubles,
-      helpers: new Set(helperTexts.flatMap((group) => Object.keys(group))),
+      helpers: new Set(helpers.flatMap((group) => Object.keys(group))),
     };
     this.table = new WebAssembly.Table({ initial: shapeBits + 1, maximum: shapeBits + 1, element: "anyfunc" });
-    for (const group of helperTexts) Object.assign(this.helpers, this.instantiate(translator.helpers(group, this.layout)));
+    for (const group of helpers) Object.assign(this.helpers, this.instantiate(translator.helpers(group, this.layout)));
     this.plain = this.instantiate(translator.loop([], hostHandlers, this.layout)).run as Run;
     this.run = this.plain;
     this.resetCases();

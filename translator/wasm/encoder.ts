@@ -91,8 +91,10 @@ export const opcode = {
   "f64.convert_i32_s": 0xb7,
   "f64.convert_i32_u": 0xb8,
   "f64.promote_f32": 0xbb,
-  /** Two bytes. */
+  // Of two bytes.
   "i64.trunc_sat_f64_s": 0xfc06,
+  "memory.copy": 0xfc0a,
+  "memory.fill": 0xfc0b,
 } as const;
 export type Opcode = keyof typeof opcode;
 

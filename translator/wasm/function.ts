@@ -297,6 +297,7 @@ export class WasmFunction extends Emitter {
     }
     if (e.type === "CallExpression" && e.callee.type === "Identifier") {
       const name = e.callee.name;
+      if (name === "copyRam" || name === "fillRam") return this.bulk(name, e.arguments as Expression[]);
       if (!this.functions.has(name)) {
         this.calling(e, false);
         return;
@@ -714,6 +715,22 @@ export class WasmFunction extends Emitter {
       default:
         throw new Refused(`Math.${name}`);
     }
+  }
+
+  /** copyRam(to, from, bytes), fillRam(to, value, bytes): places of guest memory by the byte. Only helpers name them. */
+  private bulk(name: "copyRam" | "fillRam", args: readonly Expression[]): void {
+    const { offset } = this.place("M8");
+    args.forEach((x, k) => {
+      this.int(x);
+      if (k === 0 || (k === 1 && name === "copyRam")) {
+        this.constant(offset);
+        this.op("i32.add");
+      }
+    });
+    this.op(name === "copyRam" ? "memory.copy" : "memory.fill");
+    // Memory 0, from memory 0.
+    this.body.byte(0);
+    if (name === "copyRam") this.body.byte(0);
   }
 
   /** The host's functions of the same names (ir/pure-ops.ts). */

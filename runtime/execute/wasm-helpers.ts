@@ -1,0 +1,200 @@
+/**
+ * Functions of the host as WebAssembly: what generated code calls so often that the way to JavaScript would count. Texts of arrow functions in the small language that
+ * generated code is made of, in groups, for a later group may call those of an earlier one. What a helper does not do it leaves to the host's function of its name.
+ */
+
+import { mode } from "../../translator/contract/mode-key.ts";
+import { eflag, jsCall, segment, slot } from "../../translator/contract/slots.ts";
+import { modeMask, shapeBits } from "../code/code-cache.ts";
+import { firstRegionShape, pseudo } from "../code/pseudo-shapes.ts";
+import { jumpCacheMask } from "./jump-cache.ts";
+import { deepestCall } from "./region-calls.ts";
+
+const { page, tlbHalf, mode: modeSlot, budget } = slot;
+const { depth, returnTo: returnAddress, returned } = jsCall;
+
+/** Behind a helper's name: the host's function. */
+export const elsewhere = "Elsewhere";
+
+/** The jump cache's look-up (jump-cache.ts, find). */
+const found = (then: string): string => `
+    const k = ((eip ^ (eip >>> 10)) & ${jumpCacheMask}) << 1;
+    if (JW[k] === eip) {
+      const header = JW[k + 1];
+      const T = TX[R[${tlbHalf}] + (eip >>> 12)];
+      if (((C[header - 2] ^ R[${modeSlot}]) & ${modeMask}) === 0 && (T & 1) === 0 && (T ^ eip) === C[header - 3]) { ${then} }
+    }`;
+const followTo = `
+      ${found(`
+        R[${page}] = eip & -4096;
+        const shape = C[header + 2] & ${shapeBits};
+        if (shape < ${firstRegionShape} || R[${budget}] < 0) { return ~header; }
+        C[header + 1] = (C[header + 1] + 1) | 0;
+        const region = H[shape];
+        return region();`)}
+      return jumpElsewhere(eip);`;
+/**
+ * A misaligned access within a page of RAM, in one piece, where #AC is off; what else the fast path in generated code leaves is the host's. A store needs no look at
+ * translated code: a page that has some is not in TW.
+ */
+const misaligned = (table: "TR" | "TW", size: 2 | 4, then: string, otherwise: string): string => `
+    const T = ${table}[R[${tlbHalf}] + (A >>> 12)];
+    if ((T & 1) === 0 && (A & 4095) <= ${4096 - size} && (R[${slot.eflags}] & ${eflag.ac}) === 0) { ${then} }
+    ${otherwise}`;
+const load = (table: "TR" | "TW", size: 2 | 4, name: string): string =>
+  `(A) => { ${misaligned(table, size, `return ${size === 2 ? "U16[(T ^ A) >>> 0] & 65535" : "U32[(T ^ A) >>> 0]"};`, `return ${name}Elsewhere(A);`)} }`;
+const guardedStore = (size: 2 | 4): string =>
+  `(A, v) => { ${misaligned("TW", size, `U${8 * size}[(T ^ A) >>> 0] = v; return 0;`, `return sg${size}Elsewhere(A, v);`)} }`;
+const store = (size: 2 | 4): string =>
+  `(A, v) => { ${misaligned("TW", size, `U${8 * size}[(T ^ A) >>> 0] = v; return 0;`, `st${size}Elsewhere(A, v); return 0;`)} }`;
+
+export const helperTexts: readonly Readonly<Record<string, string>>[] = [
+  {
+    ld2: load("TR", 2, "ld2"),
+    ld4: load("TR", 4, "ld4"),
+    ldw2: load("TW", 2, "ldw2"),
+    ldw4: load("TW", 4, "ldw4"),
+    sg2: guardedStore(2),
+    sg4: guardedStore(4),
+    st2: store(2),
+    st4: store(4),
+    jump: `(eip) => {
+      ${found(`R[${page}] = eip & -4096; return ~header;`)}
+      return jumpElsewhere(eip);
+    }`,
+    callee: `(link) => {
+      if (R[${budget}] < 0 || J[${depth}] >= ${deepestCall}) { return 0; }
+      const header = ~link;
+      const shape = C[header + 2] & ${shapeBits};
+      if (shape === ${pseudo.crossPage}) {
+        const eip = (R[${page}] + C[header + 3]) | 0;
+        if ((TX[R[${tlbHalf}] + (eip >>> 12)] ^ (eip & -4096)) !== C[header + 5]) { return 0; }
+        const target = C[header + 6];
+        const region = C[target + 2] & ${shapeBits};
+        if (region < ${firstRegionShape}) { return 0; }
+        R[${page}] = eip & -4096;
+        C[target + 1] = (C[target + 1] + 1) | 0;
+        return region;
+      }
+      if (shape < ${firstRegionShape}) { return 0; }
+      C[header + 1] = (C[header + 1] + 1) | 0;
+      return shape;
+    }`,
+    calleeAt: `(eip) => {
+      if (R[${budget}] < 0 || J[${depth}] >= ${deepestCall}) { return 0; }
+      ${found(`
+        const shape = C[header + 2] & ${shapeBits};
+        if (shape < ${firstRegionShape}) { return 0; }
+        R[${page}] = eip & -4096;
+        C[header + 1] = (C[header + 1] + 1) | 0;
+        return shape;`)}
+      return 0;
+    }`,
+  },
+  {
+    follow: `(link) => {
+      if (R[${budget}] < 0) { return link; }
+      const header = ~link;
+      const shape = C[header + 2] & ${shapeBits};
+      if (shape >= ${firstRegionShape}) {
+        C[header + 1] = (C[header + 1] + 1) | 0;
+        const region = H[shape];
+        return region();
+      }
+      if (shape !== ${pseudo.crossPage}) { return link; }
+      const eip = (R[${page}] + C[header + 3]) | 0;
+      if ((TX[R[${tlbHalf}] + (eip >>> 12)] ^ (eip & -4096)) !== C[header + 5]) { return link; }
+      const target = C[header + 6];
+      const beyond = C[target + 2] & ${shapeBits};
+      if (beyond < ${firstRegionShape}) { return link; }
+      R[${page}] = eip & -4096;
+      C[target + 1] = (C[target + 1] + 1) | 0;
+      const next = H[beyond];
+      return next();
+    }`,
+    followTo: `(eip) => { ${followTo} }`,
+    returnTo: `(eip) => {
+      if (J[${depth}] !== 0 && J[${returnAddress}] === eip) { return ${returned}; }
+      ${followTo}
+    }`,
+  },
+];
+
+/** A string instruction that goes up, has its counter and index in 32 bits, and segments without checks. */
+const isPlain = `addressSize === 4 && (R[${slot.eflags}] & ${eflag.df | eflag.ac}) === 0 && (R[${modeSlot}] & ${mode.singleStep}) === 0`;
+const isUnchecked = (s: string | number): string => `R[${typeof s === "number" ? slot.segmentChecked + s : `${slot.segmentChecked} + ${s}`}] === 0`;
+/** Takes `n` elements off the budget as the callouts do (strings.ts, mustStop). */
+const pay = (shift: number): string => `R[${budget}] = (R[${budget}] - (n >>> ${shift}) - 1) | 0;`;
+const advance = (register: number): string => `R[${register}] = (R[${register}] + bytes) | 0;`;
+const { es } = segment;
+
+/** Repeated string instructions that end within the pages they begin on: runtime/callouts/strings.ts has what they mean. */
+export const stringHelpers: Readonly<Record<string, string>> = {
+  v_movs: `(size, addressSize, source, repeat) => {
+    const n = R[${slot.ecx}];
+    if (${isPlain} && n >>> 0 <= 4096 && n !== 0 && ${isUnchecked("source")} && ${isUnchecked(es)}) {
+      const from = (R[${slot.esi}] + R[${slot.segmentBase} + source]) | 0;
+      const to = (R[${slot.edi}] + R[${slot.segmentBase + es}]) | 0;
+      const TF = TR[R[${tlbHalf}] + (from >>> 12)];
+      const TT = TW[R[${tlbHalf}] + (to >>> 12)];
+      const bytes = Math.imul(n, size);
+      const distance = ((TT ^ to) - (TF ^ from)) | 0;
+      if (((TF | TT) & 1) === 0 && (((from & 4095) + bytes) | 0) <= 4096 && (((to & 4095) + bytes) | 0) <= 4096 && distance >>> 0 >= bytes >>> 0) {
+        copyRam(TT ^ to, TF ^ from, bytes);
+        R[${slot.ecx}] = 0;
+        ${advance(slot.esi)}
+        ${advance(slot.edi)}
+        ${pay(3)}
+        return 0;
+      }
+    }
+    return v_movs${elsewhere}(size, addressSize, source, repeat);
+  }`,
+  v_stos: `(size, addressSize, repeat) => {
+    const n = R[${slot.ecx}];
+    if (${isPlain} && n >>> 0 <= 4096 && n !== 0 && ${isUnchecked(es)}) {
+      const to = (R[${slot.edi}] + R[${slot.segmentBase + es}]) | 0;
+      const T = TW[R[${tlbHalf}] + (to >>> 12)];
+      const bytes = Math.imul(n, size);
+      const value = R[${slot.eax}];
+      if ((T & 1) === 0 && (((to & 4095) + bytes) | 0) <= 4096 && (size === 1 || value === Math.imul(value & 255, 16843009))) {
+        fillRam(T ^ to, value, bytes);
+        R[${slot.ecx}] = 0;
+        ${advance(slot.edi)}
+        ${pay(3)}
+        return 0;
+      }
+    }
+    return v_stos${elsewhere}(size, addressSize, repeat);
+  }`,
+  v_scas: `(size, addressSize, repeat) => {
+    if (${isPlain} && size === 1 && repeat !== 1 && R[${slot.ecx}] !== 0 && ${isUnchecked(es)}) {
+      const from = (R[${slot.edi}] + R[${slot.segmentBase + es}]) | 0;
+      const T = TR[R[${tlbHalf}] + (from >>> 12)];
+      if ((T & 1) === 0) {
+        const x = R[${slot.eax}] & 255;
+        const P = T ^ from;
+        const room = (4096 - (from & 4095)) | 0;
+        const count = R[${slot.ecx}];
+        const limit = count >>> 0 < room >>> 0 ? count : room;
+        let k = 0;
+        X: {
+          L: for (;;) {
+            if ((M8[(P + k) >>> 0] & 255) === x) { break X; }
+            k = (k + 1) | 0;
+            if (k < limit) { continue L; }
+            return v_scas${elsewhere}(size, addressSize, repeat);
+          }
+        }
+        const n = (k + 1) | 0;
+        R[${slot.ecx}] = (count - n) | 0;
+        R[${slot.edi}] = (R[${slot.edi}] + n) | 0;
+        R[${slot.flagCarry}] = 0;
+        R[${slot.flagZero}] = 0;
+        R[${slot.flagSign}] = 0;
+        return 0;
+      }
+    }
+    return v_scas${elsewhere}(size, addressSize, repeat);
+  }`,
+};
