@@ -7,7 +7,7 @@ import { decodeFailure, type ShapeCode, type Translator } from "../../translator
 import type { LinearMemory } from "../memory/linear.ts";
 import { type CodeCache, modeMask, shapeBits } from "./code-cache.ts";
 import { compile, type HostNames } from "./compile.ts";
-import { firstRegionShape, firstShape, type Handler, maximumBlockInstructions, maximumShapes, pseudo, stubWords, wrapping } from "./pseudo-shapes.ts";
+import { firstRegionShape, firstShape, type Handler, maximumBlockInstructions, maximumShapes, pseudo, wrapping } from "./pseudo-shapes.ts";
 
 // Bound here because V8 folds a module's own constants, but not those it imports.
 const { singleStep } = mode;
@@ -155,7 +155,7 @@ export class BlockBuilder {
       at += 2;
     }
     const end = at;
-    for (let k = 0; k < exits.length; k += 3) at = this.addStub(exits[k], exits[k + 1], at, page, exits[k + 2]);
+    for (let k = 0; k < exits.length; k += 3) this.addStub(exits[k], exits[k + 1], page, exits[k + 2]);
     if (!isLinear) {
       C[header - 4] = this.R[slot.page];
       C[header - 5] = this.R[slot.segmentLimit + segment.cs];
@@ -259,11 +259,12 @@ export class BlockBuilder {
   }
 
   /**
-   * Writes a stub for page offset `offset` at word `at`, pointed to by the link word `link`; returns the word after it.
+   * Makes a stub for page offset `offset`, pointed to by the link word `link`.
    * @param wraps `wrapping` if the target's EIP is taken modulo 64 KiB
    */
-  addStub(link: number, offset: number, at: number, page: number, wraps = 0): number {
+  addStub(link: number, offset: number, page: number, wraps = 0): void {
     const { C } = this;
+    const at = this.cache.takeStub();
     C[at] = 0;
     C[at + 1] = 0;
     C[at + 2] = pseudo.stub | (wraps << 16);
@@ -271,7 +272,6 @@ export class BlockBuilder {
     C[at + 4] = link;
     C[at + 7] = page;
     C[link] = ~at;
-    return at + stubWords;
   }
 
   private addShape(shape: number): void {

@@ -11,11 +11,13 @@
  *
  *     C[b-6] base of CS     C[b-5] limit of CS     C[b-4] EIP of the page's first byte
  *
+ * Blocks lie one behind the other from the start of the array, for what runs together is best kept together; stubs, which are seldom run more than once, from its end.
  * Links hold ~header of the next block. A dead block is *poisoned*: each of its instructions' shape word becomes the `poison` shape, so that whoever arrives, through
  * a link or in the middle of running it, leaves to the dispatcher at that very instruction, and is given back what the rest of the block had cost. Nobody needs to
  * know who links to a block.
  */
 import { type ModeKey, modeWidth as modeWidthImported } from "../../translator/contract/mode-key.ts";
+import { stubWords } from "./pseudo-shapes.ts";
 
 // Bound here because V8 folds a module's own constants, but not those it imports.
 const modeWidth = modeWidthImported;
@@ -31,8 +33,11 @@ const reserve = 8192;
 
 export class CodeCache {
   readonly C: Int32Array;
-  /** Next free word. */
+  /** Next free word for blocks, and the first one of the stubs. */
   top: number;
+  private bottom: number;
+  /** Stubs that nobody needs any more. */
+  private readonly freeStubs: number[] = [];
   blocks = 0;
   invalidatedBlocks = 0;
   /** Guest instructions that tier 0 executed in blocks that are no more. */
@@ -52,7 +57,7 @@ export class CodeCache {
   private readonly firstFree: number;
   private table = new Int32Array(3 << 14);
   private mask = (1 << 14) - 1;
-  private used = 0;
+  private entries = 0;
   private closed = false;
   /** Live blocks by physical page. */
   private readonly pages = new Map<number, number[]>();
@@ -64,10 +69,28 @@ export class CodeCache {
     this.C = C;
     this.firstFree = fixed;
     this.top = fixed;
+    this.bottom = C.length;
   }
 
   get isFull(): boolean {
-    return this.closed || this.top + reserve > this.C.length;
+    return this.closed || this.top + reserve > this.bottom;
+  }
+
+  /** Words in use. */
+  get used(): number {
+    return this.top + this.C.length - this.bottom;
+  }
+
+  /** Place of a new stub. */
+  takeStub(): number {
+    const free = this.freeStubs.pop();
+    if (free !== undefined) return free;
+    this.bottom -= stubWords;
+    return this.bottom;
+  }
+  /** The link that led to the stub at `at` leads on. */
+  freeStub(at: number): void {
+    this.freeStubs.push(at);
   }
 
   /** Calls itself full until the next flush: what hangs on the code takes too much host memory. */
@@ -250,19 +273,21 @@ export class CodeCache {
     this.pages.clear();
     this.coverage.clear();
     this.table.fill(0);
-    this.used = 0;
+    this.entries = 0;
     this.top = this.firstFree;
+    this.bottom = this.C.length;
+    this.freeStubs.length = 0;
     this.closed = false;
     this.flushes++;
     this.epoch++;
   }
 
   private insert(address: number, mode: number, header: number): void {
-    if (this.used * 2 > this.mask) this.grow();
+    if (this.entries * 2 > this.mask) this.grow();
     const { table, mask } = this;
     let k = hash(address, mode) & mask;
     while (table[3 * k + 2] !== 0 && !(table[3 * k] === address && table[3 * k + 1] === mode)) k = (k + 1) & mask;
-    if (table[3 * k + 2] === 0) this.used++;
+    if (table[3 * k + 2] === 0) this.entries++;
     table[3 * k] = address;
     table[3 * k + 1] = mode;
     table[3 * k + 2] = header;
@@ -272,7 +297,7 @@ export class CodeCache {
     const old = this.table;
     this.mask = this.mask * 2 + 1;
     this.table = new Int32Array(3 * (this.mask + 1));
-    this.used = 0;
+    this.entries = 0;
     for (let k = 0; k < old.length; k += 3) if (old[k + 2] !== 0 && this.C[old[k + 2] - 3] !== -1) this.insert(old[k], old[k + 1], old[k + 2]);
   }
 }

@@ -44,7 +44,7 @@ export interface RegionHost {
   readonly callsSubroutines: boolean;
   /** Executions of the code behind a CALL from which on it is taken in with the caller. */
   readonly hotCall: number;
-  readonly addStub: (link: number, offset: number, at: number, page: number, wraps: number) => number;
+  readonly addStub: (link: number, offset: number, page: number, wraps: number) => void;
 }
 
 /** Functions for the table of handlers, by shape number (execute/wasm-tier.ts). */
@@ -88,8 +88,8 @@ const gone: RegionFunction = () => {
 export class Regions {
   /** Live regions by shape number. */
   readonly live = new Map<number, Region>();
-  /** Headers of blocks that computed jumps went to. */
-  readonly entered = new Set<number>();
+  /** Blocks that computed jumps went to: a bit for each word of the code array, set at their headers. */
+  private readonly entered: Int32Array;
   translated = 0;
   invalidated = 0;
   /** Of regions that are no more: times entered, and guest instructions that tier 0 executed in the blocks at their head before. */
@@ -125,6 +125,12 @@ export class Regions {
     this.host = host;
     this.lent = lent;
     this.nextShape = lent.firstShape;
+    this.entered = new Int32Array((cache.C.length >>> 5) + 1);
+  }
+
+  /** A computed jump went to the block at `header`. */
+  noteEntered(header: number): void {
+    this.entered[header >>> 5] |= 1 << header;
   }
 
   /**
@@ -135,7 +141,7 @@ export class Regions {
     const address = this.cache.C[header - 3];
     const page = address >>> 12;
     const losses = 2 ** Math.min(this.losses.get(page) ?? 0, 20);
-    if (this.byExit.has(address) || this.entered.has(header)) return losses;
+    if (this.byExit.has(address) || (this.entered[header >>> 5] & (1 << header)) !== 0) return losses;
     const offset = address & 0xfff;
     const isInside = (region: Region): boolean => (region.ranges.get(page) ?? []).some(([from, length]) => from <= offset && offset < from + length);
     return (this.byPage.get(page) ?? []).some(isInside) ? insidePatience * losses : losses;
@@ -221,13 +227,11 @@ export class Regions {
       this.refused.add(header);
       return;
     }
-    // Link words, then their stubs.
     const links = this.cache.top;
-    let at = links + code.exits.length;
     code.exits.forEach((offset, k) => {
-      at = this.lent.addStub(links + k, offset, at, address & ~0xfff, code.wrapping.has(k) ? wrapping : 0);
+      this.lent.addStub(links + k, offset, address & ~0xfff, code.wrapping.has(k) ? wrapping : 0);
     });
-    this.cache.top = at;
+    this.cache.top = links + code.exits.length;
     const shape = this.freeShapes.pop() ?? this.nextShape++;
     const run = this.compiled(code, links, shape);
     this.textLength += code.size;
@@ -367,7 +371,7 @@ export class Regions {
     this.nextShape = this.lent.firstShape;
     this.byPage.clear();
     this.byExit.clear();
-    this.entered.clear();
+    this.entered.fill(0);
     this.refused.clear();
     this.losses.clear();
   }

@@ -173,7 +173,7 @@ export class Dispatcher {
       hotCall: Math.min(hotCall, (options.regionThreshold ?? 0) / 4),
       callsSubroutines: options.disabled?.has("returns") !== true,
       smallestRegion: options.smallestRegion ?? 3,
-      addStub: (link, offset, at, page, wraps) => this.builder.addStub(link, offset, at, page, wraps),
+      addStub: (link, offset, page, wraps) => this.builder.addStub(link, offset, page, wraps),
     });
     const { memory } = hostMemory;
     if (memory !== undefined && options.disabled?.has("wasm") !== true) {
@@ -739,7 +739,7 @@ export class Dispatcher {
     }
     if (this.keepsJumps) {
       this.jumps.note((eip + R[csBase]) | 0, header);
-      this.regions.entered.add(header);
+      this.regions.noteEntered(header);
     }
     return ~header;
   }
@@ -774,7 +774,10 @@ export class Dispatcher {
     }
     if (offset >= 0 && offset < 0x1000) {
       // The same linear page; if it was remapped meanwhile, the block came from another physical one.
-      if (((C[header - 3] ^ C[p + 5]) & ~0xfff) === 0) C[C[p + 2]] = ~header;
+      if (((C[header - 3] ^ C[p + 5]) & ~0xfff) === 0) {
+        C[C[p + 2]] = ~header;
+        this.cache.freeStub(p - 2);
+      }
     } else {
       C[p] = pseudo.crossPage;
       C[p + 3] = C[header - 3] & ~0xfff;

@@ -145,7 +145,7 @@ export class Engine {
       blocks: cache.blocks,
       regions: regions.translated,
       regionSeconds: regions.milliseconds / 1000,
-      codeCacheBytes: cache.top * 4,
+      codeCacheBytes: cache.used * 4,
       codeCacheCapacity: cache.C.length * 4,
       codeCacheFlushes: cache.flushes,
       regionsLive: live.length,
