@@ -77,6 +77,11 @@ export class Cpu {
   /** The same slots as doubles, for SSE: element slot / 2. */
   readonly F: Float64Array<ArrayBuffer>;
   readonly fault = new GuestFault();
+  /**
+   * [1]: a guest exception is noted in `fault` instead of thrown (`note`). [0] and [2] are the WebAssembly tier's: the place of the instruction under way when generated
+   * code last called something, and the same when the exception was noted.
+   */
+  readonly noted: Int32Array<ArrayBuffer>;
   /** x87 arithmetic: operands, rounding and result of the operation under way. */
   readonly float = new FloatUnit();
   readonly board: CpuBoard;
@@ -113,6 +118,7 @@ export class Cpu {
     this.board = board;
     const { host } = board.physical;
     this.R = host.int32(slot.count);
+    this.noted = host.int32(3);
     this.exitCounts = host.float64(exitCounters);
     this.F = new Float64Array(this.R.buffer, this.R.byteOffset, slot.count / 2);
     this.walker = new PageWalker(this.R, board.physical);
@@ -133,9 +139,26 @@ export class Cpu {
     throw this.fault;
   }
 
-  raisePageFault(linear: number, errorCode: number): never {
+  /**
+   * The same for functions that WebAssembly calls: it finds the instruction abandoned by `noted[1]`, and clears that. Whoever calls such a function from JavaScript asks
+   * and clears by `raiseNoted`.
+   */
+  note(exception: number, errorCode = -1): void {
+    const { fault, noted } = this;
+    fault.vector = exception;
+    fault.errorCode = errorCode;
+    noted[1] = 1;
+    noted[2] = noted[0];
+  }
+
+  notePageFault(linear: number, errorCode: number): void {
     this.R[slot.cr2] = linear;
-    return this.raise(vector.pf, errorCode);
+    this.note(vector.pf, errorCode);
+  }
+
+  raiseNoted(): never {
+    this.noted[1] = 0;
+    throw this.fault;
   }
 
   /** #GP(selector & ~3) or another selector-carrying fault. */

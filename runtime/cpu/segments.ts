@@ -38,6 +38,18 @@ export function checkSegment(cpu: Cpu, s: number, offset: number, size: number, 
   if ((rights & (access.present | access.code | access.expandDown | access.writable)) === (access.present | access.writable)) {
     if ((offset >>> 0) + size - 1 <= R[slot.segmentLimit + s] >>> 0) return (R[slot.segmentBase + s] + offset) | 0;
   }
+  const linear = checkSegmentSlowly(cpu, s, offset, size, isWrite);
+  if (cpu.noted[1] !== 0) cpu.raiseNoted();
+  return linear;
+}
+
+/** The same; notes the exception instead of throwing it (`Cpu.note`). */
+export function tryCheckSegment(cpu: Cpu, s: number, offset: number, size: number, isWrite: boolean): number {
+  const R = cpu.R;
+  const rights = R[slot.segmentAccess + s];
+  if ((rights & (access.present | access.code | access.expandDown | access.writable)) === (access.present | access.writable)) {
+    if ((offset >>> 0) + size - 1 <= R[slot.segmentLimit + s] >>> 0) return (R[slot.segmentBase + s] + offset) | 0;
+  }
   return checkSegmentSlowly(cpu, s, offset, size, isWrite);
 }
 
@@ -48,8 +60,9 @@ function checkSegmentSlowly(cpu: Cpu, s: number, offset: number, size: number, i
     (rights & access.present) !== 0 &&
     (rights & access.code ? !isWrite && (rights & access.writable) !== 0 : !isWrite || (rights & access.writable) !== 0) &&
     offsetsValid(rights, R[slot.segmentLimit + s], offset, size);
-  if (!allowed) cpu.raise(s === segment.ss ? vector.ss : vector.gp, 0);
-  return (R[slot.segmentBase + s] + offset) | 0;
+  if (allowed) return (R[slot.segmentBase + s] + offset) | 0;
+  cpu.note(s === segment.ss ? vector.ss : vector.gp, 0);
+  return 0;
 }
 
 /** Whether [offset, offset + size) lies within a segment of these access rights and limit. A limit of 4 GiB lets accesses wrap, as flat code's do. */

@@ -41,7 +41,7 @@ import { instructionBreakpoints } from "../cpu/debug.ts";
 import { deliverDebugException, deliverException, deliverHardwareInterrupt, noteDebugCauses } from "../cpu/interrupts.ts";
 import { usualCodeWords } from "../memory/host-memory.ts";
 import { walkFlag } from "../memory/page-walk.ts";
-import { type Callout, hostNames } from "./host-names.ts";
+import { type Callout, hostNames, notingNames } from "./host-names.ts";
 import { JumpCache, jumpCacheWords } from "./jump-cache.ts";
 import { Promotion } from "./promotion.ts";
 import { regionCalls } from "./region-calls.ts";
@@ -155,7 +155,9 @@ export class Dispatcher {
     this.J = hostMemory.int32(2);
     const arrays = { C: this.C, H: this.H, J: this.J };
     const jump = (eip: number): number => this.jump(eip);
-    const host = hostNames(cpu, arrays, options.callouts ?? calloutImplementations, {
+    const callouts = options.callouts ?? calloutImplementations;
+    const guardedStore = (A: number, size: 1 | 2 | 4, value: number) => this.guardedStore(A, size, value);
+    const host = hostNames(cpu, arrays, callouts, {
       ...regionCalls({ ...arrays, R: cpu.R, TX: this.TX, jumps: this.jumps, jump }),
       jump,
       jumpSegmented: (eip) => this.jumpSegmented(eip),
@@ -163,7 +165,7 @@ export class Dispatcher {
       dispatch: () => (this.isCalled() ? ~dispatchBlock : ~this.dispatch()),
       faulted: () => this.faulted(),
       moreTime: (used) => this.moreTime(used),
-      guardedStore: (A, size, value) => this.guardedStore(A, size, value),
+      guardedStore,
     });
     this.builder = new BlockBuilder(this.cache, cpu.R, cpu.memory, translator, host, this.H, () => this.forget());
     this.regions = new Regions(this.cache, translator, host, {
@@ -182,6 +184,7 @@ export class Dispatcher {
         cache: this.cache,
         H: this.H,
         names: host,
+        noting: notingNames(cpu, callouts, { guardedStore }),
         J: this.J,
         jumps: this.jumps,
         attend: (p) => this.attend(p),
@@ -801,30 +804,31 @@ export class Dispatcher {
     if (this.cache.invalidate(address >>> 12, from, from + length)) this.cpu.R[slot.leave] = 1;
   }
 
-  private refuseStore(): boolean {
+  private refuseStore(): 1 {
     this.storeRefused = true;
-    return true;
+    return 1;
   }
 
   /**
-   * The slow path of a store from a region. Refuses (true, nothing changed) a store over bytes that translated code was made from: the region could not go on
-   * exactly after it.
+   * The slow path of a store from a region; notes a guest exception. Refuses (1, nothing changed) a store over bytes that translated code was made from: the region could
+   * not go on exactly after it.
    */
-  private guardedStore(A: number, size: 1 | 2 | 4, value: number): boolean {
+  private guardedStore(A: number, size: 1 | 2 | 4, value: number): 0 | 1 {
     const { memory } = this.cpu;
     const { physical } = memory;
     const offset = A & 0xfff;
     const T = memory.TW[this.cpu.R[tlbHalf] + (A >>> 12)];
     // Plain RAM without code: it was sent here for being misaligned.
     if ((T & 1) === 0 && offset + size <= 0x1000) return this.store(A, size, value);
-    const address = memory.translate(A, walkFlag.write);
+    const address = memory.tryTranslate(A, walkFlag.write);
+    if (address < 0) return 0;
     // Data beside code, as small real-mode programs have it.
     if (physical.isRam(address) && (A & (size - 1)) === 0 && !memory.watching) {
       if (physical.codePages[address >>> 12] !== 0 && this.cache.covers(address >>> 12, offset, offset + size)) return this.refuseStore();
       if (size === 1) physical.i8[address] = value;
       else if (size === 2) physical.i16[address >>> 1] = value;
       else physical.i32[address >>> 2] = value;
-      return false;
+      return 0;
     }
     if (
       physical.isRam(address) &&
@@ -833,7 +837,8 @@ export class Dispatcher {
     )
       return this.refuseStore();
     if (offset + size > 0x1000) {
-      const next = memory.translate((A + size) & ~0xfff, walkFlag.write);
+      const next = memory.tryTranslate((A + size) & ~0xfff, walkFlag.write);
+      if (next < 0) return 0;
       if (physical.isRam(next) && physical.codePages[next >>> 12] !== 0 && this.cache.covers(next >>> 12, 0, (offset + size) & 0xfff)) {
         return this.refuseStore();
       }
@@ -841,11 +846,11 @@ export class Dispatcher {
     return this.store(A, size, value);
   }
 
-  private store(A: number, size: 1 | 2 | 4, value: number): false {
+  private store(A: number, size: 1 | 2 | 4, value: number): 0 {
     const { memory } = this.cpu;
-    if (size === 1) memory.st1(A, value);
-    else if (size === 2) memory.st2(A, value);
-    else memory.st4(A, value);
-    return false;
+    if (size === 1) memory.trySt1(A, value);
+    else if (size === 2) memory.trySt2(A, value);
+    else memory.trySt4(A, value);
+    return 0;
   }
 }
