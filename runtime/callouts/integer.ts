@@ -1,6 +1,6 @@
 /** Integer instructions too long to be in line: division, decimal adjustment, rotation through carry, ENTER, CMPXCHG8B. */
 import type { integerCallouts } from "../../translator/contract/callouts/integer.ts";
-import { segment as segmentImported, slot as slotImported, vector } from "../../translator/contract/slots.ts";
+import { segment as segmentImported, slot as slotImported, vector as vectorImported } from "../../translator/contract/slots.ts";
 import type { Cpu } from "../cpu/cpu.ts";
 import { signedQuotientFits } from "../cpu/divide.ts";
 import { checkSegment } from "../cpu/segments.ts";
@@ -9,6 +9,7 @@ import { cmps, ins, lods, movs, outs, scas, stos } from "./strings.ts";
 // Bound here because V8 folds a module's own constants, but not those it imports.
 const segment = segmentImported;
 const slot = slotImported;
+const vector = vectorImported;
 
 function checkCodeLimit(cpu: Cpu, eip: number): void {
   if (eip >>> 0 > cpu.R[slot.segmentLimit + segment.cs] >>> 0) cpu.raise(vector.gp, 0);

@@ -4,7 +4,7 @@
  */
 import { exitCounters } from "../../translator/contract/exits.ts";
 import { mode as modeImported } from "../../translator/contract/mode-key.ts";
-import { slot as slotImported, vector } from "../../translator/contract/slots.ts";
+import { slot as slotImported, vector as vectorImported } from "../../translator/contract/slots.ts";
 import { SimdUnit } from "../callouts/simd/unit.ts";
 import { forgetPairs, nearestHighs } from "../callouts/x87/registers.ts";
 import type { Clock, SavedState } from "../devices/device.ts";
@@ -18,6 +18,7 @@ import { resetCpu } from "./reset.ts";
 // Bound here because V8 folds a module's own constants, but not those it imports.
 const mode = modeImported;
 const slot = slotImported;
+const vector = vectorImported;
 
 /** Thrown to abandon an instruction because of a guest exception. One object per CPU, so that raising allocates nothing. */
 export class GuestFault {

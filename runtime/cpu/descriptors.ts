@@ -4,11 +4,12 @@
  */
 import { segment as segmentImported, slot as slotImported } from "../../translator/contract/slots.ts";
 import type { Cpu } from "./cpu.ts";
-import { access } from "./mode.ts";
+import { access as accessImported } from "./mode.ts";
 
 // Bound here because V8 folds a module's own constants, but not those it imports.
 const segment = segmentImported;
 const slot = slotImported;
+const access = accessImported;
 
 /** Types of system descriptors (SDM vol. 3, table 3-2): bits 8-12 of the high word, S = 0. */
 export const systemType = {

@@ -5,10 +5,10 @@
  * After a change to ES, CS, SS or DS the mode key must follow: `updateModeKey`, which the loads of this file leave to their callers, because a far
  * transfer changes several at once.
  */
-import { segment as segmentImported, slot as slotImported, vector } from "../../translator/contract/slots.ts";
+import { segment as segmentImported, slot as slotImported, vector as vectorImported } from "../../translator/contract/slots.ts";
 import type { Cpu } from "./cpu.ts";
 import {
-  accessMask,
+  accessMask as accessMaskImported,
   descriptorBase,
   descriptorLimit,
   descriptorPrivilege,
@@ -18,21 +18,25 @@ import {
   markAccessed,
   readDescriptor,
 } from "./descriptors.ts";
-import { access, updateSegmentCheck } from "./mode.ts";
+import { access as accessImported, updateSegmentCheck } from "./mode.ts";
 
 // Bound here because V8 folds a module's own constants, but not those it imports.
 const segment = segmentImported;
 const slot = slotImported;
+const vector = vectorImported;
+const access = accessImported;
+const accessMask = accessMaskImported;
 
 /** Access rights of a segment loaded in virtual-8086 mode: present, DPL 3, writable, accessed. */
 const virtual8086Access = 0xf300;
 
 /**
  * Checks an access to [offset, offset + size) of segment register `s` and yields its linear address. Generated code calls it where the segments are
- * not flat; the first test is a real-mode data segment's whole cost.
+ * not flat; the second test is a real-mode data segment's whole cost.
  */
 export function checkSegment(cpu: Cpu, s: number, offset: number, size: number, isWrite: boolean): number {
   const R = cpu.R;
+  if (R[slot.segmentChecked + s] === 0) return (R[slot.segmentBase + s] + offset) | 0;
   const rights = R[slot.segmentAccess + s];
   // Present, writable, expand-up data.
   if ((rights & (access.present | access.code | access.expandDown | access.writable)) === (access.present | access.writable)) {

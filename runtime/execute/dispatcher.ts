@@ -10,29 +10,29 @@
  * index p, except where `eipIsCurrent` says that R[eipSlot] itself is right.
  */
 import type { CalloutName } from "../../translator/contract/callouts.ts";
-import { exitReason, ringCount } from "../../translator/contract/exits.ts";
+import { exitReason as exitReasonImported, ringCount as ringCountImported } from "../../translator/contract/exits.ts";
 import { linearCode as linearCodeImported, type ModeKey, mode, modeWidth as modeWidthImported } from "../../translator/contract/mode-key.ts";
 import {
   eflag as eflagImported,
   jsCall as jsCallImported,
   segment as segmentImported,
   slot as slotImported,
-  vector,
+  vector as vectorImported,
 } from "../../translator/contract/slots.ts";
 import type { Translator } from "../../translator/contract/translator.ts";
 import { calloutImplementations } from "../callouts/index.ts";
 import { BlockBuilder } from "../code/block-builder.ts";
-import { CodeCache, modeMask as modeMaskImported, shapeBits } from "../code/code-cache.ts";
+import { CodeCache, modeMask as modeMaskImported, shapeBits as shapeBitsImported } from "../code/code-cache.ts";
 import {
-  dispatchBlock,
-  faultBlock,
-  firstRegionShape,
-  firstShape,
-  fixedWords,
+  dispatchBlock as dispatchBlockImported,
+  faultBlock as faultBlockImported,
+  firstRegionShape as firstRegionShapeImported,
+  firstShape as firstShapeImported,
+  fixedWords as fixedWordsImported,
   type Handler,
   maximumBlockInstructions,
-  pseudo,
-  stopBlock,
+  pseudo as pseudoImported,
+  stopBlock as stopBlockImported,
   wrapping,
 } from "../code/pseudo-shapes.ts";
 import { Regions } from "../code/regions.ts";
@@ -40,7 +40,7 @@ import type { Cpu } from "../cpu/cpu.ts";
 import { instructionBreakpoints } from "../cpu/debug.ts";
 import { deliverDebugException, deliverException, deliverHardwareInterrupt, noteDebugCauses } from "../cpu/interrupts.ts";
 import { usualCodeWords } from "../memory/host-memory.ts";
-import { walkFlag } from "../memory/page-walk.ts";
+import { walkFlag as walkFlagImported } from "../memory/page-walk.ts";
 import { type Callout, hostNames, notingNames } from "./host-names.ts";
 import { JumpCache, jumpCacheWords } from "./jump-cache.ts";
 import { Promotion } from "./promotion.ts";
@@ -59,6 +59,18 @@ const modeWidth = modeWidthImported;
 const modeMask = modeMaskImported;
 const csBase = slot.segmentBase + segment.cs;
 const csLimit = slot.segmentLimit + segment.cs;
+const walkFlag = walkFlagImported;
+const exitReason = exitReasonImported;
+const ringCount = ringCountImported;
+const vector = vectorImported;
+const pseudo = pseudoImported;
+const stopBlock = stopBlockImported;
+const dispatchBlock = dispatchBlockImported;
+const faultBlock = faultBlockImported;
+const fixedWords = fixedWordsImported;
+const firstShape = firstShapeImported;
+const firstRegionShape = firstRegionShapeImported;
+const shapeBits = shapeBitsImported;
 
 /** Numbers for the places of `edge` pages: what is left of a word above the mode. */
 const maximumPlaces = 1 << 20;
@@ -314,7 +326,7 @@ export class Dispatcher {
     R[budget] += place >>> 21;
     this.eipIsCurrent = true;
     this.takeFault(-1);
-    return this.isCalled() ? ~dispatchBlock : ~this.look();
+    return this.isCalled() ? ~dispatchBlock : ~this.dispatch();
   }
 
   /** Whether the region that asks was called by another one, not by `run`. */
@@ -632,8 +644,7 @@ export class Dispatcher {
     define(pseudo.stop, 1, () => ~stopBlock);
     define(pseudo.fault, 1, () => {
       this.takeFault((this.wasm as WasmTier).takeFault());
-      this.eipIsCurrent = true;
-      return ~this.look();
+      return ~this.dispatch();
     });
     define(pseudo.dispatch, 1, () => ~this.dispatch());
     for (let left = 0; left <= maximumBlockInstructions; left++) {
@@ -697,7 +708,8 @@ export class Dispatcher {
       R[budget] < 0 ||
       (R[slot.interruptShadow] | R[slot.halted] | (R[modeSlot] & singleStep)) !== 0 ||
       this.interruptReady() ||
-      this.cpu.pendingDebug !== 0
+      this.cpu.pendingDebug !== 0 ||
+      this.cpu.shutdown
     ) {
       return this.look();
     }
