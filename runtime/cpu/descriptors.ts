@@ -41,8 +41,16 @@ export function readDescriptor(cpu: Cpu, selector: number): boolean {
   } else if (offset + 7 > (R[slot.gdtLimit] & 0xffff)) return false;
   const address = (base + offset) | 0;
   cpu.descriptorAddress = address;
-  cpu.descriptorLow = cpu.memory.systemRead4(address);
-  cpu.descriptorHigh = cpu.memory.systemRead4((address + 4) | 0);
+  const { memory } = cpu;
+  const frame = memory.systemFrameToRead(address, 8);
+  if (frame >= 0) {
+    const { i32 } = memory.physical;
+    cpu.descriptorLow = i32[frame];
+    cpu.descriptorHigh = i32[frame + 1];
+  } else {
+    cpu.descriptorLow = memory.systemRead4(address);
+    cpu.descriptorHigh = memory.systemRead4((address + 4) | 0);
+  }
   return true;
 }
 

@@ -214,8 +214,10 @@ function deliverProtected(cpu: Cpu, number: number, kind: EventKind, errorCode: 
   const idtCode = number * 8 + 2 + ext;
   if (number * 8 + 7 > (R[slot.idtLimit] & 0xffff)) cpu.raise(vector.gp, idtCode);
   const gateAddress = (R[slot.idtBase] + number * 8) | 0;
-  const gateLow = memory.systemRead4(gateAddress);
-  const gateHigh = memory.systemRead4((gateAddress + 4) | 0);
+  const { i32 } = memory.physical;
+  const gate = memory.systemFrameToRead(gateAddress, 8);
+  const gateLow = gate >= 0 ? i32[gate] : memory.systemRead4(gateAddress);
+  const gateHigh = gate >= 0 ? i32[gate + 1] : memory.systemRead4((gateAddress + 4) | 0);
   const type = descriptorType(gateHigh);
   if (type !== systemType.interruptGate32 && type !== systemType.trapGate32 && !isOtherGate(type)) cpu.raise(vector.gp, idtCode);
   if (ext === 0 && descriptorPrivilege(gateHigh) < R[slot.cpl]) cpu.raise(vector.gp, idtCode);
@@ -257,7 +259,6 @@ function deliverProtected(cpu: Cpu, number: number, kind: EventKind, errorCode: 
     let top = pointer;
     const frame = size === 4 && mask === -1 && !fromVirtual8086 ? memory.systemFrameToWrite((base + top - words * 4) | 0, words * 4) : -1;
     if (frame >= 0) {
-      const { i32 } = memory.physical;
       let at = frame;
       if (errorCode >= 0) i32[at++] = errorCode;
       i32[at] = R[slot.eip];

@@ -18,7 +18,7 @@ import {
   markAccessed,
   readDescriptor,
 } from "./descriptors.ts";
-import { access as accessImported, updateSegmentCheck } from "./mode.ts";
+import { access as accessImported, segmentCheck } from "./mode.ts";
 
 // Bound here because V8 folds a module's own constants, but not those it imports.
 const segment = segmentImported;
@@ -81,11 +81,13 @@ export function setSegment(cpu: Cpu, s: number, selector: number): void {
   const R = cpu.R;
   const low = cpu.descriptorLow;
   const high = cpu.descriptorHigh;
+  const rights = high & accessMask;
+  const limit = descriptorLimit(low, high);
   R[slot.selector + s] = selector;
   R[slot.segmentBase + s] = descriptorBase(low, high);
-  R[slot.segmentLimit + s] = descriptorLimit(low, high);
-  R[slot.segmentAccess + s] = high & accessMask;
-  updateSegmentCheck(R, s);
+  R[slot.segmentLimit + s] = limit;
+  R[slot.segmentAccess + s] = rights;
+  R[slot.segmentChecked + s] = segmentCheck(rights, limit);
 }
 
 /** Makes segment register `s` unusable, as a null selector does. */

@@ -343,7 +343,11 @@ export class LinearMemory {
     const T = this.TR[this.R[tlbHalf] + (A >>> 12)];
     return ((T | A) & 3) === 0 && (A & 0xfff) <= 0x1000 - bytes ? (T ^ A) >>> 2 : -1;
   }
-  /** The same for words to be written, with supervisor rights whatever the CPL. */
+  /** The same with supervisor rights whatever the CPL: words to be read, words to be written. */
+  systemFrameToRead(A: number, bytes: number): number {
+    const T = this.TR[A >>> 12];
+    return ((T | A) & 3) === 0 && (A & 0xfff) <= 0x1000 - bytes ? (T ^ A) >>> 2 : -1;
+  }
   systemFrameToWrite(A: number, bytes: number): number {
     const T = this.TW[A >>> 12];
     return ((T | A) & 3) === 0 && (A & 0xfff) <= 0x1000 - bytes ? (T ^ A) >>> 2 : -1;
