@@ -4,7 +4,7 @@ import { segment as segmentImported, slot as slotImported, vector as vectorImpor
 import type { Cpu } from "../cpu/cpu.ts";
 import { signedQuotientFits } from "../cpu/divide.ts";
 import { checkSegment } from "../cpu/segments.ts";
-import { cmps, ins, lods, movs, outs, scas, stos } from "./strings.ts";
+import { cmps, ins, lods, movs, outs, scas, stos, tryMovs, tryStos } from "./strings.ts";
 
 // Bound here because V8 folds a module's own constants, but not those it imports.
 const segment = segmentImported;
@@ -278,4 +278,9 @@ export const notingImplementations = {
   divideSigned: tryDivideSigned,
   checkDivide: tryCheckDivide,
   checkDivideSigned: tryCheckDivideSigned,
-} satisfies Partial<Record<keyof typeof integerCallouts, (cpu: Cpu, ...args: number[]) => void>>;
+  movs: tryMovs,
+  stos: tryStos,
+  probeWrite: (cpu: Cpu, linear: number, size: number) => {
+    cpu.memory.tryProbeWrite(linear, size);
+  },
+} satisfies Partial<Record<keyof typeof integerCallouts, (cpu: Cpu, ...args: number[]) => number | void>>;

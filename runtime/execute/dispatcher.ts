@@ -318,6 +318,12 @@ export class Dispatcher {
     this.passTime();
   }
 
+  /** `enter` met a guest exception. */
+  private takeFetchFault(): void {
+    this.cpu.noted[1] = 0;
+    this.takeFault(-1);
+  }
+
   /** A region caught a guest exception and committed its state; where it was is in R[faultOffset]. */
   private faulted(): number {
     const R = this.cpu.R;
@@ -421,8 +427,11 @@ export class Dispatcher {
       }
       if (this.retired >= this.deadline) return this.stopAt("slice");
       this.nextSlice();
-      if (R[slot.interruptShadow] === 0 && (R[modeSlot] & singleStep) === 0) return this.enter();
-      this.step();
+      if (R[slot.interruptShadow] === 0 && (R[modeSlot] & singleStep) === 0) {
+        const header = this.enter();
+        if (header !== 0) return header;
+        this.takeFetchFault();
+      } else this.step();
     }
   }
 
@@ -489,7 +498,7 @@ export class Dispatcher {
         cpu.raise(vector.db);
       }
     }
-    const header = this.enter(singleStep);
+    const header = this.enterOrRaise(singleStep);
     this.settle(this.runOne(header + 2));
     // Not before: an instruction that faults has not retired.
     R[budget] -= 1;
@@ -509,7 +518,7 @@ export class Dispatcher {
       if ((C[at] & shapeBits) !== pseudo.straddle) return H[C[at] & shapeBits](at);
       const q = H[pseudo.straddle](at);
       // The page behind changed: nothing was executed yet.
-      return q < 0 ? this.runOne(this.enter(singleStep) + 2) : H[C[q] & shapeBits](q);
+      return q < 0 ? this.runOne(this.enterOrRaise(singleStep) + 2) : H[C[q] & shapeBits](q);
     } catch (e) {
       if (e === cpu.fault && !this.eipIsCurrent) cpu.R[eipSlot] = (cpu.R[pageSlot] + (C[at] >>> 16)) | 0;
       this.eipIsCurrent = true;
@@ -544,7 +553,10 @@ export class Dispatcher {
     cpu.raise(vector.db);
   }
 
-  /** The block at R[eip] under the current mode: found or decoded. Raises #PF or #GP of the fetch, at R[eip]. */
+  /**
+   * The block at R[eip] under the current mode: found or decoded. 0: the fetch met #PF, which is noted (`Cpu.note`) for the caller to take; what else it may meet is
+   * thrown. R[eip] is current then.
+   */
   private enter(extraMode: ModeKey = 0): number {
     const { cpu } = this;
     const R = cpu.R;
@@ -552,7 +564,8 @@ export class Dispatcher {
     const linear = (R[eipSlot] + R[csBase]) | 0;
     this.eipIsCurrent = true;
     if ((key & linearCode) !== linearCode) return this.enterSegmented(key, linear);
-    const address = cpu.memory.translateFetch(linear);
+    const address = cpu.memory.tryTranslateFetch(linear);
+    if (address < 0) return 0;
     R[pageSlot] = (R[eipSlot] - (linear & 0xfff)) | 0;
     // The cache knows addresses by 32 bits; above that there is only open bus.
     let header = address < 2 ** 32 ? this.cache.find(address, key) : 0;
@@ -564,12 +577,20 @@ export class Dispatcher {
     return header;
   }
 
-  /** The same for code whose EIP is not its linear address. */
+  /** The same, where nobody but the thrower knows what was under way. */
+  private enterOrRaise(extraMode: ModeKey): number {
+    const header = this.enter(extraMode);
+    if (header === 0) this.cpu.raiseNoted();
+    return header;
+  }
+
+  /** As `enter`, for code whose EIP is not its linear address. */
   private enterSegmented(mode: ModeKey, linear: number): number {
     const { cpu } = this;
     const R = cpu.R;
     if (R[eipSlot] >>> 0 > R[csLimit] >>> 0) cpu.raise(vector.gp, 0);
-    const address = cpu.memory.translateFetch(linear);
+    const address = cpu.memory.tryTranslateFetch(linear);
+    if (address < 0) return 0;
     const page = (R[eipSlot] - (linear & 0xfff)) | 0;
     R[pageSlot] = page;
     const isInside = page >>> 0 < R[slot.codeEnd] >>> 0;
@@ -704,19 +725,25 @@ export class Dispatcher {
       this.storeRefused = false;
       this.step();
     }
-    if (
-      R[budget] < 0 ||
-      (R[slot.interruptShadow] | R[slot.halted] | (R[modeSlot] & singleStep)) !== 0 ||
-      this.interruptReady() ||
-      this.cpu.pendingDebug !== 0 ||
-      this.cpu.shutdown
-    ) {
-      return this.look();
+    for (;;) {
+      if (
+        R[budget] < 0 ||
+        (R[slot.interruptShadow] | R[slot.halted] | (R[modeSlot] & singleStep)) !== 0 ||
+        this.interruptReady() ||
+        this.cpu.pendingDebug !== 0 ||
+        this.cpu.shutdown
+      ) {
+        return this.look();
+      }
+      // Interrupts and returns from them, mostly: to where they went before.
+      if ((R[modeSlot] & linearCode) !== linearCode) {
+        this.eipIsCurrent = false;
+        return ~this.jumpSegmented(R[eipSlot]);
+      }
+      const header = this.enter();
+      if (header !== 0) return header;
+      this.takeFetchFault();
     }
-    if ((R[modeSlot] & linearCode) === linearCode) return this.enter();
-    // Interrupts and returns from them, mostly: to where they went before.
-    this.eipIsCurrent = false;
-    return ~this.jumpSegmented(R[eipSlot]);
   }
 
   /** An indirect jump to `eip`: the mode is what it was. */
@@ -751,6 +778,16 @@ export class Dispatcher {
       // `run` meets the fault again, where no region is in between.
       return ~dispatchBlock;
     }
+    if (header === 0) {
+      if (this.stepping) this.cpu.raiseNoted();
+      if (this.isCalled()) {
+        this.cpu.noted[1] = 0;
+        return ~dispatchBlock;
+      }
+      this.takeFetchFault();
+      // Not `dispatch`, which may lead back here, and again, if the handler cannot be fetched either.
+      return ~this.look();
+    }
     if (this.keepsJumps) {
       this.jumps.note((eip + R[csBase]) | 0, header);
       this.regions.entered.add(header);
@@ -768,12 +805,13 @@ export class Dispatcher {
     const hasWrapped = eip !== ((R[pageSlot] + offset) | 0);
     const base = R[csBase];
     const limit = R[csLimit];
+    const modeBefore = R[modeSlot];
     R[eipSlot] = eip;
     const header = this.dispatch();
     // Not a plain arrival (an interrupt came first, another epoch): leave the stub as it is.
     const key = C[header - 2] & modeMask;
     if (!this.keepsLinks || header < fixedWords || this.cache.epoch !== epoch || (key & singleStep) !== 0) return header;
-    if (R[eipSlot] !== eip || R[csBase] !== base || R[csLimit] !== limit) return header;
+    if (R[eipSlot] !== eip || R[csBase] !== base || R[csLimit] !== limit || R[modeSlot] !== modeBefore) return header;
     // Not findable either: good for this once.
     if (C[header - 3] === -1) return header;
     if ((key & linearCode) !== linearCode) {

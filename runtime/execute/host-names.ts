@@ -106,6 +106,9 @@ export function notingNames(cpu: Cpu, callouts: Readonly<Record<CalloutName, Cal
     v_divideSigned: (size: number, divisor: number) => noting.divideSigned(cpu, size, divisor),
     v_checkDivide: (high: number, low: number, divisor: number) => noting.checkDivide(cpu, high, low, divisor),
     v_checkDivideSigned: (high: number, low: number, divisor: number) => noting.checkDivideSigned(cpu, high, low, divisor),
+    v_movs: (size: number, addressSize: number, source: number, repeat: number) => noting.movs(cpu, size, addressSize, source, repeat),
+    v_stos: (size: number, addressSize: number, repeat: number) => noting.stos(cpu, size, addressSize, repeat),
+    v_probeWrite: (linear: number, size: number) => noting.probeWrite(cpu, linear, size),
   };
   return {
     ...(callouts === calloutImplementations ? plain : {}),

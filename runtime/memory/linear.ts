@@ -281,9 +281,13 @@ export class LinearMemory {
 
   /** Raises the fault a write of `size` bytes at the current privilege would raise; writes nothing. */
   probeWrite(A: number, size: number): void {
-    this.translate(A, walkFlag.write);
+    if (!this.tryProbeWrite(A, size)) this.host.raiseNoted();
+  }
+  /** The same; false if it is noted. */
+  tryProbeWrite(A: number, size: number): boolean {
+    if (this.tryTranslate(A, walkFlag.write) < 0) return false;
     const last = (A + size - 1) | 0;
-    if (((A ^ last) & ~0xfff) !== 0) this.translate(last & ~0xfff, walkFlag.write);
+    return ((A ^ last) & ~0xfff) === 0 || this.tryTranslate(last & ~0xfff, walkFlag.write) >= 0;
   }
   /** The same for a read. */
   probeRead(A: number, size: number): void {
@@ -357,9 +361,15 @@ export class LinearMemory {
 
   /** Location (physical.ts) of the instruction byte at linear address `A`; raises #PF. */
   translateFetch(A: number): number {
+    const at = this.tryTranslateFetch(A);
+    if (at < 0) this.host.raiseNoted();
+    return at;
+  }
+  /** The same; notes #PF and returns -1. */
+  tryTranslateFetch(A: number): number {
     const T = this.TX[this.R[tlbHalf] + (A >>> 12)];
     if ((T & 1) === 0) return (T ^ A) >>> 0;
-    return this.translate(A, walkFlag.fetch);
+    return this.tryTranslate(A, walkFlag.fetch);
   }
 
   /** Location for an access of the current privilege; fills the TLB; raises #PF. */
