@@ -811,6 +811,7 @@ export class Dispatcher {
     // Not a plain arrival (an interrupt came first, another epoch): leave the stub as it is.
     const key = C[header - 2] & modeMask;
     if (!this.keepsLinks || header < fixedWords || this.cache.epoch !== epoch || (key & singleStep) !== 0) return header;
+    // A handler may begin where the jump went to.
     if (R[eipSlot] !== eip || R[csBase] !== base || R[csLimit] !== limit || R[modeSlot] !== modeBefore) return header;
     // Not findable either: good for this once.
     if (C[header - 3] === -1) return header;
