@@ -302,6 +302,8 @@ export class LinearMemory {
     return this.physical.readAt1(this.translateAs(A, 0));
   }
   systemRead2(A: number): number {
+    const T = this.TR[A >>> 12];
+    if (((T | A) & 1) === 0) return this.physical.i16[(T ^ A) >>> 1] & 0xffff;
     if ((A & 0xfff) !== 0xfff) return this.physical.readAt2(this.translateAs(A, 0));
     return this.systemRead1(A) | (this.systemRead1((A + 1) | 0) << 8);
   }
