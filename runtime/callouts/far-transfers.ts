@@ -7,13 +7,13 @@ import {
   eflag as eflagImported,
   segment as segmentImported,
   slot as slotImported,
-  vector,
+  vector as vectorImported,
 } from "../../translator/contract/slots.ts";
 import type { Cpu } from "../cpu/cpu.ts";
 import * as transfer from "../cpu/far-transfers.ts";
 import { getEflags } from "../cpu/flags.ts";
 import * as returns from "../cpu/interrupt-return.ts";
-import { deliverException, deliverInterrupt, type EventKind, eventKind } from "../cpu/interrupts.ts";
+import { deliverException, deliverInterrupt, type EventKind, eventKind as eventKindImported } from "../cpu/interrupts.ts";
 import { updateModeKey, updateSegmentCheck } from "../cpu/mode.ts";
 
 // Bound here because V8 folds a module's own constants, but not those it imports.
@@ -21,6 +21,8 @@ const cr0bit = cr0bitImported;
 const eflag = eflagImported;
 const segment = segmentImported;
 const slot = slotImported;
+const vector = vectorImported;
+const eventKind = eventKindImported;
 
 /** Rethrows a fault of the instruction itself; delivers one that the task just entered began with. */
 function settle(cpu: Cpu, thrown: unknown, task: number): void {

@@ -1,14 +1,15 @@
 /** Integer instructions too long to be in line: division, decimal adjustment, rotation through carry, ENTER, CMPXCHG8B. */
 import type { integerCallouts } from "../../translator/contract/callouts/integer.ts";
-import { segment as segmentImported, slot as slotImported, vector } from "../../translator/contract/slots.ts";
+import { segment as segmentImported, slot as slotImported, vector as vectorImported } from "../../translator/contract/slots.ts";
 import type { Cpu } from "../cpu/cpu.ts";
 import { signedQuotientFits } from "../cpu/divide.ts";
 import { checkSegment } from "../cpu/segments.ts";
-import { cmps, ins, lods, movs, outs, scas, stos } from "./strings.ts";
+import { cmps, ins, lods, movs, outs, scas, stos, tryMovs, tryStos } from "./strings.ts";
 
 // Bound here because V8 folds a module's own constants, but not those it imports.
 const segment = segmentImported;
 const slot = slotImported;
+const vector = vectorImported;
 
 function checkCodeLimit(cpu: Cpu, eip: number): void {
   if (eip >>> 0 > cpu.R[slot.segmentLimit + segment.cs] >>> 0) cpu.raise(vector.gp, 0);
@@ -18,33 +19,33 @@ function raiseException(cpu: Cpu, exception: number): void {
   cpu.raise(exception);
 }
 
-// ---- division (SDM vol. 2, DIV and IDIV). Flags are undefined; hardware here leaves them alone.
+// ---- division (SDM vol. 2, DIV and IDIV). Flags are undefined; hardware here leaves them alone. Each once for callers that look for a note, once for others.
 
-function divide(cpu: Cpu, size: number, divisor: number): void {
+function tryDivide(cpu: Cpu, size: number, divisor: number): void {
   const R = cpu.R;
-  if (divisor === 0) cpu.raise(vector.de);
+  if (divisor === 0) return cpu.note(vector.de);
   if (size === 1) {
     const dividend = R[slot.eax] & 0xffff;
     const quotient = Math.trunc(dividend / divisor);
-    if (quotient > 0xff) cpu.raise(vector.de);
+    if (quotient > 0xff) return cpu.note(vector.de);
     R[slot.eax] = (R[slot.eax] & ~0xffff) | quotient | ((dividend % divisor) << 8);
   } else {
     const dividend = ((R[slot.edx] << 16) | (R[slot.eax] & 0xffff)) >>> 0;
     const quotient = Math.trunc(dividend / divisor);
-    if (quotient > 0xffff) cpu.raise(vector.de);
+    if (quotient > 0xffff) return cpu.note(vector.de);
     R[slot.eax] = (R[slot.eax] & ~0xffff) | quotient;
     R[slot.edx] = (R[slot.edx] & ~0xffff) | (dividend % divisor);
   }
 }
 
-function divideSigned(cpu: Cpu, size: number, operand: number): void {
+function tryDivideSigned(cpu: Cpu, size: number, operand: number): void {
   const R = cpu.R;
   const divisor = size === 1 ? (operand << 24) >> 24 : (operand << 16) >> 16;
-  if (divisor === 0) cpu.raise(vector.de);
+  if (divisor === 0) return cpu.note(vector.de);
   const dividend = size === 1 ? (R[slot.eax] << 16) >> 16 : (R[slot.edx] << 16) | (R[slot.eax] & 0xffff);
   const quotient = Math.trunc(dividend / divisor);
   const limit = size === 1 ? 0x80 : 0x8000;
-  if (quotient >= limit || quotient < -limit) cpu.raise(vector.de);
+  if (quotient >= limit || quotient < -limit) return cpu.note(vector.de);
   const rest = (dividend - quotient * divisor) | 0;
   if (size === 1) R[slot.eax] = (R[slot.eax] & ~0xffff) | (quotient & 0xff) | ((rest & 0xff) << 8);
   else {
@@ -53,12 +54,29 @@ function divideSigned(cpu: Cpu, size: number, operand: number): void {
   }
 }
 
-function checkDivide(cpu: Cpu, high: number, _low: number, divisor: number): void {
-  if (high >>> 0 >= divisor >>> 0) cpu.raise(vector.de);
+function tryCheckDivide(cpu: Cpu, high: number, _low: number, divisor: number): void {
+  if (high >>> 0 >= divisor >>> 0) cpu.note(vector.de);
 }
 
+function tryCheckDivideSigned(cpu: Cpu, high: number, low: number, divisor: number): void {
+  if (!signedQuotientFits(high, low, divisor)) cpu.note(vector.de);
+}
+
+function divide(cpu: Cpu, size: number, divisor: number): void {
+  tryDivide(cpu, size, divisor);
+  if (cpu.noted[1] !== 0) cpu.raiseNoted();
+}
+function divideSigned(cpu: Cpu, size: number, operand: number): void {
+  tryDivideSigned(cpu, size, operand);
+  if (cpu.noted[1] !== 0) cpu.raiseNoted();
+}
+function checkDivide(cpu: Cpu, high: number, low: number, divisor: number): void {
+  tryCheckDivide(cpu, high, low, divisor);
+  if (cpu.noted[1] !== 0) cpu.raiseNoted();
+}
 function checkDivideSigned(cpu: Cpu, high: number, low: number, divisor: number): void {
-  if (!signedQuotientFits(high, low, divisor)) cpu.raise(vector.de);
+  tryCheckDivideSigned(cpu, high, low, divisor);
+  if (cpu.noted[1] !== 0) cpu.raiseNoted();
 }
 
 // ---- decimal adjustment (SDM vol. 2, DAA and so on)
@@ -252,3 +270,17 @@ export const integerImplementations = {
   rcl: rotateLeft,
   rcr: rotateRight,
 } satisfies Record<keyof typeof integerCallouts, (cpu: Cpu, ...args: number[]) => number | void>;
+
+/** Those that note an exception instead of throwing it (`Cpu.note`), otherwise the same. */
+export const notingImplementations = {
+  raiseException: (cpu: Cpu, exception: number) => cpu.note(exception),
+  divide: tryDivide,
+  divideSigned: tryDivideSigned,
+  checkDivide: tryCheckDivide,
+  checkDivideSigned: tryCheckDivideSigned,
+  movs: tryMovs,
+  stos: tryStos,
+  probeWrite: (cpu: Cpu, linear: number, size: number) => {
+    cpu.memory.tryProbeWrite(linear, size);
+  },
+} satisfies Partial<Record<keyof typeof integerCallouts, (cpu: Cpu, ...args: number[]) => number | void>>;

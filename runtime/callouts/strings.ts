@@ -3,17 +3,21 @@
  * fault or an interrupt in the middle leaves exactly the state the manual promises. Runs inside a page with translations at hand are done in bulk.
  *
  * Result: 0 when finished, 1 when stopped early (time is up, or the code under way was overwritten).
+ *
+ * MOVS and STOS, by which kernels copy and clear what may not be there, note a guest exception (`Cpu.note`) where they are called `tryMovs` and `tryStos`.
  */
-import { mode } from "../../translator/contract/mode-key.ts";
+import { mode as modeImported } from "../../translator/contract/mode-key.ts";
 import { segment as segmentImported, slot as slotImported } from "../../translator/contract/slots.ts";
 import type { Cpu } from "../cpu/cpu.ts";
 import { checkPort } from "../cpu/io-permission.ts";
-import { access } from "../cpu/mode.ts";
-import { checkSegment } from "../cpu/segments.ts";
+import { access as accessImported } from "../cpu/mode.ts";
+import { checkSegment, tryCheckSegment } from "../cpu/segments.ts";
 
 // Bound here because V8 folds a module's own constants, but not those it imports.
 const segment = segmentImported;
 const slot = slotImported;
+const mode = modeImported;
+const access = accessImported;
 
 const directionFlag = 1 << 10;
 /** REPE (F3). */
@@ -29,6 +33,12 @@ function linearOf(cpu: Cpu, s: number, offset: number, size: number, isWrite: bo
   return (offset + R[slot.segmentBase + s]) | 0;
 }
 
+function tryLinearOf(cpu: Cpu, s: number, offset: number, size: number, isWrite: boolean): number {
+  const R = cpu.R;
+  if (R[slot.segmentChecked + s] !== 0) tryCheckSegment(cpu, s, offset, size, isWrite);
+  return (offset + R[slot.segmentBase + s]) | 0;
+}
+
 function load(cpu: Cpu, linear: number, size: number): number {
   return size === 1 ? cpu.memory.ld1(linear) : size === 2 ? cpu.memory.ld2(linear) : cpu.memory.ld4(linear);
 }
@@ -36,6 +46,15 @@ function store(cpu: Cpu, linear: number, size: number, value: number): void {
   if (size === 1) cpu.memory.st1(linear, value);
   else if (size === 2) cpu.memory.st2(linear, value);
   else cpu.memory.st4(linear, value);
+}
+
+function tryLoad(cpu: Cpu, linear: number, size: number): number {
+  return size === 1 ? cpu.memory.tryLd1(linear) : size === 2 ? cpu.memory.tryLd2(linear) : cpu.memory.tryLd4(linear);
+}
+function tryStore(cpu: Cpu, linear: number, size: number, value: number): void {
+  if (size === 1) cpu.memory.trySt1(linear, value);
+  else if (size === 2) cpu.memory.trySt2(linear, value);
+  else cpu.memory.trySt4(linear, value);
 }
 
 function addTo(R: Int32Array, register: number, mask: number, by: number): void {
@@ -65,9 +84,10 @@ function elementsInSegment(R: Int32Array, s: number, offset: number, size: numbe
   return Math.trunc(((R[slot.segmentLimit + s] >>> 0) - (offset >>> 0) + 1) / size);
 }
 
-export function movs(cpu: Cpu, size: number, addressSize: number, source: number, repeat: number): number {
+export function tryMovs(cpu: Cpu, size: number, addressSize: number, source: number, repeat: number): number {
   const { R, memory } = cpu;
   const mask = counterMask(addressSize);
+  const { noted } = cpu;
   const u8 = memory.physical.u8;
   const backward = (R[slot.eflags] & directionFlag) !== 0;
   void repeat;
@@ -76,8 +96,10 @@ export function movs(cpu: Cpu, size: number, addressSize: number, source: number
     if (count === 0) return 0;
     const from = R[slot.esi] & mask;
     const to = R[slot.edi] & mask;
-    const fromLinear = linearOf(cpu, source, from, size, false);
-    const toLinear = linearOf(cpu, segment.es, to, size, true);
+    const fromLinear = tryLinearOf(cpu, source, from, size, false);
+    if (noted[1] !== 0) return 0;
+    const toLinear = tryLinearOf(cpu, segment.es, to, size, true);
+    if (noted[1] !== 0) return 0;
     const half = R[slot.tlbHalf];
     const TF = memory.TR[half + (fromLinear >>> 12)];
     const TT = memory.TW[half + (toLinear >>> 12)];
@@ -99,7 +121,10 @@ export function movs(cpu: Cpu, size: number, addressSize: number, source: number
       else u8.copyWithin(b, a, a + bytes);
     } else n = 0;
     if (n === 0) {
-      store(cpu, toLinear, size, load(cpu, fromLinear, size));
+      const value = tryLoad(cpu, fromLinear, size);
+      if (noted[1] !== 0) return 0;
+      tryStore(cpu, toLinear, size, value);
+      if (noted[1] !== 0) return 0;
       n = 1;
     }
     const by = backward ? -n * size : n * size;
@@ -110,17 +135,25 @@ export function movs(cpu: Cpu, size: number, addressSize: number, source: number
   }
 }
 
-export function stos(cpu: Cpu, size: number, addressSize: number, repeat: number): number {
+export function movs(cpu: Cpu, size: number, addressSize: number, source: number, repeat: number): number {
+  const stopped = tryMovs(cpu, size, addressSize, source, repeat);
+  if (cpu.noted[1] !== 0) cpu.raiseNoted();
+  return stopped;
+}
+
+export function tryStos(cpu: Cpu, size: number, addressSize: number, repeat: number): number {
   const { R, memory } = cpu;
   const mask = counterMask(addressSize);
   const backward = (R[slot.eflags] & directionFlag) !== 0;
   const value = R[slot.eax];
+  const { noted } = cpu;
   void repeat;
   for (;;) {
     const count = (R[slot.ecx] & mask) >>> 0;
     if (count === 0) return 0;
     const to = R[slot.edi] & mask;
-    const linear = linearOf(cpu, segment.es, to, size, true);
+    const linear = tryLinearOf(cpu, segment.es, to, size, true);
+    if (noted[1] !== 0) return 0;
     const T = memory.TW[R[slot.tlbHalf] + (linear >>> 12)];
     let n = 0;
     if ((T & 1) === 0 && !backward && (linear & (size - 1)) === 0) {
@@ -131,13 +164,20 @@ export function stos(cpu: Cpu, size: number, addressSize: number, repeat: number
       else memory.physical.i32.fill(value, at >>> 2, (at >>> 2) + n);
     }
     if (n === 0) {
-      store(cpu, linear, size, value);
+      tryStore(cpu, linear, size, value);
+      if (noted[1] !== 0) return 0;
       n = 1;
     }
     addTo(R, slot.ecx, mask, -n);
     addTo(R, slot.edi, mask, backward ? -n * size : n * size);
     if (mustStop(R, (n >>> 3) + 1)) return (R[slot.ecx] & mask) === 0 ? 0 : 1;
   }
+}
+
+export function stos(cpu: Cpu, size: number, addressSize: number, repeat: number): number {
+  const stopped = tryStos(cpu, size, addressSize, repeat);
+  if (cpu.noted[1] !== 0) cpu.raiseNoted();
+  return stopped;
 }
 
 export function lods(cpu: Cpu, size: number, addressSize: number, source: number, repeat: number): number {

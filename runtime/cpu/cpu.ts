@@ -4,7 +4,7 @@
  */
 import { exitCounters } from "../../translator/contract/exits.ts";
 import { mode as modeImported } from "../../translator/contract/mode-key.ts";
-import { slot as slotImported, vector } from "../../translator/contract/slots.ts";
+import { slot as slotImported, vector as vectorImported } from "../../translator/contract/slots.ts";
 import { SimdUnit } from "../callouts/simd/unit.ts";
 import { forgetPairs, nearestHighs } from "../callouts/x87/registers.ts";
 import type { Clock, SavedState } from "../devices/device.ts";
@@ -18,6 +18,7 @@ import { resetCpu } from "./reset.ts";
 // Bound here because V8 folds a module's own constants, but not those it imports.
 const mode = modeImported;
 const slot = slotImported;
+const vector = vectorImported;
 
 /** Thrown to abandon an instruction because of a guest exception. One object per CPU, so that raising allocates nothing. */
 export class GuestFault {
@@ -77,6 +78,11 @@ export class Cpu {
   /** The same slots as doubles, for SSE: element slot / 2. */
   readonly F: Float64Array<ArrayBuffer>;
   readonly fault = new GuestFault();
+  /**
+   * [1]: a guest exception is noted in `fault` instead of thrown (`note`). [0] and [2] are the WebAssembly tier's: the place of the instruction under way when generated
+   * code last called something, and the same when the exception was noted.
+   */
+  readonly noted: Int32Array<ArrayBuffer>;
   /** x87 arithmetic: operands, rounding and result of the operation under way. */
   readonly float = new FloatUnit();
   readonly board: CpuBoard;
@@ -113,6 +119,7 @@ export class Cpu {
     this.board = board;
     const { host } = board.physical;
     this.R = host.int32(slot.count);
+    this.noted = host.int32(3);
     this.exitCounts = host.float64(exitCounters);
     this.F = new Float64Array(this.R.buffer, this.R.byteOffset, slot.count / 2);
     this.walker = new PageWalker(this.R, board.physical);
@@ -133,9 +140,26 @@ export class Cpu {
     throw this.fault;
   }
 
-  raisePageFault(linear: number, errorCode: number): never {
+  /**
+   * The same for functions that WebAssembly calls: it finds the instruction abandoned by `noted[1]`, and clears that. Whoever calls such a function from JavaScript asks
+   * and clears by `raiseNoted`.
+   */
+  note(exception: number, errorCode = -1): void {
+    const { fault, noted } = this;
+    fault.vector = exception;
+    fault.errorCode = errorCode;
+    noted[1] = 1;
+    noted[2] = noted[0];
+  }
+
+  notePageFault(linear: number, errorCode: number): void {
     this.R[slot.cr2] = linear;
-    return this.raise(vector.pf, errorCode);
+    this.note(vector.pf, errorCode);
+  }
+
+  raiseNoted(): never {
+    this.noted[1] = 0;
+    throw this.fault;
   }
 
   /** #GP(selector & ~3) or another selector-carrying fault. */

@@ -4,11 +4,12 @@
  */
 import { segment as segmentImported, slot as slotImported } from "../../translator/contract/slots.ts";
 import type { Cpu } from "./cpu.ts";
-import { access } from "./mode.ts";
+import { access as accessImported } from "./mode.ts";
 
 // Bound here because V8 folds a module's own constants, but not those it imports.
 const segment = segmentImported;
 const slot = slotImported;
+const access = accessImported;
 
 /** Types of system descriptors (SDM vol. 3, table 3-2): bits 8-12 of the high word, S = 0. */
 export const systemType = {
@@ -40,8 +41,16 @@ export function readDescriptor(cpu: Cpu, selector: number): boolean {
   } else if (offset + 7 > (R[slot.gdtLimit] & 0xffff)) return false;
   const address = (base + offset) | 0;
   cpu.descriptorAddress = address;
-  cpu.descriptorLow = cpu.memory.systemRead4(address);
-  cpu.descriptorHigh = cpu.memory.systemRead4((address + 4) | 0);
+  const { memory } = cpu;
+  const frame = memory.systemFrameToRead(address, 8);
+  if (frame >= 0) {
+    const { i32 } = memory.physical;
+    cpu.descriptorLow = i32[frame];
+    cpu.descriptorHigh = i32[frame + 1];
+  } else {
+    cpu.descriptorLow = memory.systemRead4(address);
+    cpu.descriptorHigh = memory.systemRead4((address + 4) | 0);
+  }
   return true;
 }
 

@@ -6,7 +6,7 @@ import {
   cr4bit as cr4bitImported,
   eflag as eflagImported,
   slot as slotImported,
-  vector,
+  vector as vectorImported,
 } from "../../translator/contract/slots.ts";
 import type { Cpu } from "./cpu.ts";
 import { getEflags } from "./flags.ts";
@@ -20,6 +20,7 @@ const cr4bit = cr4bitImported;
 const eflag = eflagImported;
 const slot = slotImported;
 const mode = modeImported;
+const vector = vectorImported;
 
 function iopl(R: Int32Array): number {
   return (R[slot.eflags] >>> 12) & 3;

@@ -3,7 +3,7 @@
  * a stack switch, and to tasks. R[slot.eip] is the next instruction's EIP on entry. All of them raise before anything changes, except where a new
  * task begins with a fault (tasks.ts).
  */
-import { segment as segmentImported, slot as slotImported, vector } from "../../translator/contract/slots.ts";
+import { segment as segmentImported, slot as slotImported, vector as vectorImported } from "../../translator/contract/slots.ts";
 import type { Cpu } from "./cpu.ts";
 import {
   descriptorLimit,
@@ -14,11 +14,12 @@ import {
   isWritableData,
   markAccessed,
   requireDescriptor,
-  systemType,
+  systemType as systemTypeImported,
 } from "./descriptors.ts";
-import { access, updateModeKey, updateModeKeyForFlags } from "./mode.ts";
+import { access as accessImported, updateModeKey, updateModeKeyForFlags } from "./mode.ts";
 import { dropInnerSegments, offsetsValid, setRealSegment, setSegment, setVirtual8086Segment } from "./segments.ts";
 import {
+  frameOnStack,
   moveStackPointer,
   readInnerStackPointer,
   readInnerStackSegment,
@@ -33,6 +34,9 @@ import { requireAvailableTss, switchFromInstruction, switchKind } from "./tasks.
 // Bound here because V8 folds a module's own constants, but not those it imports.
 const segment = segmentImported;
 const slot = slotImported;
+const vector = vectorImported;
+const access = accessImported;
+const systemType = systemTypeImported;
 
 export function farJump(cpu: Cpu, selector: number, offset: number): void {
   if (!cpu.isProtected) {
@@ -93,8 +97,10 @@ export function farReturn(cpu: Cpu, size: number, bytes: number): void {
  */
 export function returnOutward(cpu: Cpu, selector: number, eip: number, stackAt: number, size: number, dropped: number, absentStack: number): void {
   const R = cpu.R;
-  const pointer = readStack(cpu, stackAt, size);
-  const stackSelector = readStack(cpu, stackAt + size, size) & 0xffff;
+  const frame = size === 4 ? frameOnStack(cpu, stackAt, 8) : -1;
+  const { i32 } = cpu.board.physical;
+  const pointer = frame >= 0 ? i32[frame] : readStack(cpu, stackAt, size);
+  const stackSelector = (frame >= 0 ? i32[frame + 1] : readStack(cpu, stackAt + size, size)) & 0xffff;
   const codeAddress = cpu.descriptorAddress;
   const codeLow = cpu.descriptorLow;
   const codeHigh = cpu.descriptorHigh;

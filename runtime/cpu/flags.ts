@@ -1,9 +1,10 @@
 /** EFLAGS to and from the three derived words (see contract/slots.ts). */
-import { arithmeticFlags, eflag as eflagImported, slot as slotImported } from "../../translator/contract/slots.ts";
+import { arithmeticFlags as arithmeticFlagsImported, eflag as eflagImported, slot as slotImported } from "../../translator/contract/slots.ts";
 
 // Bound here because V8 folds a module's own constants, but not those it imports.
 const eflag = eflagImported;
 const slot = slotImported;
+const arithmeticFlags = arithmeticFlagsImported;
 
 /** Even parity of the low byte: 1 when the number of set bits in it is even. */
 export function evenParity(value: number): number {

@@ -5,7 +5,7 @@ import {
   eflag as eflagImported,
   segment as segmentImported,
   slot as slotImported,
-  vector,
+  vector as vectorImported,
 } from "../../translator/contract/slots.ts";
 import type { Cpu } from "./cpu.ts";
 import { markAccessed } from "./descriptors.ts";
@@ -13,7 +13,7 @@ import { checkRealTarget, checkReturnCode, checkTarget, enterReal, returnOutward
 import { getEflags, setEflags } from "./flags.ts";
 import { updateModeKey } from "./mode.ts";
 import { setSegment, setVirtual8086Segment } from "./segments.ts";
-import { moveStackPointer, readStack } from "./stack.ts";
+import { frameOnStack, moveStackPointer, readStack } from "./stack.ts";
 import { returnToPreviousTask } from "./tasks.ts";
 
 // Bound here because V8 folds a module's own constants, but not those it imports.
@@ -22,6 +22,7 @@ const cr4bit = cr4bitImported;
 const eflag = eflagImported;
 const segment = segmentImported;
 const slot = slotImported;
+const vector = vectorImported;
 
 /** Flags any IRET or POPF restores with a 16-bit operand, and those that need the 32-bit form as well. */
 export const userFlags = 0x8d5 | eflag.tf | eflag.df | eflag.nt;
@@ -90,9 +91,11 @@ function returnInVirtual8086(cpu: Cpu, size: number): void {
 function returnProtected(cpu: Cpu, size: number): void {
   const R = cpu.R;
   const cpl = R[slot.cpl];
-  const eip = readStack(cpu, 0, size);
-  const selector = readStack(cpu, size, size) & 0xffff;
-  const image = readStack(cpu, 2 * size, size);
+  const frame = size === 4 ? frameOnStack(cpu, 0, 12) : -1;
+  const { i32 } = cpu.board.physical;
+  const eip = frame >= 0 ? i32[frame] : readStack(cpu, 0, size);
+  const selector = (frame >= 0 ? i32[frame + 1] : readStack(cpu, size, size)) & 0xffff;
+  const image = frame >= 0 ? i32[frame + 2] : readStack(cpu, 2 * size, size);
   if (size === 4 && image & eflag.vm && cpl === 0) return returnToVirtual8086(cpu, eip, selector, image);
   checkReturnCode(cpu, selector);
   // Privilege to change IF, IOPL and the virtual interrupt flags is that of the code that executes IRET.

@@ -12,7 +12,7 @@ import {
   eflag as eflagImported,
   segment as segmentImported,
   slot as slotImported,
-  vector,
+  vector as vectorImported,
 } from "../../translator/contract/slots.ts";
 import type { Cpu } from "./cpu.ts";
 import {
@@ -23,10 +23,10 @@ import {
   isConforming,
   markAccessed,
   requireDescriptor,
-  systemType,
+  systemType as systemTypeImported,
 } from "./descriptors.ts";
 import { getEflags } from "./flags.ts";
-import { access, updateModeKey, updateModeKeyForFlags } from "./mode.ts";
+import { access as accessImported, updateModeKey, updateModeKeyForFlags } from "./mode.ts";
 import { offsetsValid, setNullSegment, setRealSegment, setSegment, setVirtual8086Segment } from "./segments.ts";
 import {
   moveStackPointer,
@@ -46,6 +46,9 @@ const cr4bit = cr4bitImported;
 const eflag = eflagImported;
 const segment = segmentImported;
 const slot = slotImported;
+const vector = vectorImported;
+const access = accessImported;
+const systemType = systemTypeImported;
 
 export const eventKind = {
   /** An external interrupt or NMI. */
@@ -211,8 +214,10 @@ function deliverProtected(cpu: Cpu, number: number, kind: EventKind, errorCode: 
   const idtCode = number * 8 + 2 + ext;
   if (number * 8 + 7 > (R[slot.idtLimit] & 0xffff)) cpu.raise(vector.gp, idtCode);
   const gateAddress = (R[slot.idtBase] + number * 8) | 0;
-  const gateLow = memory.systemRead4(gateAddress);
-  const gateHigh = memory.systemRead4((gateAddress + 4) | 0);
+  const { i32 } = memory.physical;
+  const gate = memory.systemFrameToRead(gateAddress, 8);
+  const gateLow = gate >= 0 ? i32[gate] : memory.systemRead4(gateAddress);
+  const gateHigh = gate >= 0 ? i32[gate + 1] : memory.systemRead4((gateAddress + 4) | 0);
   const type = descriptorType(gateHigh);
   if (type !== systemType.interruptGate32 && type !== systemType.trapGate32 && !isOtherGate(type)) cpu.raise(vector.gp, idtCode);
   if (ext === 0 && descriptorPrivilege(gateHigh) < R[slot.cpl]) cpu.raise(vector.gp, idtCode);
@@ -252,18 +257,30 @@ function deliverProtected(cpu: Cpu, number: number, kind: EventKind, errorCode: 
     // The new stack, as the registers will see it.
     const base = (stackLow >>> 16) | ((stackHigh & 0xff) << 16) | (stackHigh & 0xff000000);
     let top = pointer;
-    if (fromVirtual8086) {
-      push(cpu, base, (top -= size) & mask, size, R[slot.selector + segment.gs]);
-      push(cpu, base, (top -= size) & mask, size, R[slot.selector + segment.fs]);
-      push(cpu, base, (top -= size) & mask, size, R[slot.selector + segment.ds]);
-      push(cpu, base, (top -= size) & mask, size, R[slot.selector + segment.es]);
+    const frame = size === 4 && mask === -1 && !fromVirtual8086 ? memory.systemFrameToWrite((base + top - words * 4) | 0, words * 4) : -1;
+    if (frame >= 0) {
+      let at = frame;
+      if (errorCode >= 0) i32[at++] = errorCode;
+      i32[at] = R[slot.eip];
+      i32[at + 1] = R[slot.selector + segment.cs];
+      i32[at + 2] = flags;
+      i32[at + 3] = R[slot.esp];
+      i32[at + 4] = R[slot.selector + segment.ss];
+      top -= words * 4;
+    } else {
+      if (fromVirtual8086) {
+        push(cpu, base, (top -= size) & mask, size, R[slot.selector + segment.gs]);
+        push(cpu, base, (top -= size) & mask, size, R[slot.selector + segment.fs]);
+        push(cpu, base, (top -= size) & mask, size, R[slot.selector + segment.ds]);
+        push(cpu, base, (top -= size) & mask, size, R[slot.selector + segment.es]);
+      }
+      push(cpu, base, (top -= size) & mask, size, R[slot.selector + segment.ss]);
+      push(cpu, base, (top -= size) & mask, size, R[slot.esp]);
+      push(cpu, base, (top -= size) & mask, size, flags);
+      push(cpu, base, (top -= size) & mask, size, R[slot.selector + segment.cs]);
+      push(cpu, base, (top -= size) & mask, size, R[slot.eip]);
+      if (errorCode >= 0) push(cpu, base, (top -= size) & mask, size, errorCode);
     }
-    push(cpu, base, (top -= size) & mask, size, R[slot.selector + segment.ss]);
-    push(cpu, base, (top -= size) & mask, size, R[slot.esp]);
-    push(cpu, base, (top -= size) & mask, size, flags);
-    push(cpu, base, (top -= size) & mask, size, R[slot.selector + segment.cs]);
-    push(cpu, base, (top -= size) & mask, size, R[slot.eip]);
-    if (errorCode >= 0) push(cpu, base, (top -= size) & mask, size, errorCode);
     // Nothing below can fault.
     if (fromVirtual8086) {
       setNullSegment(R, segment.gs, 0);

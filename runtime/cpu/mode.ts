@@ -37,10 +37,14 @@ export const access = {
 
 /** Recomputes `segmentChecked` of one segment register after its base, limit or access changed. Does not touch the mode key. */
 export function updateSegmentCheck(R: Int32Array, s: number): void {
-  const rights = R[slot.segmentAccess + s];
-  const readWrite = (rights & (access.code | access.writable)) === access.writable;
-  const wide = R[slot.segmentLimit + s] === -1 && (rights & (access.code | access.expandDown)) !== access.expandDown;
-  R[slot.segmentChecked + s] = rights & access.present && readWrite && wide ? 0 : 1;
+  R[slot.segmentChecked + s] = segmentCheck(R[slot.segmentAccess + s], R[slot.segmentLimit + s]);
+}
+
+/** `segmentChecked` of a segment register of this access and limit: 0 where any access is allowed. */
+export function segmentCheck(rights: number, limit: number): 0 | 1 {
+  const needed = access.present | access.writable;
+  // Data, expand-up, present and writable.
+  return (rights & (needed | access.code | access.expandDown)) === needed && limit === -1 ? 0 : 1;
 }
 
 export function updateMode(cpu: Cpu): void {

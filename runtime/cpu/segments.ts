@@ -5,10 +5,10 @@
  * After a change to ES, CS, SS or DS the mode key must follow: `updateModeKey`, which the loads of this file leave to their callers, because a far
  * transfer changes several at once.
  */
-import { segment as segmentImported, slot as slotImported, vector } from "../../translator/contract/slots.ts";
+import { segment as segmentImported, slot as slotImported, vector as vectorImported } from "../../translator/contract/slots.ts";
 import type { Cpu } from "./cpu.ts";
 import {
-  accessMask,
+  accessMask as accessMaskImported,
   descriptorBase,
   descriptorLimit,
   descriptorPrivilege,
@@ -18,23 +18,39 @@ import {
   markAccessed,
   readDescriptor,
 } from "./descriptors.ts";
-import { access, updateSegmentCheck } from "./mode.ts";
+import { access as accessImported, segmentCheck } from "./mode.ts";
 
 // Bound here because V8 folds a module's own constants, but not those it imports.
 const segment = segmentImported;
 const slot = slotImported;
+const vector = vectorImported;
+const access = accessImported;
+const accessMask = accessMaskImported;
 
 /** Access rights of a segment loaded in virtual-8086 mode: present, DPL 3, writable, accessed. */
 const virtual8086Access = 0xf300;
 
 /**
  * Checks an access to [offset, offset + size) of segment register `s` and yields its linear address. Generated code calls it where the segments are
- * not flat; the first test is a real-mode data segment's whole cost.
+ * not flat; the second test is a real-mode data segment's whole cost.
  */
 export function checkSegment(cpu: Cpu, s: number, offset: number, size: number, isWrite: boolean): number {
   const R = cpu.R;
+  if (R[slot.segmentChecked + s] === 0) return (R[slot.segmentBase + s] + offset) | 0;
   const rights = R[slot.segmentAccess + s];
   // Present, writable, expand-up data.
+  if ((rights & (access.present | access.code | access.expandDown | access.writable)) === (access.present | access.writable)) {
+    if ((offset >>> 0) + size - 1 <= R[slot.segmentLimit + s] >>> 0) return (R[slot.segmentBase + s] + offset) | 0;
+  }
+  const linear = checkSegmentSlowly(cpu, s, offset, size, isWrite);
+  if (cpu.noted[1] !== 0) cpu.raiseNoted();
+  return linear;
+}
+
+/** The same; notes the exception instead of throwing it (`Cpu.note`). */
+export function tryCheckSegment(cpu: Cpu, s: number, offset: number, size: number, isWrite: boolean): number {
+  const R = cpu.R;
+  const rights = R[slot.segmentAccess + s];
   if ((rights & (access.present | access.code | access.expandDown | access.writable)) === (access.present | access.writable)) {
     if ((offset >>> 0) + size - 1 <= R[slot.segmentLimit + s] >>> 0) return (R[slot.segmentBase + s] + offset) | 0;
   }
@@ -48,8 +64,9 @@ function checkSegmentSlowly(cpu: Cpu, s: number, offset: number, size: number, i
     (rights & access.present) !== 0 &&
     (rights & access.code ? !isWrite && (rights & access.writable) !== 0 : !isWrite || (rights & access.writable) !== 0) &&
     offsetsValid(rights, R[slot.segmentLimit + s], offset, size);
-  if (!allowed) cpu.raise(s === segment.ss ? vector.ss : vector.gp, 0);
-  return (R[slot.segmentBase + s] + offset) | 0;
+  if (allowed) return (R[slot.segmentBase + s] + offset) | 0;
+  cpu.note(s === segment.ss ? vector.ss : vector.gp, 0);
+  return 0;
 }
 
 /** Whether [offset, offset + size) lies within a segment of these access rights and limit. A limit of 4 GiB lets accesses wrap, as flat code's do. */
@@ -64,11 +81,13 @@ export function setSegment(cpu: Cpu, s: number, selector: number): void {
   const R = cpu.R;
   const low = cpu.descriptorLow;
   const high = cpu.descriptorHigh;
+  const rights = high & accessMask;
+  const limit = descriptorLimit(low, high);
   R[slot.selector + s] = selector;
   R[slot.segmentBase + s] = descriptorBase(low, high);
-  R[slot.segmentLimit + s] = descriptorLimit(low, high);
-  R[slot.segmentAccess + s] = high & accessMask;
-  updateSegmentCheck(R, s);
+  R[slot.segmentLimit + s] = limit;
+  R[slot.segmentAccess + s] = rights;
+  R[slot.segmentChecked + s] = segmentCheck(rights, limit);
 }
 
 /** Makes segment register `s` unusable, as a null selector does. */

@@ -1,13 +1,15 @@
 /** The stack as callouts use it: reads and writes relative to SS:(E)SP at the current privilege, and the choice of a new stack for an inner ring. */
-import { segment as segmentImported, slot as slotImported, vector } from "../../translator/contract/slots.ts";
+import { segment as segmentImported, slot as slotImported, vector as vectorImported } from "../../translator/contract/slots.ts";
 import type { Cpu } from "./cpu.ts";
 import { descriptorPrivilege, isWritableData, markAccessed, readDescriptor } from "./descriptors.ts";
-import { access } from "./mode.ts";
+import { access as accessImported } from "./mode.ts";
 import { checkSegment, offsetsValid } from "./segments.ts";
 
 // Bound here because V8 folds a module's own constants, but not those it imports.
 const segment = segmentImported;
 const slot = slotImported;
+const vector = vectorImported;
+const access = accessImported;
 
 /** Mask of the stack pointer bits in use for a stack segment with these rights (B flag). */
 export function stackMask(rights: number): number {
@@ -29,6 +31,17 @@ export function writeStack(cpu: Cpu, displacement: number, size: number, value: 
   const linear = checkSegment(cpu, segment.ss, offset, size, true);
   if (size === 4) cpu.memory.st4(linear, value);
   else cpu.memory.st2(linear, value);
+}
+
+/**
+ * Index in RAM's words of `bytes` bytes at ESP + displacement, if `readStack` of those words would do no more than read them there: a flat stack, aligned, in one page that
+ * is known. -1: it may do more.
+ */
+export function frameOnStack(cpu: Cpu, displacement: number, bytes: number): number {
+  const R = cpu.R;
+  if ((R[slot.segmentChecked + segment.ss] | R[slot.segmentBase + segment.ss]) !== 0 || (R[slot.segmentAccess + segment.ss] & access.big) === 0)
+    return -1;
+  return cpu.memory.frameToRead((R[slot.esp] + displacement) | 0, bytes);
 }
 
 /** Adds to ESP or SP, whichever the stack segment uses. */

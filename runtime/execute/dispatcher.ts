@@ -10,29 +10,29 @@
  * index p, except where `eipIsCurrent` says that R[eipSlot] itself is right.
  */
 import type { CalloutName } from "../../translator/contract/callouts.ts";
-import { exitReason, ringCount } from "../../translator/contract/exits.ts";
+import { exitReason as exitReasonImported, ringCount as ringCountImported } from "../../translator/contract/exits.ts";
 import { linearCode as linearCodeImported, type ModeKey, mode, modeWidth as modeWidthImported } from "../../translator/contract/mode-key.ts";
 import {
   eflag as eflagImported,
   jsCall as jsCallImported,
   segment as segmentImported,
   slot as slotImported,
-  vector,
+  vector as vectorImported,
 } from "../../translator/contract/slots.ts";
 import type { Translator } from "../../translator/contract/translator.ts";
 import { calloutImplementations } from "../callouts/index.ts";
 import { BlockBuilder } from "../code/block-builder.ts";
-import { CodeCache, modeMask as modeMaskImported, shapeBits } from "../code/code-cache.ts";
+import { CodeCache, modeMask as modeMaskImported, shapeBits as shapeBitsImported } from "../code/code-cache.ts";
 import {
-  dispatchBlock,
-  faultBlock,
-  firstRegionShape,
-  firstShape,
-  fixedWords,
+  dispatchBlock as dispatchBlockImported,
+  faultBlock as faultBlockImported,
+  firstRegionShape as firstRegionShapeImported,
+  firstShape as firstShapeImported,
+  fixedWords as fixedWordsImported,
   type Handler,
   maximumBlockInstructions,
-  pseudo,
-  stopBlock,
+  pseudo as pseudoImported,
+  stopBlock as stopBlockImported,
   wrapping,
 } from "../code/pseudo-shapes.ts";
 import { Regions } from "../code/regions.ts";
@@ -40,8 +40,8 @@ import type { Cpu } from "../cpu/cpu.ts";
 import { instructionBreakpoints } from "../cpu/debug.ts";
 import { deliverDebugException, deliverException, deliverHardwareInterrupt, noteDebugCauses } from "../cpu/interrupts.ts";
 import { usualCodeWords } from "../memory/host-memory.ts";
-import { walkFlag } from "../memory/page-walk.ts";
-import { type Callout, hostNames } from "./host-names.ts";
+import { walkFlag as walkFlagImported } from "../memory/page-walk.ts";
+import { type Callout, hostNames, notingNames } from "./host-names.ts";
 import { JumpCache, jumpCacheWords } from "./jump-cache.ts";
 import { Promotion } from "./promotion.ts";
 import { regionCalls } from "./region-calls.ts";
@@ -59,6 +59,18 @@ const modeWidth = modeWidthImported;
 const modeMask = modeMaskImported;
 const csBase = slot.segmentBase + segment.cs;
 const csLimit = slot.segmentLimit + segment.cs;
+const walkFlag = walkFlagImported;
+const exitReason = exitReasonImported;
+const ringCount = ringCountImported;
+const vector = vectorImported;
+const pseudo = pseudoImported;
+const stopBlock = stopBlockImported;
+const dispatchBlock = dispatchBlockImported;
+const faultBlock = faultBlockImported;
+const fixedWords = fixedWordsImported;
+const firstShape = firstShapeImported;
+const firstRegionShape = firstRegionShapeImported;
+const shapeBits = shapeBitsImported;
 
 /** Numbers for the places of `edge` pages: what is left of a word above the mode. */
 const maximumPlaces = 1 << 20;
@@ -155,7 +167,9 @@ export class Dispatcher {
     this.J = hostMemory.int32(2);
     const arrays = { C: this.C, H: this.H, J: this.J };
     const jump = (eip: number): number => this.jump(eip);
-    const host = hostNames(cpu, arrays, options.callouts ?? calloutImplementations, {
+    const callouts = options.callouts ?? calloutImplementations;
+    const guardedStore = (A: number, size: 1 | 2 | 4, value: number) => this.guardedStore(A, size, value);
+    const host = hostNames(cpu, arrays, callouts, {
       ...regionCalls({ ...arrays, R: cpu.R, TX: this.TX, jumps: this.jumps, jump }),
       jump,
       jumpSegmented: (eip) => this.jumpSegmented(eip),
@@ -163,7 +177,7 @@ export class Dispatcher {
       dispatch: () => (this.isCalled() ? ~dispatchBlock : ~this.dispatch()),
       faulted: () => this.faulted(),
       moreTime: (used) => this.moreTime(used),
-      guardedStore: (A, size, value) => this.guardedStore(A, size, value),
+      guardedStore,
     });
     this.builder = new BlockBuilder(this.cache, cpu.R, cpu.memory, translator, host, this.H, () => this.forget());
     this.regions = new Regions(this.cache, translator, host, {
@@ -182,6 +196,7 @@ export class Dispatcher {
         cache: this.cache,
         H: this.H,
         names: host,
+        noting: notingNames(cpu, callouts, { guardedStore }),
         J: this.J,
         observesCallouts: options.callouts !== undefined,
         jumps: this.jumps,
@@ -304,6 +319,12 @@ export class Dispatcher {
     this.passTime();
   }
 
+  /** `enter` met a guest exception. */
+  private takeFetchFault(): void {
+    this.cpu.noted[1] = 0;
+    this.takeFault(-1);
+  }
+
   /** A region caught a guest exception and committed its state; where it was is in R[faultOffset]. */
   private faulted(): number {
     const R = this.cpu.R;
@@ -312,7 +333,7 @@ export class Dispatcher {
     R[budget] += place >>> 21;
     this.eipIsCurrent = true;
     this.takeFault(-1);
-    return this.isCalled() ? ~dispatchBlock : ~this.look();
+    return this.isCalled() ? ~dispatchBlock : ~this.dispatch();
   }
 
   /** Whether the region that asks was called by another one, not by `run`. */
@@ -407,8 +428,11 @@ export class Dispatcher {
       }
       if (this.retired >= this.deadline) return this.stopAt("slice");
       this.nextSlice();
-      if (R[slot.interruptShadow] === 0 && (R[modeSlot] & singleStep) === 0) return this.enter();
-      this.step();
+      if (R[slot.interruptShadow] === 0 && (R[modeSlot] & singleStep) === 0) {
+        const header = this.enter();
+        if (header !== 0) return header;
+        this.takeFetchFault();
+      } else this.step();
     }
   }
 
@@ -475,7 +499,7 @@ export class Dispatcher {
         cpu.raise(vector.db);
       }
     }
-    const header = this.enter(singleStep);
+    const header = this.enterOrRaise(singleStep);
     this.settle(this.runOne(header + 2));
     // Not before: an instruction that faults has not retired.
     R[budget] -= 1;
@@ -495,7 +519,7 @@ export class Dispatcher {
       if ((C[at] & shapeBits) !== pseudo.straddle) return H[C[at] & shapeBits](at);
       const q = H[pseudo.straddle](at);
       // The page behind changed: nothing was executed yet.
-      return q < 0 ? this.runOne(this.enter(singleStep) + 2) : H[C[q] & shapeBits](q);
+      return q < 0 ? this.runOne(this.enterOrRaise(singleStep) + 2) : H[C[q] & shapeBits](q);
     } catch (e) {
       if (e === cpu.fault && !this.eipIsCurrent) cpu.R[eipSlot] = (cpu.R[pageSlot] + (C[at] >>> 16)) | 0;
       this.eipIsCurrent = true;
@@ -530,7 +554,10 @@ export class Dispatcher {
     cpu.raise(vector.db);
   }
 
-  /** The block at R[eip] under the current mode: found or decoded. Raises #PF or #GP of the fetch, at R[eip]. */
+  /**
+   * The block at R[eip] under the current mode: found or decoded. 0: the fetch met #PF, which is noted (`Cpu.note`) for the caller to take; what else it may meet is
+   * thrown. R[eip] is current then.
+   */
   private enter(extraMode: ModeKey = 0): number {
     const { cpu } = this;
     const R = cpu.R;
@@ -538,7 +565,8 @@ export class Dispatcher {
     const linear = (R[eipSlot] + R[csBase]) | 0;
     this.eipIsCurrent = true;
     if ((key & linearCode) !== linearCode) return this.enterSegmented(key, linear);
-    const address = cpu.memory.translateFetch(linear);
+    const address = cpu.memory.tryTranslateFetch(linear);
+    if (address < 0) return 0;
     R[pageSlot] = (R[eipSlot] - (linear & 0xfff)) | 0;
     // The cache knows addresses by 32 bits; above that there is only open bus.
     let header = address < 2 ** 32 ? this.cache.find(address, key) : 0;
@@ -550,12 +578,20 @@ export class Dispatcher {
     return header;
   }
 
-  /** The same for code whose EIP is not its linear address. */
+  /** The same, where nobody but the thrower knows what was under way. */
+  private enterOrRaise(extraMode: ModeKey): number {
+    const header = this.enter(extraMode);
+    if (header === 0) this.cpu.raiseNoted();
+    return header;
+  }
+
+  /** As `enter`, for code whose EIP is not its linear address. */
   private enterSegmented(mode: ModeKey, linear: number): number {
     const { cpu } = this;
     const R = cpu.R;
     if (R[eipSlot] >>> 0 > R[csLimit] >>> 0) cpu.raise(vector.gp, 0);
-    const address = cpu.memory.translateFetch(linear);
+    const address = cpu.memory.tryTranslateFetch(linear);
+    if (address < 0) return 0;
     const page = (R[eipSlot] - (linear & 0xfff)) | 0;
     R[pageSlot] = page;
     const isInside = page >>> 0 < R[slot.codeEnd] >>> 0;
@@ -630,8 +666,7 @@ export class Dispatcher {
     define(pseudo.stop, 1, () => ~stopBlock);
     define(pseudo.fault, 1, () => {
       this.takeFault((this.wasm as WasmTier).takeFault());
-      this.eipIsCurrent = true;
-      return ~this.look();
+      return ~this.dispatch();
     });
     define(pseudo.dispatch, 1, () => ~this.dispatch());
     for (let left = 0; left <= maximumBlockInstructions; left++) {
@@ -691,18 +726,25 @@ export class Dispatcher {
       this.storeRefused = false;
       this.step();
     }
-    if (
-      R[budget] < 0 ||
-      (R[slot.interruptShadow] | R[slot.halted] | (R[modeSlot] & singleStep)) !== 0 ||
-      this.interruptReady() ||
-      this.cpu.pendingDebug !== 0
-    ) {
-      return this.look();
+    for (;;) {
+      if (
+        R[budget] < 0 ||
+        (R[slot.interruptShadow] | R[slot.halted] | (R[modeSlot] & singleStep)) !== 0 ||
+        this.interruptReady() ||
+        this.cpu.pendingDebug !== 0 ||
+        this.cpu.shutdown
+      ) {
+        return this.look();
+      }
+      // Interrupts and returns from them, mostly: to where they went before.
+      if ((R[modeSlot] & linearCode) !== linearCode) {
+        this.eipIsCurrent = false;
+        return ~this.jumpSegmented(R[eipSlot]);
+      }
+      const header = this.enter();
+      if (header !== 0) return header;
+      this.takeFetchFault();
     }
-    if ((R[modeSlot] & linearCode) === linearCode) return this.enter();
-    // Interrupts and returns from them, mostly: to where they went before.
-    this.eipIsCurrent = false;
-    return ~this.jumpSegmented(R[eipSlot]);
   }
 
   /** An indirect jump to `eip`: the mode is what it was. */
@@ -737,6 +779,16 @@ export class Dispatcher {
       // `run` meets the fault again, where no region is in between.
       return ~dispatchBlock;
     }
+    if (header === 0) {
+      if (this.stepping) this.cpu.raiseNoted();
+      if (this.isCalled()) {
+        this.cpu.noted[1] = 0;
+        return ~dispatchBlock;
+      }
+      this.takeFetchFault();
+      // Not `dispatch`, which may lead back here, and again, if the handler cannot be fetched either.
+      return ~this.look();
+    }
     if (this.keepsJumps) {
       this.jumps.note((eip + R[csBase]) | 0, header);
       this.regions.noteEntered(header);
@@ -754,12 +806,14 @@ export class Dispatcher {
     const hasWrapped = eip !== ((R[pageSlot] + offset) | 0);
     const base = R[csBase];
     const limit = R[csLimit];
+    const modeBefore = R[modeSlot];
     R[eipSlot] = eip;
     const header = this.dispatch();
     // Not a plain arrival (an interrupt came first, another epoch): leave the stub as it is.
     const key = C[header - 2] & modeMask;
     if (!this.keepsLinks || header < fixedWords || this.cache.epoch !== epoch || (key & singleStep) !== 0) return header;
-    if (R[eipSlot] !== eip || R[csBase] !== base || R[csLimit] !== limit) return header;
+    // A handler may begin where the jump went to.
+    if (R[eipSlot] !== eip || R[csBase] !== base || R[csLimit] !== limit || R[modeSlot] !== modeBefore) return header;
     // Not findable either: good for this once.
     if (C[header - 3] === -1) return header;
     if ((key & linearCode) !== linearCode) {
@@ -805,30 +859,31 @@ export class Dispatcher {
     if (this.cache.invalidate(address >>> 12, from, from + length)) this.cpu.R[slot.leave] = 1;
   }
 
-  private refuseStore(): boolean {
+  private refuseStore(): 1 {
     this.storeRefused = true;
-    return true;
+    return 1;
   }
 
   /**
-   * The slow path of a store from a region. Refuses (true, nothing changed) a store over bytes that translated code was made from: the region could not go on
-   * exactly after it.
+   * The slow path of a store from a region; notes a guest exception. Refuses (1, nothing changed) a store over bytes that translated code was made from: the region could
+   * not go on exactly after it.
    */
-  private guardedStore(A: number, size: 1 | 2 | 4, value: number): boolean {
+  private guardedStore(A: number, size: 1 | 2 | 4, value: number): 0 | 1 {
     const { memory } = this.cpu;
     const { physical } = memory;
     const offset = A & 0xfff;
     const T = memory.TW[this.cpu.R[tlbHalf] + (A >>> 12)];
     // Plain RAM without code: it was sent here for being misaligned.
     if ((T & 1) === 0 && offset + size <= 0x1000) return this.store(A, size, value);
-    const address = memory.translate(A, walkFlag.write);
+    const address = memory.tryTranslate(A, walkFlag.write);
+    if (address < 0) return 0;
     // Data beside code, as small real-mode programs have it.
     if (physical.isRam(address) && (A & (size - 1)) === 0 && !memory.watching) {
       if (physical.codePages[address >>> 12] !== 0 && this.cache.covers(address >>> 12, offset, offset + size)) return this.refuseStore();
       if (size === 1) physical.i8[address] = value;
       else if (size === 2) physical.i16[address >>> 1] = value;
       else physical.i32[address >>> 2] = value;
-      return false;
+      return 0;
     }
     if (
       physical.isRam(address) &&
@@ -837,7 +892,8 @@ export class Dispatcher {
     )
       return this.refuseStore();
     if (offset + size > 0x1000) {
-      const next = memory.translate((A + size) & ~0xfff, walkFlag.write);
+      const next = memory.tryTranslate((A + size) & ~0xfff, walkFlag.write);
+      if (next < 0) return 0;
       if (physical.isRam(next) && physical.codePages[next >>> 12] !== 0 && this.cache.covers(next >>> 12, 0, (offset + size) & 0xfff)) {
         return this.refuseStore();
       }
@@ -845,11 +901,11 @@ export class Dispatcher {
     return this.store(A, size, value);
   }
 
-  private store(A: number, size: 1 | 2 | 4, value: number): false {
+  private store(A: number, size: 1 | 2 | 4, value: number): 0 {
     const { memory } = this.cpu;
-    if (size === 1) memory.st1(A, value);
-    else if (size === 2) memory.st2(A, value);
-    else memory.st4(A, value);
-    return false;
+    if (size === 1) memory.trySt1(A, value);
+    else if (size === 2) memory.trySt2(A, value);
+    else memory.trySt4(A, value);
+    return 0;
   }
 }

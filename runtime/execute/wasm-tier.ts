@@ -3,7 +3,7 @@
  * commonest then become cases of tier 0's loop itself, which is made anew as the profile tells them. A region is a function in the same table.
  *
  * What WebAssembly cannot do is done by JavaScript: the dispatcher's own instructions, the few shapes and regions that are refused. A guest exception in a function of
- * the host is caught there and told by a word, `place[1]`; `place[0]` says where it was.
+ * the host is told by a word, `place[1]`, whether the function notes it there itself (`Cpu.note`) or throws it and is guarded; `place[0]` says where it was.
  */
 import { slot } from "../../translator/contract/slots.ts";
 import type { RegionCode, Translator } from "../../translator/contract/translator.ts";
@@ -56,6 +56,8 @@ export interface WasmTierHost {
   /** The handlers in JavaScript, by shape number. */
   readonly H: readonly Handler[];
   readonly names: HostNames;
+  /** Functions that take the place of some of `names`: they note guest exceptions (`Cpu.note`), so they need no guard. */
+  readonly noting: HostNames;
   readonly jumps: JumpCache;
   /** What regions know of their callers (contract/slots.ts, jsCall). */
   readonly J: Int32Array;
@@ -95,7 +97,7 @@ export class WasmTier {
     const { memory } = cpu;
     const { physical } = memory;
     this.memory = host.memory;
-    this.place = physical.host.int32(3);
+    this.place = cpu.noted;
     this.cases = physical.host.uint16(shapeBits + 1);
     const { C } = host.cache;
     this.names = {
@@ -281,15 +283,16 @@ export class WasmTier {
     let value = this.bound.get(key);
     if (value === undefined) {
       const own = name.endsWith(elsewhere) ? name.slice(0, -elsewhere.length) : name;
-      value = mayFault.test(own) ? this.guarded(own, parameters) : (this.names[own] as HostFunction);
+      const noting = this.host.noting[own] as HostFunction | undefined;
+      value = noting ?? (mayFault.test(own) ? this.guarded(own, parameters) : (this.names[own] as HostFunction));
       this.bound.set(key, value);
     }
     return value;
   }
 
   /**
-   * A function of the host that may raise a guest exception, which it tells instead; a callout without its CPU. Each has code of its own: V8 would never learn which one a
-   * shared closure calls.
+   * A function of the host that may raise a guest exception, which is caught and noted; a callout without its CPU. Each has code of its own: V8 would never learn which one
+   * a shared closure calls.
    */
   private guarded(name: string, parameters: number): HostFunction {
     const list = Array.from({ length: parameters }, (_, k) => `a${k}`);

@@ -8,15 +8,21 @@
  * set, writable memory, no translated code.
  *
  * Everything that needs care (page straddling, misalignment with #AC armed, MMIO, code pages, watchpoints, misses) arrives here.
+ *
+ * An access that the guest may not make is abandoned in one of two ways. `ld1` and so on throw, `tryLd1` and so on only note the exception (`Cpu.note`) and return
+ * nothing of meaning: WebAssembly looks at the note, which costs it a load, where a JavaScript exception costs a microsecond. Each access is written once, in the
+ * second way.
  */
-import { cr0bit as cr0bitImported, eflag as eflagImported, slot as slotImported, vector } from "../../translator/contract/slots.ts";
-import { type PageWalker, walkFlag } from "./page-walk.ts";
+import { cr0bit as cr0bitImported, eflag as eflagImported, slot as slotImported, vector as vectorImported } from "../../translator/contract/slots.ts";
+import { type PageWalker, walkFlag as walkFlagImported } from "./page-walk.ts";
 import type { PhysicalMemory } from "./physical.ts";
 
 // Bound here because V8 folds a module's own constants, but not those it imports.
 const cr0bit = cr0bitImported;
 const eflag = eflagImported;
 const slot = slotImported;
+const vector = vectorImported;
+const walkFlag = walkFlagImported;
 
 // Bound in this module: V8 folds a module's own constants, not those it imports (measured: 3.2 to 1.2 ns for three such reads).
 const { tlbHalf } = slot;
@@ -29,8 +35,12 @@ const filledCapacity = 1 << 16;
 /** What the linear memory needs of its CPU. */
 export interface MemoryHost {
   readonly R: Int32Array;
-  raise(vector: number, errorCode?: number): never;
-  raisePageFault(linear: number, errorCode: number): never;
+  /** `noted[1]` is set while a noted exception waits. */
+  readonly noted: Int32Array;
+  note(vector: number, errorCode?: number): void;
+  notePageFault(linear: number, errorCode: number): void;
+  /** Throws the exception that is noted. */
+  raiseNoted(): never;
   /** A data breakpoint may cover this access (only called while any is armed). */
   watch(linear: number, size: number, isWrite: boolean): void;
 }
@@ -48,6 +58,7 @@ export class LinearMemory {
 
   private readonly host: MemoryHost;
   private readonly R: Int32Array;
+  private readonly noted: Int32Array;
   private readonly walker: PageWalker;
   private readonly filled = new Int32Array(filledCapacity);
   private filledCount = 0;
@@ -59,6 +70,7 @@ export class LinearMemory {
   constructor(host: MemoryHost, physical: PhysicalMemory, walker: PageWalker) {
     this.host = host;
     this.R = host.R;
+    this.noted = host.noted;
     this.physical = physical;
     this.walker = walker;
     this.TR = physical.host.int32(2 * halfSize).fill(invalid);
@@ -71,29 +83,49 @@ export class LinearMemory {
   ld1 = (A: number): number => {
     const T = this.TR[this.R[tlbHalf] + (A >>> 12)];
     if ((T & 1) === 0) return this.physical.u8[(T ^ A) >>> 0];
-    if (this.watching) this.host.watch(A, 1, false);
-    return this.physical.readAt1(this.translate(A, 0));
+    const value = this.tryLd1(A);
+    if (this.noted[1] !== 0) this.host.raiseNoted();
+    return value;
   };
 
   ld2 = (A: number): number => {
+    const value = this.tryLd2(A);
+    if (this.noted[1] !== 0) this.host.raiseNoted();
+    return value;
+  };
+
+  ld4 = (A: number): number => {
     const T = this.TR[this.R[tlbHalf] + (A >>> 12)];
-    if ((A & 1) !== 0) this.checkAlignment();
+    if (((T | A) & 3) === 0) return this.physical.i32[(T ^ A) >>> 2];
+    const value = this.tryLd4(A);
+    if (this.noted[1] !== 0) this.host.raiseNoted();
+    return value;
+  };
+
+  tryLd1 = (A: number): number => {
+    const T = this.TR[this.R[tlbHalf] + (A >>> 12)];
+    if ((T & 1) === 0) return this.physical.u8[(T ^ A) >>> 0];
+    if (this.watching) this.host.watch(A, 1, false);
+    const at = this.tryTranslate(A, 0);
+    return at < 0 ? 0 : this.physical.readAt1(at);
+  };
+
+  tryLd2 = (A: number): number => {
+    const T = this.TR[this.R[tlbHalf] + (A >>> 12)];
+    if ((A & 1) !== 0 && !this.mayBeMisaligned()) return 0;
     if ((T & 1) === 0 && (A & 0xfff) !== 0xfff) {
       const { u8 } = this.physical;
       const at = (T ^ A) >>> 0;
       return u8[at] | (u8[at + 1] << 8);
     }
     if (this.watching) this.host.watch(A, 2, false);
-    if ((A & 0xfff) !== 0xfff) return this.physical.readAt2(this.translate(A, 0));
-    const low = this.translate(A, 0);
-    const high = this.translate((A + 1) | 0, 0);
-    return this.physical.readAt1(low) | (this.physical.readAt1(high) << 8);
+    return this.slowRead2(A, 0);
   };
 
-  ld4 = (A: number): number => {
+  tryLd4 = (A: number): number => {
     const T = this.TR[this.R[tlbHalf] + (A >>> 12)];
     if (((T | A) & 3) === 0) return this.physical.i32[(T ^ A) >>> 2];
-    if ((A & 3) !== 0) this.checkAlignment();
+    if ((A & 3) !== 0 && !this.mayBeMisaligned()) return 0;
     if ((T & 1) === 0 && (A & 0xfff) <= 0xffc) {
       // From the two aligned words around it.
       const { i32 } = this.physical;
@@ -102,8 +134,7 @@ export class LinearMemory {
       return (i32[word] >>> shift) | (i32[word + 1] << (32 - shift));
     }
     if (this.watching) this.host.watch(A, 4, false);
-    if ((A & 0xfff) <= 0xffc) return this.physical.readAt4(this.translate(A, 0));
-    return this.straddlingRead4(A, 0);
+    return this.slowRead4(A, 0);
   };
 
   // ---- reads that announce a write to the same place (read-modify-write): faults are write faults
@@ -111,25 +142,60 @@ export class LinearMemory {
   ldw1 = (A: number): number => {
     const T = this.TW[this.R[tlbHalf] + (A >>> 12)];
     if ((T & 1) === 0) return this.physical.u8[(T ^ A) >>> 0];
-    if (this.watching) this.host.watch(A, 1, true);
-    return this.physical.readAt1(this.translate(A, walkFlag.write));
+    const value = this.tryLdw1(A);
+    if (this.noted[1] !== 0) this.host.raiseNoted();
+    return value;
   };
 
   ldw2 = (A: number): number => {
-    if ((A & 1) !== 0) this.checkAlignment();
-    if (this.watching) this.host.watch(A, 2, true);
-    const low = this.translate(A, walkFlag.write);
-    if ((A & 0xfff) !== 0xfff) return this.physical.readAt2(low);
-    const high = this.translate((A + 1) | 0, walkFlag.write);
-    return this.physical.readAt1(low) | (this.physical.readAt1(high) << 8);
+    const value = this.tryLdw2(A);
+    if (this.noted[1] !== 0) this.host.raiseNoted();
+    return value;
   };
 
   ldw4 = (A: number): number => {
-    if ((A & 3) !== 0) this.checkAlignment();
-    if (this.watching) this.host.watch(A, 4, true);
-    if ((A & 0xfff) <= 0xffc) return this.physical.readAt4(this.translate(A, walkFlag.write));
-    return this.straddlingRead4(A, walkFlag.write);
+    const value = this.tryLdw4(A);
+    if (this.noted[1] !== 0) this.host.raiseNoted();
+    return value;
   };
+
+  tryLdw1 = (A: number): number => {
+    if (this.watching) this.host.watch(A, 1, true);
+    const at = this.tryTranslate(A, walkFlag.write);
+    return at < 0 ? 0 : this.physical.readAt1(at);
+  };
+
+  tryLdw2 = (A: number): number => {
+    if ((A & 1) !== 0 && !this.mayBeMisaligned()) return 0;
+    if (this.watching) this.host.watch(A, 2, true);
+    return this.slowRead2(A, walkFlag.write);
+  };
+
+  tryLdw4 = (A: number): number => {
+    if ((A & 3) !== 0 && !this.mayBeMisaligned()) return 0;
+    if (this.watching) this.host.watch(A, 4, true);
+    return this.slowRead4(A, walkFlag.write);
+  };
+
+  private slowRead2(A: number, access: number): number {
+    const low = this.tryTranslate(A, access);
+    if (low < 0) return 0;
+    if ((A & 0xfff) !== 0xfff) return this.physical.readAt2(low);
+    const high = this.tryTranslate((A + 1) | 0, access);
+    return high < 0 ? 0 : this.physical.readAt1(low) | (this.physical.readAt1(high) << 8);
+  }
+
+  private slowRead4(A: number, access: number): number {
+    const low = this.tryTranslate(A, access);
+    if (low < 0) return 0;
+    if ((A & 0xfff) <= 0xffc) return this.physical.readAt4(low);
+    const split = 0x1000 - (A & 0xfff);
+    const high = this.tryTranslate((A + split) | 0, access);
+    if (high < 0) return 0;
+    let value = 0;
+    for (let i = 0; i < 4; i++) value |= this.physical.readAt1(i < split ? low + i : high + i - split) << (8 * i);
+    return value;
+  }
 
   // ---- writes at the current privilege
 
@@ -139,13 +205,39 @@ export class LinearMemory {
       this.physical.u8[(T ^ A) >>> 0] = value;
       return;
     }
-    if (this.watching) this.host.watch(A, 1, true);
-    this.physical.writeAt1(this.translate(A, walkFlag.write), value);
+    this.trySt1(A, value);
+    if (this.noted[1] !== 0) this.host.raiseNoted();
   };
 
   st2 = (A: number, value: number): void => {
+    this.trySt2(A, value);
+    if (this.noted[1] !== 0) this.host.raiseNoted();
+  };
+
+  st4 = (A: number, value: number): void => {
     const T = this.TW[this.R[tlbHalf] + (A >>> 12)];
-    if ((A & 1) !== 0) this.checkAlignment();
+    if (((T | A) & 3) === 0) {
+      this.physical.i32[(T ^ A) >>> 2] = value;
+      return;
+    }
+    this.trySt4(A, value);
+    if (this.noted[1] !== 0) this.host.raiseNoted();
+  };
+
+  trySt1 = (A: number, value: number): void => {
+    const T = this.TW[this.R[tlbHalf] + (A >>> 12)];
+    if ((T & 1) === 0) {
+      this.physical.u8[(T ^ A) >>> 0] = value;
+      return;
+    }
+    if (this.watching) this.host.watch(A, 1, true);
+    const at = this.tryTranslate(A, walkFlag.write);
+    if (at >= 0) this.physical.writeAt1(at, value);
+  };
+
+  trySt2 = (A: number, value: number): void => {
+    const T = this.TW[this.R[tlbHalf] + (A >>> 12)];
+    if ((A & 1) !== 0 && !this.mayBeMisaligned()) return;
     if ((T & 1) === 0 && (A & 0xfff) !== 0xfff) {
       const { u8 } = this.physical;
       const at = (T ^ A) >>> 0;
@@ -154,16 +246,18 @@ export class LinearMemory {
       return;
     }
     if (this.watching) this.host.watch(A, 2, true);
-    const low = this.translate(A, walkFlag.write);
+    const low = this.tryTranslate(A, walkFlag.write);
+    if (low < 0) return;
     if ((A & 0xfff) !== 0xfff) return this.physical.writeAt2(low, value);
-    const high = this.translate((A + 1) | 0, walkFlag.write);
+    const high = this.tryTranslate((A + 1) | 0, walkFlag.write);
+    if (high < 0) return;
     this.physical.writeAt1(low, value & 0xff);
     this.physical.writeAt1(high, (value >>> 8) & 0xff);
   };
 
-  st4 = (A: number, value: number): void => {
+  trySt4 = (A: number, value: number): void => {
     const T = this.TW[this.R[tlbHalf] + (A >>> 12)];
-    if ((A & 3) !== 0) this.checkAlignment();
+    if ((A & 3) !== 0 && !this.mayBeMisaligned()) return;
     if ((T & 1) === 0 && (A & 0xfff) <= 0xffc) {
       const { i32 } = this.physical;
       const word = (T ^ A) >>> 2;
@@ -176,18 +270,24 @@ export class LinearMemory {
       return;
     }
     if (this.watching) this.host.watch(A, 4, true);
-    const low = this.translate(A, walkFlag.write);
+    const low = this.tryTranslate(A, walkFlag.write);
+    if (low < 0) return;
     if ((A & 0xfff) <= 0xffc) return this.physical.writeAt4(low, value);
     const split = 0x1000 - (A & 0xfff);
-    const high = this.translate((A + split) | 0, walkFlag.write);
+    const high = this.tryTranslate((A + split) | 0, walkFlag.write);
+    if (high < 0) return;
     for (let i = 0; i < 4; i++) this.physical.writeAt1(i < split ? low + i : high + i - split, (value >>> (8 * i)) & 0xff);
   };
 
   /** Raises the fault a write of `size` bytes at the current privilege would raise; writes nothing. */
   probeWrite(A: number, size: number): void {
-    this.translate(A, walkFlag.write);
+    if (!this.tryProbeWrite(A, size)) this.host.raiseNoted();
+  }
+  /** The same; false if it is noted. */
+  tryProbeWrite(A: number, size: number): boolean {
+    if (this.tryTranslate(A, walkFlag.write) < 0) return false;
     const last = (A + size - 1) | 0;
-    if (((A ^ last) & ~0xfff) !== 0) this.translate(last & ~0xfff, walkFlag.write);
+    return ((A ^ last) & ~0xfff) === 0 || this.tryTranslate(last & ~0xfff, walkFlag.write) >= 0;
   }
   /** The same for a read. */
   probeRead(A: number, size: number): void {
@@ -202,6 +302,8 @@ export class LinearMemory {
     return this.physical.readAt1(this.translateAs(A, 0));
   }
   systemRead2(A: number): number {
+    const T = this.TR[A >>> 12];
+    if (((T | A) & 1) === 0) return this.physical.i16[(T ^ A) >>> 1] & 0xffff;
     if ((A & 0xfff) !== 0xfff) return this.physical.readAt2(this.translateAs(A, 0));
     return this.systemRead1(A) | (this.systemRead1((A + 1) | 0) << 8);
   }
@@ -237,25 +339,60 @@ export class LinearMemory {
     if (((A ^ last) & ~0xfff) !== 0) this.translateAs(last & ~0xfff, walkFlag.write);
   }
 
+  // ---- frames: several words at once, where nothing can be met on the way
+
+  /**
+   * Index in `physical.i32` of `bytes` bytes from `A` on, if they are aligned words of one page that can be read at the current privilege without a miss; else -1, and it
+   * is for the accesses one by one to find out why.
+   */
+  frameToRead(A: number, bytes: number): number {
+    const T = this.TR[this.R[tlbHalf] + (A >>> 12)];
+    return ((T | A) & 3) === 0 && (A & 0xfff) <= 0x1000 - bytes ? (T ^ A) >>> 2 : -1;
+  }
+  /** The same with supervisor rights whatever the CPL: words to be read, words to be written. */
+  systemFrameToRead(A: number, bytes: number): number {
+    const T = this.TR[A >>> 12];
+    return ((T | A) & 3) === 0 && (A & 0xfff) <= 0x1000 - bytes ? (T ^ A) >>> 2 : -1;
+  }
+  systemFrameToWrite(A: number, bytes: number): number {
+    const T = this.TW[A >>> 12];
+    return ((T | A) & 3) === 0 && (A & 0xfff) <= 0x1000 - bytes ? (T ^ A) >>> 2 : -1;
+  }
+
   // ---- translation
 
   /** Location (physical.ts) of the instruction byte at linear address `A`; raises #PF. */
   translateFetch(A: number): number {
+    const at = this.tryTranslateFetch(A);
+    if (at < 0) this.host.raiseNoted();
+    return at;
+  }
+  /** The same; notes #PF and returns -1. */
+  tryTranslateFetch(A: number): number {
     const T = this.TX[this.R[tlbHalf] + (A >>> 12)];
     if ((T & 1) === 0) return (T ^ A) >>> 0;
-    return this.translate(A, walkFlag.fetch);
+    return this.tryTranslate(A, walkFlag.fetch);
   }
 
   /** Location for an access of the current privilege; fills the TLB; raises #PF. */
   translate(A: number, access: number): number {
+    const at = this.tryTranslate(A, access);
+    if (at < 0) this.host.raiseNoted();
+    return at;
+  }
+
+  /** The same; notes #PF and returns -1. */
+  tryTranslate(A: number, access: number): number {
     return this.walkAndFill(A, this.R[tlbHalf] === 0 ? access : access | walkFlag.user);
   }
 
-  /** The same with supervisor rights whatever the CPL. */
+  /** As `translate`, with supervisor rights whatever the CPL. */
   private translateAs(A: number, access: number): number {
     const T = (access & walkFlag.write ? this.TW : this.TR)[A >>> 12];
     if ((T & 1) === 0) return (T ^ A) >>> 0;
-    return this.walkAndFill(A, access);
+    const at = this.walkAndFill(A, access);
+    if (at < 0) this.host.raiseNoted();
+    return at;
   }
 
   /** Physical address without side effects or faults, for debuggers: -1 when unmapped. */
@@ -269,7 +406,10 @@ export class LinearMemory {
     const known = access & walkFlag.write ? this.TW[index] : access & walkFlag.fetch ? this.TX[index] : this.TR[index];
     if ((known & 1) === 0) return (known ^ A) >>> 0;
     this.misses++;
-    if (!walker.walk(A, access)) this.host.raisePageFault(A, walker.errorCode);
+    if (!walker.walk(A, access)) {
+      this.host.notePageFault(A, walker.errorCode);
+      return -1;
+    }
     const page = this.physical.locate(walker.page, (access & walkFlag.write) !== 0);
     const location = page + (A & 0xfff);
     if (!this.physical.isRam(page)) return location;
@@ -346,18 +486,11 @@ export class LinearMemory {
     }
   }
 
-  private straddlingRead4(A: number, access: number): number {
-    const split = 0x1000 - (A & 0xfff);
-    const low = this.translate(A, access);
-    const high = this.translate((A + split) | 0, access);
-    let value = 0;
-    for (let i = 0; i < 4; i++) value |= this.physical.readAt1(i < split ? low + i : high + i - split) << (8 * i);
-    return value;
-  }
-
-  /** #AC: CR0.AM, EFLAGS.AC and CPL 3 (SDM vol. 3, 6.15). */
-  private checkAlignment(): void {
+  /** #AC: CR0.AM, EFLAGS.AC and CPL 3 (SDM vol. 3, 6.15). False: noted. */
+  private mayBeMisaligned(): boolean {
     const R = this.R;
-    if (R[slot.cpl] === 3 && R[slot.cr0] & cr0bit.am && R[slot.eflags] & eflag.ac) this.host.raise(vector.ac, 0);
+    if (R[slot.cpl] !== 3 || (R[slot.cr0] & cr0bit.am) === 0 || (R[slot.eflags] & eflag.ac) === 0) return true;
+    this.host.note(vector.ac, 0);
+    return false;
   }
 }
