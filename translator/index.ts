@@ -14,7 +14,7 @@ import { instantiate, type MicroBlock, type MicroStatement } from "./ir/block.ts
 import type { MicroTemplate, Value } from "./ir/micro.ts";
 import { verify } from "./ir/verify.ts";
 import { PureTemplates } from "./javascript/pure-templates.ts";
-import { type RegionTree, regionCode } from "./javascript/region.ts";
+import { type RegionParts, RegionTree, regionParts } from "./javascript/region.ts";
 import { type TierZeroCode, tierZeroCode } from "./javascript/tier0.ts";
 import { lift } from "./lift/index.ts";
 import { describeShape, type Shape, shapeKey, shapeOf, writeFields } from "./lift/shape.ts";
@@ -217,24 +217,32 @@ export class JavaScriptTranslator implements Translator {
     const entry = found.get(request.entry);
     if (entry === undefined) return undefined;
     const ordered = [entry, ...[...found.values()].filter((block) => block !== entry)];
+    const pages = new Set(ordered.flatMap(({ instructions }) => instructions.flatMap(({ offset, next }) => [offset >> 12, (next - 1) >> 12])));
+    const addresses = new Map([...pages].map((k) => [k, (request.page(k) as RegionPage).address]));
+    return keepRegion(this, { name: request.name, key, ordered, addresses });
+  }
+
+  /** @param isSilent nobody observes it */
+  regionOf({ name, key, ordered, addresses }: RegionSource, isSilent = false): RegionParts {
+    const observe = isSilent ? undefined : this.observe;
     const successors = ordered.map((block) => block.successors);
     const numbers = new Map(ordered.map((block, k) => [block.offset, k]));
     const inside = successors.map((list) => list.map((to) => numbers.get(to) ?? -1).filter((to) => to >= 0));
     const passed = ordered.map((block) => {
-      const micro = this.microBlock(block);
+      const micro = this.microBlock(block, observe);
       return block.isSubroutineCall ? callSubroutine(micro) : micro;
     });
     const nesting = plan(inside, (k) => isTableJump(passed[k].terminator));
     const blocks = this.disabledPasses.has("dead") ? passed : dropDead(passed, successors, numbers, nesting);
-    if (this.observe !== undefined && blocks !== passed) for (const block of blocks) this.observe("dead", block);
-    return regionCode(
+    if (observe !== undefined && blocks !== passed) for (const block of blocks) observe("dead", block);
+    return regionParts(
       {
-        name: request.name,
+        name,
         mode: key,
         blocks,
         successors,
         plan: nesting,
-        pageAddress: (k) => (request.page(k) as RegionPage).address,
+        pageAddress: (k) => addresses.get(k) as number,
         inLineVectors: this.does("vectors"),
         isCarryLazy: this.does("carries"),
         x87InDoubles: this.x87InDoubles,
@@ -246,10 +254,10 @@ export class JavaScriptTranslator implements Translator {
   private readonly fold: Fold = (op, args) => this.pureTemplates.evaluate(op, args);
 
   /** Instantiates a block's templates and runs the passes over it. */
-  microBlock(block: RegionBlock): MicroBlock {
+  microBlock(block: RegionBlock, observe = this.observe): MicroBlock {
     const raw = this.rawBlock(block);
-    this.observe?.("lifted", raw);
-    return this.passOver(raw, this.passes, this.observe);
+    observe?.("lifted", raw);
+    return this.passOver(raw, this.passes, observe);
   }
 
   private passOver(block: MicroBlock, passes: readonly Pass[], observe?: PassObserver): MicroBlock {
@@ -266,6 +274,20 @@ export class JavaScriptTranslator implements Translator {
     });
     return { offset: block.offset, instructions: block.instructions, statements, terminator };
   }
+}
+
+/** What a region is made of, and can be made of again as long as the translator has not forgotten its shapes. */
+interface RegionSource {
+  readonly name: string;
+  readonly key: ModeKey;
+  readonly ordered: readonly RegionBlock[];
+  /** Physical addresses of the pages that the code is on, by their distance from the entry's. */
+  readonly addresses: ReadonlyMap<number, number>;
+}
+
+/** A function of its own, for what is kept holds on to all that functions made beside it see. */
+function keepRegion(translator: JavaScriptTranslator, source: RegionSource): RegionTree {
+  return new RegionTree(translator.regionOf(source), () => translator.regionOf(source, true).statements);
 }
 
 /** A block that ends in a CALL, as one that makes a callout for the function and goes on behind. */

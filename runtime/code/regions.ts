@@ -234,6 +234,7 @@ export class Regions {
     this.cache.top = links + code.exits.length;
     const shape = this.freeShapes.pop() ?? this.nextShape++;
     const run = this.compiled(code, links, shape);
+    code.release();
     this.textLength += code.size;
     if (this.textLength > maximumText) this.cache.close();
     const region: Region = {

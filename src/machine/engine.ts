@@ -126,7 +126,13 @@ export class Engine {
       if (region === undefined) return { address, mode, length, instructions, executions, tier: "cold" };
       // A region's block keeps its own words aside.
       const { code } = region;
-      const info = { instructions: code.instructions, exits: code.exits, text: code.text };
+      const info = {
+        instructions: code.instructions,
+        exits: code.exits,
+        get text(): string {
+          return code.text;
+        },
+      };
       return { address, mode, length, instructions: region.instructions, executions, tier: "region", region: info };
     });
     return blocks.sort((a, b) => b.executions - a.executions);

@@ -113,6 +113,8 @@ export interface RegionRequest {
 export interface RegionCode {
   /** JavaScript of the region: `function name() { ... return <link> }`. Printed when it is asked for. */
   readonly text: string;
+  /** It has been compiled: from now on its text is to be seen by people at most. */
+  release(): void;
   /** About as many characters. */
   readonly size: number;
   readonly freeNames: readonly string[];

@@ -77,14 +77,52 @@ export interface RegionInput {
   readonly x87InDoubles?: boolean;
 }
 
-/** The region as a tree, too: WebAssembly is made from it as well (../wasm). */
-export interface RegionTree extends RegionCode {
-  readonly name: string;
-  readonly statements: readonly Statement[];
+/** A region as it is made. */
+export type RegionParts = Omit<RegionCode, "text" | "release"> & { readonly name: string; readonly statements: readonly Statement[] };
+
+export function regionParts(input: RegionInput, templates: PureTemplates): RegionParts {
+  return new RegionPrinter(input, templates).print();
 }
 
-export function regionCode(input: RegionInput, templates: PureTemplates): RegionTree {
-  return new RegionPrinter(input, templates).print();
+/**
+ * The region as a tree, too: WebAssembly is made from it as well (../wasm). A tree takes ten times the memory of its text, and few are ever looked at: once released it is
+ * made again for whoever asks.
+ */
+export class RegionTree implements RegionCode {
+  readonly name: string;
+  readonly size: number;
+  readonly freeNames: readonly string[];
+  readonly exits: readonly number[];
+  readonly wrapping: ReadonlySet<number>;
+  readonly ranges: RegionCode["ranges"];
+  readonly instructions: number;
+  readonly isCallable: boolean;
+  private made: readonly Statement[] | undefined;
+  private readonly again: () => readonly Statement[];
+
+  /** @param again the same statements once more */
+  constructor(parts: RegionParts, again: () => readonly Statement[]) {
+    this.name = parts.name;
+    this.size = parts.size;
+    this.freeNames = parts.freeNames;
+    this.exits = parts.exits;
+    this.wrapping = parts.wrapping;
+    this.ranges = parts.ranges;
+    this.instructions = parts.instructions;
+    this.isCallable = parts.isCallable;
+    this.made = parts.statements;
+    this.again = again;
+  }
+
+  get statements(): readonly Statement[] {
+    return this.made ?? this.again();
+  }
+  get text(): string {
+    return print(js.functionExpression(this.name, [], [...this.statements]));
+  }
+  release(): void {
+    this.made = undefined;
+  }
 }
 
 class RegionPrinter implements Target {
@@ -150,7 +188,7 @@ class RegionPrinter implements Target {
       : undefined;
   }
 
-  print(): RegionTree {
+  print(): RegionParts {
     const body = this.tree(0);
     const fault = leaving.fault;
     const spill = this.writeBack(this.dirty);
@@ -172,8 +210,6 @@ class RegionPrinter implements Target {
       this.spillBudget(),
       ...this.epilogue(),
     ];
-    const { name } = this.input;
-    let text: string | undefined;
     const ranges = this.input.blocks.flatMap((block) => {
       const end = block.instructions[block.instructions.length - 1].next;
       const boundary = ((block.offset >> 12) + 1) << 12;
@@ -183,12 +219,8 @@ class RegionPrinter implements Target {
     const isCallable = this.leavesBy.has(leaving.returned) || this.leavesBy.has(leaving.computed);
     const instructions = this.input.blocks.reduce((sum, block) => sum + block.instructions.length, 0);
     return {
-      name,
+      name: this.input.name,
       statements,
-      get text(): string {
-        text ??= print(js.functionExpression(name, [], statements));
-        return text;
-      },
       size: estimatedSize(this.input.blocks),
       freeNames: [...new Set([...this.freeNames, ...this.vectors.freeNames])],
       exits: this.exits,
@@ -645,14 +677,14 @@ class RegionPrinter implements Target {
 
 /** Characters that the text of a region will have, about: what its statements come to on the average. */
 function estimatedSize(blocks: readonly MicroBlock[]): number {
-  let size = 1500;
+  let size = 1800;
   for (const { statements } of blocks) {
-    size += 150;
+    size += 180;
     for (const { s } of statements) size += charactersOf[s.kind];
   }
   return size;
 }
-const charactersOf = Object.freeze({ get: 10, set: 25, load: 150, store: 240, segment: 120, call: 700 });
+const charactersOf = Object.freeze({ get: 12, set: 30, load: 180, store: 290, segment: 145, call: 850 });
 
 function constant(v: Value): number {
   if (v.kind !== "constant") throw new Error("a static target is a constant");
