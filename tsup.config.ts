@@ -1,9 +1,11 @@
+import { readdir, readFile, writeFile } from "node:fs/promises";
 import { defineConfig } from "tsup";
+import { constantsOf } from "./src/web/host/constants.ts";
 
 /** JavaScript only: the declarations come from `tsc -p tsconfig.build.json` (TypeScript 7 has no JavaScript API for tsup to call). */
-export default defineConfig({
+export default defineConfig(({ outDir: folder = "dist" }) => ({
   entry: { index: "src/index.ts", node: "src/node.ts", cli: "src/cli/main.ts" },
-  outDir: "dist",
+  outDir: folder,
   format: "esm",
   platform: "node",
   target: "node20",
@@ -15,4 +17,9 @@ export default defineConfig({
   // What builds the page is for a checkout as well: the package has the page built (npm run build).
   external: ["iced-x86", "esbuild"],
   removeNodeProtocol: false,
-});
+  async onSuccess() {
+    for (const name of await readdir(folder)) {
+      if (name.endsWith(".js")) await writeFile(`${folder}/${name}`, constantsOf(await readFile(`${folder}/${name}`, "utf8")));
+    }
+  },
+}));

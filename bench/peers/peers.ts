@@ -9,6 +9,7 @@ import { defaultGuestCache, installFile, withDebianTree } from "../../src/guest/
 import { progressBar } from "../../src/guest/progress.ts";
 import { buildNative } from "../kernels/build.ts";
 import type { ChildJob } from "./guest-process.ts";
+import { buildPackage } from "./package.ts";
 import type { Command, Peer } from "./peer.ts";
 
 const DIRECTORY = dirname(fileURLToPath(import.meta.url));
@@ -34,14 +35,17 @@ function firstLine(program: string, args: string[]): string | null {
   }
 }
 
-function xlat86(name: string, engine: "translate" | "interpret", warmsUp: boolean): Peer {
+function xlat86(name: string, engine: "translate" | "interpret", warmsUp: boolean, built: () => string): Peer {
   return {
     name,
     warmsUp,
     reportsStats: true,
-    missing: async () => null,
+    missing: async () => {
+      built();
+      return null;
+    },
     version: () => packageVersion(join(PROJECT, "package.json")),
-    command: (guest) => nodeChild("run-xlat86.ts", { guest, settings: { engine } }),
+    command: (guest) => nodeChild("run-xlat86.ts", { guest, settings: { engine, package: built() } }),
   };
 }
 
@@ -132,10 +136,15 @@ export function cpuModel(): string {
 
 /** Every peer, in the order of the table's columns. */
 export function allPeers(): Peer[] {
+  let made: string | undefined;
+  const built = (): string => {
+    made ??= buildPackage(PROJECT);
+    return made;
+  };
   return [
-    xlat86("xlat86", "translate", true),
+    xlat86("xlat86", "translate", true, built),
     v86("v86", false, true),
-    xlat86("xlat86-tier0", "interpret", false),
+    xlat86("xlat86-tier0", "interpret", false, built),
     v86("v86-nojit", true, false),
     qemu,
     native,

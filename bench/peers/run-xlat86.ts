@@ -1,9 +1,10 @@
 // Child process: one guest on this project.
 
-import { createMachine } from "../../src/index.ts";
+import { pathToFileURL } from "node:url";
 import { childJob, loadGuest, passOn, STATS_MARKER, TextWatch } from "./guest-process.ts";
 
 const job = childJob();
+const { createMachine } = (await import(pathToFileURL(`${job.settings.package}`).href)) as typeof import("../../src/index.ts");
 const guest = loadGuest(job.guest);
 const machine = createMachine({
   kernel: guest.kernel,

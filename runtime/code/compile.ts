@@ -27,6 +27,13 @@ export function instantiate(bytes: Readonly<Uint8Array<ArrayBuffer>>, imports: W
   return new WebAssembly.Instance(new WebAssembly.Module(bytes), { m: imports }).exports;
 }
 
+/** Whether the host's WebAssembly can end a function by a call (return_call): V8 since 2023, others later. */
+export function hasTailCalls(): boolean {
+  // (module (func return_call 0))
+  const module = Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0, 1, 4, 1, 0x60, 0, 0, 3, 2, 1, 0, 10, 6, 1, 4, 0, 0x12, 0, 0x0b);
+  return WebAssembly.validate(module);
+}
+
 const nameBytes = (text: string): number[] => [text.length, ...[...text].map((c) => c.charCodeAt(0))];
 const section = (id: number, ...content: number[]): number[] => [id, content.length, ...content];
 /** Makes of a function `f` of JavaScript one that a table takes: (module (import "m" "f" (func (param i32) (result i32))) (export "f" (func 0))) */

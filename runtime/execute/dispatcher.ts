@@ -23,6 +23,7 @@ import type { Translator } from "../../translator/contract/translator.ts";
 import { calloutImplementations } from "../callouts/index.ts";
 import { BlockBuilder } from "../code/block-builder.ts";
 import { CodeCache, modeMask as modeMaskImported, shapeBits as shapeBitsImported } from "../code/code-cache.ts";
+import { hasTailCalls } from "../code/compile.ts";
 import {
   dispatchBlock as dispatchBlockImported,
   faultBlock as faultBlockImported,
@@ -191,6 +192,7 @@ export class Dispatcher {
     });
     const { memory } = hostMemory;
     if (memory !== undefined && options.disabled?.has("wasm") !== true) {
+      const tailCalls = hasTailCalls();
       this.wasm = new WasmTier(cpu, translator, {
         memory,
         cache: this.cache,
@@ -198,13 +200,14 @@ export class Dispatcher {
         names: host,
         noting: notingNames(cpu, callouts, { guardedStore }),
         J: this.J,
+        tailCalls,
         observesCallouts: options.callouts !== undefined,
         jumps: this.jumps,
         attend: (p) => this.attend(p),
         sizes: this.builder.sizes,
       });
       this.builder.wasm = this.wasm;
-      if (options.disabled?.has("wasmRegions") !== true) this.regions.wasm = this.wasm;
+      if (tailCalls && options.disabled?.has("wasmRegions") !== true) this.regions.wasm = this.wasm;
     }
     const region = options.disabled?.has("regions") === true ? Number.POSITIVE_INFINITY : (options.regionThreshold ?? Number.POSITIVE_INFINITY);
     this.promotion = new Promotion(cpu, this.cache, this.builder, this.regions, {

@@ -63,6 +63,8 @@ export interface WasmTierHost {
   readonly J: Int32Array;
   /** The slice is used up at a header: the one to go on at. */
   readonly attend: (p: number) => number;
+  /** Whether the host's WebAssembly has tail calls: without, regions cannot go on into each other, and are left to JavaScript. */
+  readonly tailCalls: boolean;
   /** Somebody looks at the callouts: all are to be called. */
   readonly observesCallouts: boolean;
   /** Words of a shape by number. */
@@ -139,6 +141,7 @@ export class WasmTier {
       cases: this.cases.byteOffset,
       tableSize: shapeBits + 1,
       stopBlock,
+      tailCalls: host.tailCalls,
       functions: new Set([
         ...Object.keys(this.names).filter((name) => typeof this.names[name] === "function"),
         ...helpers.flatMap((group) => Object.keys(group).map((name) => name + elsewhere)),

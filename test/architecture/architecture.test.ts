@@ -56,7 +56,8 @@ describe("dependency direction", () => {
 
   it("ESTree, acorn and astring stay in translator/javascript, what makes WebAssembly of its trees, and the table of pure micro-ops", () => {
     const users = all.filter((file) => file.imports.some((t) => ["acorn", "astring"].includes(t))).map((file) => file.path);
-    const homes = ["translator/javascript", "translator/wasm", "translator/ir"];
+    // The last is about our own bundles.
+    const homes = ["translator/javascript", "translator/wasm", "translator/ir", "src/web/host"];
     expect(users.filter((path) => !homes.some((home) => isWithin(path, home)))).toEqual([]);
   });
 });

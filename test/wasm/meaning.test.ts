@@ -43,6 +43,7 @@ const layout: WasmLayout = {
   functions: new Set(Object.keys(host)),
   doubles: new Set(),
   helpers: new Set(),
+  tailCalls: true,
 };
 
 function instance({ bytes, imports }: WasmModule): Record<string, (...args: number[]) => number> {

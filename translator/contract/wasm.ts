@@ -32,6 +32,8 @@ export interface WasmLayout {
   readonly faultBlock: number;
   /** Functions of the host that may do so. */
   readonly mayFault: (name: string) => boolean;
+  /** Whether functions may end by calling others. */
+  readonly tailCalls: boolean;
   /** Names that the host lets generated code call. */
   readonly functions: ReadonlySet<string>;
   /** Of these, those that yield a double; others yield an int32, if anything. */

@@ -27,6 +27,8 @@ export interface WasmHost {
   mayFault(name: string): boolean;
   readonly faulted: number;
   readonly faultBlock: number;
+  /** Whether functions may end by calling others. */
+  readonly tailCalls: boolean;
   /** The array whose elements are the functions of the table, all of the type with this number. */
   readonly table: { readonly array: string; readonly type: number } | undefined;
 }
@@ -767,7 +769,7 @@ export class WasmFunction extends Emitter {
 
   /** Whether a call whose value is returned needs nothing of this function any more. */
   private isTailCall({ callee }: Expression & { type: "CallExpression" }): boolean {
-    if (callee.type !== "Identifier" || intrinsics.has(callee.name)) return false;
+    if (!this.host.tailCalls || callee.type !== "Identifier" || intrinsics.has(callee.name)) return false;
     return this.functions.has(callee.name) || (!this.host.mayFault(callee.name) && !this.host.isDouble(callee.name));
   }
 

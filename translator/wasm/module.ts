@@ -29,6 +29,7 @@ class Imports implements WasmHost {
   readonly place: number;
   readonly faulted: number;
   readonly faultBlock: number;
+  readonly tailCalls: boolean;
   /** All functions in the table are handlers, whose type comes first. */
   readonly table = { array: "H", type: 0 } as const;
   private readonly layout: WasmLayout;
@@ -41,6 +42,7 @@ class Imports implements WasmHost {
     this.place = layout.place;
     this.faulted = layout.faulted;
     this.faultBlock = layout.faultBlock;
+    this.tailCalls = layout.tailCalls;
   }
 
   imported(name: string, parameters: number, result: WasmImport["result"]): number | undefined {

@@ -1,8 +1,9 @@
 /** Bundles the page and its worker into a folder that any web server can serve. Both are ES modules; the worker is a file of its own because it has a policy of its own. */
-import { copyFile, mkdir, rm } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { copyFile, mkdir, rm, writeFile } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { build } from "esbuild";
+import { build, type OutputFile, transform } from "esbuild";
+import { constantsOf } from "./constants.ts";
 
 const sources = join(dirname(fileURLToPath(import.meta.url)), "..");
 
@@ -16,7 +17,7 @@ export interface BuiltFile {
 export async function buildPage(folder: string): Promise<BuiltFile[]> {
   await rm(folder, { recursive: true, force: true });
   await mkdir(folder, { recursive: true });
-  const { metafile } = await build({
+  const { outputFiles } = await build({
     entryPoints: {
       page: join(sources, "page/main.ts"),
       worker: join(sources, "worker/main.ts"),
@@ -25,18 +26,33 @@ export async function buildPage(folder: string): Promise<BuiltFile[]> {
     absWorkingDir: folder,
     outdir: folder,
     bundle: true,
-    minify: true,
-    sourcemap: true,
+    sourcemap: "inline",
+    write: false,
     format: "esm",
     platform: "browser",
     // What module workers, private fields and OPFS's synchronous handles need anyway.
     target: ["chrome111", "firefox114", "safari16.4"],
     loader: { ".svg": "dataurl" },
-    metafile: true,
     logLevel: "error",
   });
+  const made: BuiltFile[] = [];
+  for (const file of outputFiles) made.push(await finish(file));
   for (const name of ["index.html", "icon.svg"]) await copyFile(join(sources, "page", name), join(folder, name));
-  return Object.entries(metafile.outputs)
-    .filter(([path]) => !path.endsWith(".map"))
-    .map(([path, { bytes }]) => ({ path, bytes }));
+  return made;
+}
+
+/** Minifies a bundle, and writes it with its map. */
+async function finish({ path, text }: OutputFile): Promise<BuiltFile> {
+  const isScript = path.endsWith(".js");
+  const { code, map } = await transform(isScript ? constantsOf(text) : text, {
+    loader: isScript ? "js" : "css",
+    format: isScript ? "esm" : undefined,
+    minify: true,
+    sourcemap: true,
+    sourcefile: basename(path),
+  });
+  const mapName = `${basename(path)}.map`;
+  await writeFile(path, `${code}${isScript ? `//# sourceMappingURL=${mapName}` : `/*# sourceMappingURL=${mapName} */`}\n`);
+  await writeFile(`${path}.map`, map);
+  return { path: basename(path), bytes: Buffer.byteLength(code) };
 }
