@@ -13,7 +13,7 @@ import { compile, type HostNames, instantiate, wrapper } from "../code/compile.t
 import { faultBlock, firstRegionShape, firstShape, type Handler, pseudo, stopBlock } from "../code/pseudo-shapes.ts";
 import type { Cpu } from "../cpu/cpu.ts";
 import type { JumpCache } from "./jump-cache.ts";
-import { elsewhere, helperTexts, stringHelpers } from "./wasm-helpers.ts";
+import { calloutHelpers, elsewhere, helperTexts } from "./wasm-helpers.ts";
 
 // Bound here because V8 folds a module's own constants, but not those it imports.
 const shapeBits = shapeBitsImported;
@@ -112,7 +112,7 @@ export class WasmTier {
       W: this.place,
     };
     const words = (a: Int32Array) => ({ kind: "i32", offset: a.byteOffset }) as const;
-    const helpers = host.observesCallouts ? helperTexts : [...helperTexts, stringHelpers];
+    const helpers = host.observesCallouts ? helperTexts : [...helperTexts, calloutHelpers];
     this.layout = {
       pages: physical.host.pages,
       arrays: {
