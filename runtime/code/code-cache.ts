@@ -31,6 +31,9 @@ const segmentedPreamble = 3;
 /** Longest block in words, or the links of the largest region, with their stubs: what must be free before one is begun. */
 const reserve = 8192;
 
+/** Writes to a page without code any more after which it is not watched any longer. */
+const patience = 16;
+
 export class CodeCache {
   readonly C: Int32Array;
   /** Next free word for blocks, and the first one of the stubs. */
@@ -63,6 +66,11 @@ export class CodeCache {
   private readonly pages = new Map<number, number[]>();
   /** Bytes of each code page that live blocks were made from: one bit a byte. */
   private readonly coverage = new Map<number, Int32Array>();
+  /**
+   * Pages whose last block died, with how many more writes they are watched for: code that is rewritten is mostly run again, and to tell the TLB each time that a page has code
+   * costs more than the rest of it.
+   */
+  private readonly emptied = new Map<number, number>();
 
   /** @param C the code array, zero-filled; @param fixed words at its start that are the dispatcher's */
   constructor(C: Int32Array, fixed: number) {
@@ -167,7 +175,10 @@ export class CodeCache {
     const bits = this.coverage.get(page);
     const list = this.pages.get(page);
     if (bits === undefined || list === undefined) return false;
-    if (!this.covers(page, from, to)) return false;
+    if (!this.covers(page, from, to)) {
+      if (list.length === 0) this.writtenWithoutCode(page);
+      return false;
+    }
     // Regions first: they give their blocks' words back.
     let died = this.regionsWritten(page, from, to);
     const { C } = this;
@@ -185,12 +196,9 @@ export class CodeCache {
     if (!died) return false;
     bits.fill(0);
     // A region may hold bytes of this page that no block covers any more.
-    if (left.length === 0 && this.regionRanges(page)[Symbol.iterator]().next().done === true) {
-      this.pages.delete(page);
-      this.coverage.delete(page);
-      this.pageHasCode(page, false);
-    } else {
-      this.pages.set(page, left);
+    this.pages.set(page, left);
+    if (left.length === 0 && !this.hasRegions(page)) this.emptied.set(page, patience);
+    else {
       for (const header of left) {
         const start = C[header - 3] >>> 12 === page ? C[header - 3] & 0xfff : (C[header - 3] & 0xfff) - 0x1000;
         const end = Math.min(start + (C[header - 2] >>> modeWidth), 0x1000);
@@ -199,6 +207,22 @@ export class CodeCache {
       for (const [offset, length] of this.regionRanges(page)) this.coverRange(page, offset, offset + length);
     }
     return true;
+  }
+
+  private hasRegions(page: number): boolean {
+    return this.regionRanges(page)[Symbol.iterator]().next().done !== true;
+  }
+
+  /** A page whose code is gone is written once more: in the end it counts as a page without code. */
+  private writtenWithoutCode(page: number): void {
+    const left = this.emptied.get(page) ?? 0;
+    if (left > 0) this.emptied.set(page, left - 1);
+    else if (!this.hasRegions(page)) {
+      this.emptied.delete(page);
+      this.pages.delete(page);
+      this.coverage.delete(page);
+      this.pageHasCode(page, false);
+    }
   }
 
   /** Whether any of bytes [from, to) of a page went into translated code. */
@@ -272,6 +296,7 @@ export class CodeCache {
     for (const page of this.pages.keys()) this.pageHasCode(page, false);
     this.pages.clear();
     this.coverage.clear();
+    this.emptied.clear();
     this.table.fill(0);
     this.entries = 0;
     this.top = this.firstFree;
