@@ -21,17 +21,19 @@ interface Taken {
 }
 
 /**
- * Bytes of V8's heap that a character of a region's text comes to: text, bytecode, feedback and machine code. Measured: live heap against text over nine minutes. A guest's
- * rarer code becomes regions for many minutes, up to a limit (runtime/code/regions.ts), so the heap is also judged without them.
+ * What a region comes to in V8's heap (what it can be printed from again) and in resident memory (its WebAssembly, too). Measured: both against the number of live regions over
+ * four minutes. A guest's rarer code becomes regions for many minutes, up to a limit (runtime/code/regions.ts), so both are also judged without them.
  */
-const BYTES_PER_CHARACTER = 7.7;
+const HEAP_OF_A_REGION = 17 * 1024;
+const RESIDENT_OF_A_REGION = 69 * 1024;
 
 /** What must stay: V8's heap after a collection, memory outside it, and what the operating system counts. */
 const JUDGED: Readonly<Record<string, (sample: Taken) => number>> = {
   "live heap": (sample) => sample.live,
-  "live heap without regions": (sample) => sample.live - BYTES_PER_CHARACTER * sample.regionTextLength,
+  "live heap without regions": (sample) => sample.live - HEAP_OF_A_REGION * sample.regionsLive,
   "outside the heap": (sample) => sample.external,
   resident: (sample) => sample.resident,
+  "resident without regions": (sample) => sample.resident - RESIDENT_OF_A_REGION * sample.regionsLive,
 };
 const mebibytes = (bytes: number): string => (bytes / 2 ** 20).toFixed(1);
 
@@ -88,9 +90,10 @@ function report(taken: readonly Taken[], seconds: number, said: readonly string[
     name,
     verdict: judge(taken.map((sample) => ({ at: sample.at, value: value(sample) }))),
   }));
-  const isGrownByRegions = verdicts.some(({ name, verdict }) => name === "live heap without regions" && verdict !== null && !verdict.grows);
+  const isGrownByRegions = (grown: string): boolean =>
+    verdicts.some(({ name, verdict }) => name === `${grown} without regions` && verdict !== null && !verdict.grows);
   for (const { name, verdict } of verdicts) {
-    if (verdict?.grows && !(name === "live heap" && isGrownByRegions)) {
+    if (verdict?.grows && !isGrownByRegions(name)) {
       problems.push(`memory: ${name} GROWS by ${mebibytes(verdict.perMinute)} MiB a minute`);
     }
   }
@@ -111,7 +114,7 @@ function report(taken: readonly Taken[], seconds: number, said: readonly string[
           name,
           ...[verdict.first, verdict.last, verdict.most].map(mebibytes),
           `${mebibytes(verdict.perMinute)} (${(100 * verdict.growth).toFixed(1)} % in all)`,
-          !verdict.grows ? "FLAT" : name === "live heap" && isGrownByRegions ? "GROWS with its regions" : "GROWS",
+          !verdict.grows ? "FLAT" : isGrownByRegions(name) ? "GROWS with its regions" : "GROWS",
         ],
   );
   const text = `Memory of the process, ${(seconds / 60).toFixed(1)} min of a Linux guest of 128 MiB in a shell loop (bench/memory/guest.ts). After the first 30 %, MiB; GROWS is a fitted line that rises by more than 5 % of the mean:\n
