@@ -6,7 +6,8 @@ import { type HostHandler, loopCase, type WasmImport, type WasmLayout, type Wasm
 import type { Statement } from "../javascript/estree.ts";
 import type { RegionTree } from "../javascript/region.ts";
 import { encodeModule, type FunctionCode, type FunctionType, type ImportedFunction } from "./encoder.ts";
-import { WasmFunction, type WasmHost } from "./function.ts";
+import { WasmFunction } from "./function.ts";
+import type { WasmHost } from "./host.ts";
 import { Refused } from "./names.ts";
 
 /** A handler: (p) => { ... } */

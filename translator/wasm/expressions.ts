@@ -1,0 +1,655 @@
+/**
+ * Expressions of generated code as WebAssembly. Where JavaScript has numbers, a value here is an int32, an uint32 (both in an i32) or a double; an operation that could
+ * leave the int32 range is done in wrapped integers only where its user wraps it anyway (`| 0`, `>>>`, an array's element), else in doubles, as JavaScript does it.
+ */
+import type { Expression } from "estree";
+import type { ArrayPlace } from "../contract/wasm.ts";
+import { Emitter } from "./emitter.ts";
+import type { Opcode } from "./encoder.ts";
+import type { WasmHost } from "./host.ts";
+import { isNotNegative, literalOf, Names, Refused, refuse, type Type } from "./names.ts";
+
+/** What `return` is in code taken in line: a value for a local, and a jump. */
+export interface ReturnTo {
+  readonly local: number;
+  /** Depth of the label. */
+  readonly label: number;
+  /** The value is a link: its complement is wanted. */
+  readonly isLink: boolean;
+  /** Depth of the label where the local is a block's header. */
+  readonly blocks: number;
+}
+
+const elementShift = { i8: 0, i16: 1, i32: 2, f32: 2, f64: 3 } as const;
+const elementLoad = { i8: "i32.load8_s", i16: "i32.load16_s", i32: "i32.load", f32: "f32.load", f64: "f64.load" } as const;
+const elementStore = { i8: "i32.store8", i16: "i32.store16", i32: "i32.store", f32: "f32.store", f64: "f64.store" } as const;
+
+const compareSigned: Record<string, Opcode> = {
+  "<": "i32.lt_s",
+  "<=": "i32.le_s",
+  ">": "i32.gt_s",
+  ">=": "i32.ge_s",
+  "===": "i32.eq",
+  "!==": "i32.ne",
+};
+const compareUnsigned: Record<string, Opcode> = {
+  "<": "i32.lt_u",
+  "<=": "i32.le_u",
+  ">": "i32.gt_u",
+  ">=": "i32.ge_u",
+  "===": "i32.eq",
+  "!==": "i32.ne",
+};
+const compareDouble: Record<string, Opcode> = { "<": "f64.lt", "<=": "f64.le", ">": "f64.gt", ">=": "f64.ge", "===": "f64.eq", "!==": "f64.ne" };
+const bitwise: Record<string, Opcode> = { "&": "i32.and", "|": "i32.or", "^": "i32.xor", "<<": "i32.shl", ">>": "i32.shr_s", ">>>": "i32.shr_u" };
+const wrapping: Record<string, Opcode> = { "+": "i32.add", "-": "i32.sub" };
+const doubles: Record<string, Opcode> = { "+": "f64.add", "-": "f64.sub", "*": "f64.mul", "/": "f64.div" };
+
+/** Functions of generated code that are instructions here. */
+const intrinsics = new Set(["mulhu", "mulhs", "divu", "divs"]);
+
+export class ExpressionWriter extends Emitter {
+  protected readonly host: WasmHost;
+  protected names: Names;
+  /** Set while code is taken in line. */
+  protected returnTo: ReturnTo | undefined;
+  /** In a `try`: the depth of the label behind which its handler is. */
+  protected handler: number | undefined;
+  /** Names that stand for functions of the table: locals with their indices. */
+  protected readonly functions = new Map<string, number>();
+
+  /** @param parameters names of the int32 parameters */
+  constructor(host: WasmHost, parameters: readonly string[]) {
+    super(parameters.length);
+    this.host = host;
+    this.names = new Names(host, parameters, []);
+  }
+
+  /** One or the other. Where a test has parts, each of them branches: a truth put together from them would be tested once more. */
+  protected choose(test: Expression, consequent: () => void, alternate: (() => void) | undefined, result?: "i32" | "f64"): void {
+    if (!this.hasParts(test)) {
+      this.condition(test);
+      this.begin("if", result);
+      consequent();
+      if (alternate !== undefined) {
+        this.op("else");
+        alternate();
+      }
+      return this.end();
+    }
+    if (alternate !== undefined) this.begin("block", result);
+    const done = this.depth;
+    this.begin("block");
+    this.branchUnless(test, this.depth);
+    consequent();
+    if (alternate !== undefined) this.branch(done);
+    this.end();
+    if (alternate === undefined) return;
+    alternate();
+    this.end();
+  }
+
+  private hasParts(e: Expression): boolean {
+    if (e.type === "UnaryExpression" && e.operator === "!") return this.hasParts(e.argument);
+    return e.type === "LogicalExpression";
+  }
+
+  private branchUnless(e: Expression, label: number): void {
+    if (e.type === "UnaryExpression" && e.operator === "!") return this.branchWhen(e.argument, label);
+    if (e.type === "LogicalExpression") {
+      if (e.operator === "&&") {
+        this.branchUnless(e.left, label);
+        return this.branchUnless(e.right, label);
+      }
+      this.begin("block");
+      this.branchWhen(e.left, this.depth);
+      this.branchUnless(e.right, label);
+      return this.end();
+    }
+    this.condition(e);
+    this.op("i32.eqz");
+    this.branchIf(label);
+  }
+
+  private branchWhen(e: Expression, label: number): void {
+    if (e.type === "UnaryExpression" && e.operator === "!") return this.branchUnless(e.argument, label);
+    if (e.type === "LogicalExpression") {
+      if (e.operator === "||") {
+        this.branchWhen(e.left, label);
+        return this.branchWhen(e.right, label);
+      }
+      this.begin("block");
+      this.branchUnless(e.left, this.depth);
+      this.branchWhen(e.right, label);
+      return this.end();
+    }
+    this.condition(e);
+    this.branchIf(label);
+  }
+
+  /** An expression whose value nobody wants. */
+  protected effect(e: Expression): void {
+    if (e.type === "SequenceExpression") {
+      for (const x of e.expressions) this.effect(x);
+      return;
+    }
+    if (e.type === "CallExpression" && e.callee.type === "Identifier") {
+      const name = e.callee.name;
+      if (name === "copyRam" || name === "fillRam") return this.bulk(name, e.arguments as Expression[]);
+      if (!this.functions.has(name)) {
+        this.calling(e, false);
+        return;
+      }
+    }
+    if (e.type === "AssignmentExpression" && e.operator === "=") {
+      const { left } = e;
+      if (left.type === "Identifier") return this.local("local.set", this.assigned(left.name, e.right));
+      if (left.type !== "MemberExpression" || left.object.type !== "Identifier") throw new Refused("assignment");
+      const place = this.place(left.object.name);
+      const offset = this.element(place, left.property as Expression);
+      if (place.kind === "f64" || place.kind === "f32") this.double(e.right);
+      else this.int(e.right);
+      if (place.kind === "f32") this.op("f32.demote_f64");
+      return this.access(elementStore[place.kind], offset);
+    }
+    if (e.type === "UpdateExpression" && e.operator === "++" && e.argument.type === "MemberExpression" && e.argument.object.type === "Identifier") {
+      const place = this.place(e.argument.object.name);
+      if (place.kind !== "f64" && place.kind !== "i32") throw new Refused("++");
+      const offset = this.element(place, e.argument.property as Expression);
+      const at = this.acquire("i32");
+      this.local("local.tee", at);
+      this.local("local.get", at);
+      this.release(at, "i32");
+      this.access(elementLoad[place.kind], offset);
+      if (place.kind === "f64") {
+        this.doubleConstant(1);
+        this.op("f64.add");
+      } else {
+        this.constant(1);
+        this.op("i32.add");
+      }
+      return this.access(elementStore[place.kind], offset);
+    }
+    this.value(e);
+    this.op("drop");
+  }
+
+  /** Pushes what is to be stored in the local for `name`, which it returns. */
+  private assigned(name: string, value: Expression): number {
+    const type = this.names.typeOfName(name);
+    if (type === "f64") this.double(value);
+    else {
+      if (type === "u32") throw new Refused("assignment to a uint32");
+      this.int(value);
+    }
+    const local = this.names.localOf(name);
+    this.used(name);
+    return local;
+  }
+
+  /** A name was seen: if never again, its local is free. */
+  private used(name: string): void {
+    if (this.names.isDone(name)) this.release(this.names.localOf(name), this.names.typeOfName(name) === "f64" ? "f64" : "i32");
+  }
+
+  private place(array: string): ArrayPlace {
+    const place = this.host.arrays[array];
+    if (place === undefined) throw new Refused(`array ${array}`);
+    return place;
+  }
+
+  /** Pushes the byte address of an element but for a constant part, which it returns. */
+  private element(place: ArrayPlace, index: Expression): number {
+    const shift = place.isBytewise === true ? 0 : elementShift[place.kind];
+    const value = this.constantOf(index);
+    if (value !== undefined && value >= 0) {
+      this.constant(0);
+      return place.offset + value * 2 ** shift;
+    }
+    if (index.type === "BinaryExpression" && index.operator === "+") {
+      for (const [fixed, rest] of [
+        [index.right as Expression, index.left as Expression],
+        [index.left as Expression, index.right as Expression],
+      ]) {
+        const more = this.constantOf(fixed);
+        if (more === undefined || more < 0) continue;
+        this.int(rest);
+        this.scaled(shift);
+        return place.offset + more * 2 ** shift;
+      }
+    }
+    if (index.type === "BinaryExpression" && index.operator === ">>>" && literalOf(index.right as Expression) === shift) {
+      // An address over the element's size: where it is known to be a multiple of that, it is what is wanted.
+      const address = index.left as Expression;
+      if (place.isAligned === true || shift === 0) {
+        const more = address.type === "BinaryExpression" && address.operator === "+" ? this.constantOf(address.right) : undefined;
+        if (place.isAligned === true && more !== undefined && more >= 0) {
+          this.int((address as { left: Expression }).left);
+          return place.offset + more;
+        }
+        this.int(address);
+        return place.offset;
+      }
+      this.int(address);
+      this.constant(-1 << shift);
+      this.op("i32.and");
+      return place.offset;
+    }
+    this.int(index);
+    this.scaled(shift);
+    return place.offset;
+  }
+
+  private scaled(shift: number): void {
+    if (shift === 0) return;
+    this.constant(shift);
+    this.op("i32.shl");
+  }
+
+  /** The number that an expression is known to be. */
+  private constantOf(e: Expression): number | undefined {
+    return literalOf(e) ?? (e.type === "Identifier" ? this.host.constants[e.name] : undefined);
+  }
+
+  /** Pushes the value modulo 2^32. */
+  protected int(e: Expression): void {
+    const value = this.constantOf(e);
+    if (value !== undefined) {
+      if (!Number.isInteger(value)) throw new Refused("a fraction as an integer");
+      return this.constant(value | 0);
+    }
+    if (e.type === "BinaryExpression") {
+      const operator = wrapping[e.operator];
+      if (operator !== undefined && this.fitsWrapped(e, 0)) {
+        this.int(e.left as Expression);
+        this.int(e.right);
+        return this.op(operator);
+      }
+      if (e.operator === "/") {
+        const operation = this.integerQuotient(e.left as Expression, e.right);
+        if (operation !== undefined) {
+          this.int(e.left as Expression);
+          this.int(e.right);
+          return this.op(operation);
+        }
+      }
+    }
+    if (e.type === "ConditionalExpression")
+      return this.choose(
+        e.test,
+        () => this.int(e.consequent),
+        () => this.int(e.alternate),
+        "i32",
+      );
+    if (e.type === "UnaryExpression" && e.operator === "-" && this.names.typeOf(e.argument) !== "f64") {
+      this.constant(0);
+      this.int(e.argument);
+      return this.op("i32.sub");
+    }
+    if (this.value(e) === "f64") {
+      // JavaScript's ToInt32 for magnitudes below 2^63; what is larger here is compared with the number it was, and differs from it either way.
+      this.op("i64.trunc_sat_f64_s");
+      this.op("i32.wrap_i64");
+    }
+  }
+
+  /**
+   * The instruction for a quotient that is wrapped: of two unsigned numbers (n >>> 0), or of two signed ones. Generated code divides only after it has looked at the divisor
+   * and, of signed numbers, at the quotient that overflows.
+   */
+  private integerQuotient(left: Expression, right: Expression): Opcode | undefined {
+    const [a, b] = [this.names.typeOf(left), this.names.typeOf(right)];
+    if (a === "u32" && b === "u32") return "i32.div_u";
+    return a === "i32" && b === "i32" ? "i32.div_s" : undefined;
+  }
+
+  /** Whether a sum of int32 and uint32 parts is exact in doubles, so that wrapping it is what ToInt32 does: fewer than 2^20 of them. */
+  private fitsWrapped(e: Expression, depth: number): boolean {
+    if (depth > 16) return false;
+    if (e.type === "BinaryExpression" && wrapping[e.operator] !== undefined)
+      return this.fitsWrapped(e.left as Expression, depth + 1) && this.fitsWrapped(e.right, depth + 1);
+    const value = this.constantOf(e);
+    if (value !== undefined) return Number.isInteger(value) && Math.abs(value) <= 2 ** 32;
+    return this.names.typeOf(e) !== "f64";
+  }
+
+  /** Pushes a double. */
+  protected double(e: Expression): void {
+    const value = this.constantOf(e);
+    if (value !== undefined) return this.doubleConstant(value);
+    if (e.type === "BinaryExpression" && doubles[e.operator] !== undefined) {
+      if (e.operator === "/" && literalOf(e.left as Expression) === 0 && literalOf(e.right) === 0) return this.doubleConstant(Number.NaN);
+      this.double(e.left as Expression);
+      this.double(e.right);
+      return this.op(doubles[e.operator]);
+    }
+    if (e.type === "UnaryExpression" && e.operator === "-") {
+      this.double(e.argument);
+      return this.op("f64.neg");
+    }
+    if (e.type === "ConditionalExpression")
+      return this.choose(
+        e.test,
+        () => this.double(e.consequent),
+        () => this.double(e.alternate),
+        "f64",
+      );
+    const type = this.value(e);
+    if (type === "u32") this.op("f64.convert_i32_u");
+    else if (type !== "f64") this.op("f64.convert_i32_s");
+  }
+
+  /** Pushes 0 or not 0. */
+  private condition(e: Expression): void {
+    if (e.type === "LogicalExpression" && e.operator !== "??") {
+      this.condition(e.left);
+      this.begin("if", "i32");
+      if (e.operator === "&&") this.truth(e.right);
+      else this.constant(1);
+      this.op("else");
+      if (e.operator === "&&") this.constant(0);
+      else this.truth(e.right);
+      return this.end();
+    }
+    if (e.type === "UnaryExpression" && e.operator === "!") {
+      this.condition(e.argument);
+      return this.op("i32.eqz");
+    }
+    if (e.type === "BinaryExpression" && literalOf(e.right) === 0 && (e.operator === "===" || e.operator === "!==")) {
+      if (this.names.typeOf(e.left as Expression) !== "f64") {
+        this.int(e.left as Expression);
+        if (e.operator === "===") this.op("i32.eqz");
+        return;
+      }
+    }
+    if (this.value(e) === "f64") throw new Refused("a double as a condition");
+  }
+
+  /** Pushes 0 or 1. */
+  private truth(e: Expression): void {
+    const isTruth =
+      e.type === "LogicalExpression" ||
+      (e.type === "UnaryExpression" && e.operator === "!") ||
+      (literalOf(e) === undefined && this.names.typeOf(e) === "bool");
+    if (isTruth && !(e.type === "BinaryExpression" && e.operator === "!==" && literalOf(e.right) === 0)) return this.condition(e);
+    this.condition(e);
+    this.constant(0);
+    this.op("i32.ne");
+  }
+
+  /** Pushes the value as it is. */
+  private value(e: Expression): Type {
+    const constant = this.constantOf(e);
+    if (constant !== undefined) {
+      const type = this.names.typeOf(e);
+      if (type === "f64") this.double(e);
+      else this.constant(constant | 0);
+      return type;
+    }
+    switch (e.type) {
+      case "Identifier": {
+        const type = this.names.typeOfName(e.name);
+        this.local("local.get", this.names.localOf(e.name));
+        this.used(e.name);
+        return type;
+      }
+      case "MemberExpression": {
+        if (e.object.type !== "Identifier") throw new Refused("member");
+        const place = this.place(e.object.name);
+        this.access(elementLoad[place.kind], this.element(place, e.property as Expression));
+        if (place.kind === "f32") this.op("f64.promote_f32");
+        return place.kind === "f64" || place.kind === "f32" ? "f64" : "i32";
+      }
+      case "BinaryExpression":
+        return this.binary(e.operator, e.left as Expression, e.right, e);
+      case "LogicalExpression":
+        for (const part of [e.left, e.right]) if (this.names.typeOf(part) !== "bool") throw new Refused("a logical value");
+        this.condition(e);
+        return "bool";
+      case "UnaryExpression":
+        if (e.operator === "!") {
+          this.condition(e);
+          return "bool";
+        }
+        if (e.operator === "~") {
+          this.int(e.argument);
+          this.constant(-1);
+          this.op("i32.xor");
+          return "i32";
+        }
+        if (e.operator !== "-") throw new Refused(e.operator);
+        this.double(e);
+        return "f64";
+      case "ConditionalExpression": {
+        const type = this.names.typeOf(e);
+        if (type === "f64") this.double(e);
+        else this.int(e);
+        return type;
+      }
+      case "CallExpression":
+        return this.instruction(e) ?? this.calling(e, true);
+      case "SequenceExpression": {
+        for (const x of e.expressions.slice(0, -1)) this.effect(x);
+        return this.value(e.expressions[e.expressions.length - 1]);
+      }
+      case "AssignmentExpression": {
+        if (e.operator !== "=" || e.left.type !== "Identifier") throw new Refused("the value of an assignment");
+        const { name } = e.left;
+        this.local("local.tee", this.assigned(name, e.right));
+        return this.names.typeOfName(name);
+      }
+      default:
+        throw new Refused(e.type);
+    }
+  }
+
+  private binary(operator: string, left: Expression, right: Expression, e: Expression): Type {
+    if (bitwise[operator] !== undefined) {
+      if (operator === "&" && this.loadUnsigned(left, right)) return "i32";
+      this.int(left);
+      // `x | 0` only says that x is wrapped, `x >>> 0` how it is to be read.
+      if ((operator === "|" || operator === ">>>") && literalOf(right) === 0) return this.names.typeOf(e);
+      this.int(right);
+      this.op(bitwise[operator]);
+      return this.names.typeOf(e);
+    }
+    if (doubles[operator] !== undefined) {
+      this.double(e);
+      return "f64";
+    }
+    const a = this.names.typeOf(left);
+    const b = this.names.typeOf(right);
+    const fits = (type: Type, x: Expression, wanted: "i32" | "u32") => {
+      const value = this.constantOf(x);
+      if (value !== undefined)
+        return (
+          Number.isInteger(value) &&
+          !Object.is(value, -0) &&
+          (wanted === "i32" ? value >= -(2 ** 31) && value < 2 ** 31 : value >= 0 && value < 2 ** 32)
+        );
+      return type === wanted || type === "bool" || (wanted === "u32" && isNotNegative(x));
+    };
+    if (fits(a, left, "i32") && fits(b, right, "i32")) {
+      this.int(left);
+      if (literalOf(right) === 0 && operator === "===") this.op("i32.eqz");
+      else {
+        this.int(right);
+        this.op(compareSigned[operator] ?? refuse(operator));
+      }
+    } else if (fits(a, left, "u32") && fits(b, right, "u32")) {
+      this.int(left);
+      this.int(right);
+      this.op(compareUnsigned[operator] ?? refuse(operator));
+    } else {
+      this.double(left);
+      this.double(right);
+      this.op(compareDouble[operator] ?? refuse(operator));
+    }
+    return "bool";
+  }
+
+  /** `M8[...] & 255` and `M16[...] & 65535`. */
+  private loadUnsigned(e: Expression, mask: Expression): boolean {
+    if (e.type !== "MemberExpression" || e.object.type !== "Identifier") return false;
+    const place = this.place(e.object.name);
+    const name =
+      place.kind === "i8" && literalOf(mask) === 0xff
+        ? "i32.load8_u"
+        : place.kind === "i16" && literalOf(mask) === 0xffff
+          ? "i32.load16_u"
+          : undefined;
+    if (name === undefined) return false;
+    this.access(name, this.element(place, e.property as Expression));
+    return true;
+  }
+
+  /** Functions of Math, and long multiplication and division, that are instructions. */
+  private instruction(e: Expression & { type: "CallExpression" }): Type | undefined {
+    const { callee } = e;
+    const args = e.arguments as Expression[];
+    if (callee.type === "Identifier") return this.longArithmetic(callee.name, args);
+    if (callee.type !== "MemberExpression") return undefined;
+    const name = callee.object.type === "Identifier" && callee.object.name === "Math" ? (callee.property as { name: string }).name : "";
+    const [a, b] = args;
+    switch (name) {
+      case "imul":
+        this.int(a);
+        this.int(b);
+        this.op("i32.mul");
+        return "i32";
+      case "clz32":
+        this.int(a);
+        this.op("i32.clz");
+        return "i32";
+      case "abs":
+      case "sqrt":
+      case "trunc":
+      case "floor":
+      case "ceil":
+        this.double(a);
+        this.op(`f64.${name}`);
+        return "f64";
+      case "fround":
+        this.double(a);
+        this.op("f32.demote_f64");
+        this.op("f64.promote_f32");
+        return "f64";
+      case "min":
+      case "max": {
+        if (this.names.typeOf(e) !== "i32") throw new Refused(`Math.${name} of doubles`);
+        const values = [a, b].map((x) => {
+          const local = this.acquire("i32");
+          this.int(x);
+          this.local("local.tee", local);
+          return local;
+        });
+        for (const local of values) this.local("local.get", local);
+        this.op(name === "min" ? "i32.lt_s" : "i32.gt_s");
+        this.op("select");
+        for (const local of values) this.release(local, "i32");
+        return "i32";
+      }
+      default:
+        throw new Refused(`Math.${name}`);
+    }
+  }
+
+  /** copyRam(to, from, bytes), fillRam(to, value, bytes): places of guest memory by the byte. Only helpers name them. */
+  private bulk(name: "copyRam" | "fillRam", args: readonly Expression[]): void {
+    const { offset } = this.place("M8");
+    args.forEach((x, k) => {
+      this.int(x);
+      if (k === 0 || (k === 1 && name === "copyRam")) {
+        this.constant(offset);
+        this.op("i32.add");
+      }
+    });
+    this.op(name === "copyRam" ? "memory.copy" : "memory.fill");
+    // Memory 0, from memory 0.
+    this.body.byte(0);
+    if (name === "copyRam") this.body.byte(0);
+  }
+
+  /** The host's functions of the same names (ir/pure-ops.ts). */
+  private longArithmetic(name: string, args: readonly Expression[]): Type | undefined {
+    if (name === "mulhu" || name === "mulhs") {
+      for (const x of args) {
+        this.int(x);
+        this.op(name === "mulhu" ? "i64.extend_i32_u" : "i64.extend_i32_s");
+      }
+      this.op("i64.mul");
+      this.longConstant(32);
+      this.op("i64.shr_u");
+    } else if (name === "divu" || name === "divs") {
+      // Whoever divides has looked whether the quotient fits 32 bits: it is neither a division by zero nor does it overflow here.
+      const [high, low, d] = args;
+      this.int(high);
+      this.op("i64.extend_i32_u");
+      this.longConstant(32);
+      this.op("i64.shl");
+      this.int(low);
+      this.op("i64.extend_i32_u");
+      this.op("i64.or");
+      this.int(d);
+      this.op(name === "divu" ? "i64.extend_i32_u" : "i64.extend_i32_s");
+      this.op(name === "divu" ? "i64.div_u" : "i64.div_s");
+    } else return undefined;
+    this.op("i32.wrap_i64");
+    return "i32";
+  }
+
+  private longConstant(value: number): void {
+    this.op("i64.const");
+    this.body.signed(value);
+  }
+
+  /** Whether a call whose value is returned needs nothing of this function any more. */
+  protected isTailCall({ callee }: Expression & { type: "CallExpression" }): boolean {
+    if (!this.host.tailCalls || callee.type !== "Identifier" || intrinsics.has(callee.name)) return false;
+    return this.functions.has(callee.name) || (!this.host.mayFault(callee.name) && !this.host.isDouble(callee.name));
+  }
+
+  protected calling(e: Expression & { type: "CallExpression" }, hasResult: boolean, isTail = false): Type {
+    if (e.callee.type !== "Identifier") throw new Refused("a call");
+    const { name } = e.callee;
+    const index = this.functions.get(name);
+    if (index !== undefined) {
+      this.constant(0);
+      this.local("local.get", index);
+      this.release(index, "i32");
+      this.functions.delete(name);
+      this.callIndirect(this.host.table?.type ?? refuse("the table"), isTail);
+      return "i32";
+    }
+    // The callouts' first argument is the CPU, which the host knows.
+    const args = (e.arguments as Expression[]).filter((a) => !(a.type === "Identifier" && a.name === "cpu"));
+    for (const a of args) {
+      if (this.names.typeOf(a) === "u32") throw new Refused("a uint32 as an argument");
+      this.int(a);
+    }
+    const result = this.host.isDouble(name) ? "f64" : "i32";
+    const yields = hasResult || this.host.isHelper(name);
+    this.call(this.host.imported(name, args.length, yields ? result : undefined) ?? refuse(`call of ${name}`), isTail);
+    if (yields && !hasResult) this.op("drop");
+    if (this.host.mayFault(name)) this.leaveOnFault();
+    return result;
+  }
+
+  /** Ends the handler, with the fault block next. An exception of JavaScript would do that too, but it takes a microsecond to pass through here. */
+  private leaveOnFault(): void {
+    this.constant(0);
+    this.access("i32.load", this.host.faulted);
+    if (this.handler !== undefined) return this.branchIf(this.handler);
+    this.begin("if");
+    const { returnTo } = this;
+    if (returnTo === undefined) {
+      this.constant(~this.host.faultBlock);
+      this.op("return");
+    } else {
+      this.constant(this.host.faultBlock);
+      this.local("local.set", returnTo.local);
+      this.branch(returnTo.blocks);
+    }
+    this.end();
+  }
+}
