@@ -17,6 +17,12 @@ const rewriteAndCall = `
     add edx, eax
     dec ecx
     jnz again`;
+const writeMore = `
+    mov ecx, 64
+  store:
+    mov [ebx + 2], ecx
+    dec ecx
+    jnz store`;
 const countsAsCode = (core: Core): number => core.cpu.board.physical.codePages[page >>> 12];
 
 scenario("is watched while its code comes back", {
@@ -27,12 +33,7 @@ scenario("is watched while its code comes back", {
 });
 
 scenario("is data soon after it does not", {
-  source: `${rewriteAndCall}
-    mov ecx, 64
-  store:
-    mov [ebx + 2], ecx
-    dec ecx
-    jnz store
+  source: `${rewriteAndCall}${writeMore}
     mov dword ptr [ebx + 2], 77
     call ebx
     int3`,
@@ -41,12 +42,7 @@ scenario("is data soon after it does not", {
 });
 
 scenario("is data in the end", {
-  source: `${rewriteAndCall}
-    mov ecx, 64
-  store:
-    mov [ebx + 2], ecx
-    dec ecx
-    jnz store
+  source: `${rewriteAndCall}${writeMore}
     int3`,
   expected: { edx: sumTo(100) },
   ring: 0,
