@@ -28,11 +28,13 @@ const mayFault = /^(v_\w+|ldw?[124]|st[124]|sg[124]|checkSegment)$/;
 /** Functions that yield doubles. */
 const doubles = new Set(["readDouble", "readSingle", "doubleLimit", "singleLimit", "readRam"]);
 
-/** Handlers in line in the loop, at most: 100 or 800 make little difference. */
+/** Handlers in line in the loop, at most. */
 const mostInLine = 300;
-/** Slices after which the loop is made with the handlers that were commonest until then; then after twice as many, and so on. */
-const firstProfile = 64;
-const lastProfile = 1 << 16;
+/** Slices that end in tier 0 between two looks at what it executes, at first and at most: each loop made is to run longer than the one before. */
+const firstWindow = 64;
+const longestWindow = 1024;
+/** Share of the instructions seen that are not in line, from which on a new loop is worth making. */
+const worthMaking = 1 / 8;
 
 /** The dispatcher's own instructions that are met often (see `makePseudoShapes` there). */
 const hostHandlers: readonly HostHandler[] = [
@@ -90,8 +92,11 @@ export class WasmTier {
   private readonly bound = new Map<string, WebAssembly.ImportValue>();
   /** Shape numbers of the host that have no function yet. */
   private readonly pending = new Set<number>();
+  /** Looks at tier 0 so far, in this window; instructions seen; and those that are functions of the table. */
   private slices = 0;
-  private nextProfile = firstProfile;
+  private seen = 0;
+  private seenElsewhere = 0;
+  private window = firstWindow;
 
   constructor(cpu: Cpu, translator: Translator, host: WasmTierHost) {
     this.translator = translator;
@@ -105,7 +110,7 @@ export class WasmTier {
     this.names = {
       ...host.names,
       attend: (p: number) => {
-        this.endOfSlice();
+        this.endOfSlice(p);
         return host.attend(p);
       },
       slow: (p: number) => this.slow(p),
@@ -197,8 +202,10 @@ export class WasmTier {
     this.run = this.plain;
     this.inLine = [];
     this.resetCases();
-    this.nextProfile = firstProfile;
+    this.window = firstWindow;
     this.slices = 0;
+    this.seen = 0;
+    this.seenElsewhere = 0;
   }
 
   private resetCases(): void {
@@ -230,12 +237,26 @@ export class WasmTier {
     });
   }
 
-  /** Between blocks: a loop made now is the one to be run next. */
-  private endOfSlice(): void {
-    if (++this.slices < this.nextProfile) return;
-    if (this.nextProfile < lastProfile) this.nextProfile *= 4;
-    else this.nextProfile = Number.POSITIVE_INFINITY;
-    this.makeLoop();
+  /** Between blocks, at a header: a loop made now is the one to be run next. */
+  private endOfSlice(header: number): void {
+    const { C } = this.host.cache;
+    for (let p = header + 2; p < C[header - 1]; ) {
+      const number = C[p] & shapeBits;
+      if (number >= firstRegionShape) return;
+      if (number >= firstShape) {
+        this.seen++;
+        if (this.cases[number] === loopCase.table) this.seenElsewhere++;
+      }
+      p += this.host.sizes[number] ?? 1;
+    }
+    if (++this.slices < this.window) return;
+    if (this.seenElsewhere > this.seen * worthMaking) {
+      if (this.window < longestWindow) this.window *= 2;
+      this.makeLoop();
+    }
+    this.slices = 0;
+    this.seen = 0;
+    this.seenElsewhere = 0;
   }
 
   private makeLoop(): void {
