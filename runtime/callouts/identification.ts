@@ -55,8 +55,20 @@ function text(four: string): number {
   return four.charCodeAt(0) | (four.charCodeAt(1) << 8) | (four.charCodeAt(2) << 16) | (four.charCodeAt(3) << 24);
 }
 
+const none = [0, 0, 0, 0];
+
+/** Leaves of the time-stamp counter's frequency and the processor's; the latter is the last basic one. */
+const timeStampLeaf = 0x15;
+const frequencyLeaf = 0x16;
+/** What the last basic leaf may be: all that there are, or fewer for old systems. */
+export const cpuidLevels = { least: 1, most: frequencyLeaf } as const;
+/** Frequency of the core crystal, which the local APIC's timer counts (devices/apic/apic-timer.ts). */
+const crystalHz = 1e9;
+const ratioDenominator = 1000;
+const busMHz = 100;
+
 const basicLeaves: readonly (readonly number[])[] = [
-  [2, text("Genu"), text("ntel"), text("ineI")],
+  [0, text("Genu"), text("ntel"), text("ineI")],
   [signature, lineSize, 0, features],
   cacheDescriptors,
 ];
@@ -68,12 +80,28 @@ const extendedLeaves: readonly (readonly number[])[] = [
   brandLeaf(2),
 ];
 
-/** A leaf beyond the last of either range answers as the last basic one does (SDM vol. 2, CPUID, "INPUT EAX"). */
+/**
+ * A leaf beyond the last of either range answers as the last basic one does (SDM vol. 2, CPUID, "INPUT EAX"). An operating system that is told the frequencies need not measure
+ * them, which takes Linux a quarter of a second of waiting.
+ */
+function leafOf(cpu: Cpu, leaf: number): readonly number[] {
+  if (leaf >= 0x80000000 && leaf - 0x80000000 < extendedLeaves.length) return extendedLeaves[leaf - 0x80000000];
+  const last = cpu.board.cpuidLevel ?? cpuidLevels.most;
+  if (leaf > last) return leafOf(cpu, last);
+  if (leaf === 0) return [last, ...basicLeaves[0].slice(1)];
+  // What 3 to 14h describe there is not.
+  if (leaf < timeStampLeaf) return basicLeaves[leaf] ?? none;
+  const { tscPerNanosecond } = cpu.board;
+  // TSC frequency = ECX * EBX / EAX.
+  if (leaf === timeStampLeaf) return [ratioDenominator, Math.round(((tscPerNanosecond * 1e9) / crystalHz) * ratioDenominator), crystalHz, 0];
+  const processorMHz = Math.round(tscPerNanosecond * 1000);
+  return [processorMHz, processorMHz, busMHz, 0];
+}
+
 function cpuid(cpu: Cpu): void {
   const R = cpu.R;
-  const leaf = R[slot.eax] >>> 0;
-  const found = leaf >= 0x80000000 ? extendedLeaves[leaf - 0x80000000] : basicLeaves[leaf];
-  const [eax, ebx, ecx, edx] = found ?? basicLeaves[basicLeaves.length - 1];
+  const found = leafOf(cpu, R[slot.eax] >>> 0);
+  const [eax, ebx, ecx, edx] = found;
   R[slot.eax] = eax;
   R[slot.ebx] = ebx;
   R[slot.ecx] = ecx;

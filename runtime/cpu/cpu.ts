@@ -69,6 +69,8 @@ export interface CpuBoard {
   readonly apic?: LocalApicPort;
   /** Time-stamp counter ticks per nanosecond of guest time. */
   readonly tscPerNanosecond: number;
+  /** CPUID's last basic leaf, if not the last that there is. */
+  readonly cpuidLevel?: number;
   /** FERR#: an unmasked x87 exception with CR0.NE clear. */
   setFerr(high: boolean): void;
 }

@@ -1,7 +1,7 @@
 /** Turns argv into a command with checked option values. Errors: `UsageError`, each naming the option and what it takes. */
 import { type OptimisationName, optimisationNames, optimisations, parseOptimisations } from "../../translator/contract/optimisations.ts";
 import { nearest } from "../machine/nearest.ts";
-import { type DebugCategory, debugCategories, maxMemory, minMemory } from "../machine/options.ts";
+import { cpuidLevels, type DebugCategory, debugCategories, maxMemory, minMemory } from "../machine/options.ts";
 import { type BootRequest, type DriveRequest, parseBoot, parseDrives } from "./drive-options.ts";
 import { UsageError } from "./error.ts";
 import { type CommandName, type CommandRow, commandRows, driveOptions, notFromQemu, type OptionName, type OptionRow, optionRows } from "./options.ts";
@@ -40,6 +40,7 @@ export interface RunOptions {
   engine: "translate" | "interpret";
   clock: "host" | "virtual";
   x87: "exact" | "double";
+  cpuidLevel?: number;
   /** Optimisations to do without. */
   disable: ReadonlySet<OptimisationName>;
   /** The same for what bisect compares with. */
@@ -207,6 +208,7 @@ function checkValues(given: ReadonlyMap<OptionName, readonly string[]>, sequence
     debug: parseDebug(last("debug") ?? ""),
   };
   for (const name of ["kernel", "initrd", "append"] as const) if (last(name) !== undefined) options[name] = last(name)!;
+  if (last("cpuid-level") !== undefined) options.cpuidLevel = parseCpuidLevel(last("cpuid-level")!);
   if (last("bios") !== undefined) options.bios = last("bios")!;
   if (last("vga-bios") !== undefined) options.vgaBios = last("vga-bios")!;
   if (given.has("display")) options.display = choice("display", "none");
@@ -284,6 +286,11 @@ function parsePositive(name: string, text: string, expected: string): number {
     throw new UsageError(`--${name} ${text}: expected ${expected}`);
   }
   return value;
+}
+
+function parseCpuidLevel(text: string): number {
+  if (/^\d+$/.test(text) && Number(text) >= cpuidLevels.least && Number(text) <= cpuidLevels.most) return Number(text);
+  throw new UsageError(`--cpuid-level ${text}: expected ${cpuidLevels.least} to ${cpuidLevels.most}`);
 }
 
 function parsePort(text: string): number {

@@ -146,6 +146,12 @@ export const optionRows = [
     help: "x87 arithmetic: exact, as hardware; double: in IEEE doubles, faster, but results DIFFER FROM HARDWARE in the last bits (default exact)",
   },
   {
+    name: "cpuid-level",
+    group: "machine",
+    value: "N",
+    help: "CPUID's last basic leaf, 1 to 22: old systems that cannot live with more than they know, as Windows NT 4, want 2 (default 22)",
+  },
+  {
     name: "opt",
     group: "machine",
     value: "LIST",
@@ -224,6 +230,7 @@ const machineOptions = [
   "engine",
   "clock",
   "x87",
+  "cpuid-level",
   "opt",
   "stats",
   "profile",

@@ -132,6 +132,7 @@ export async function runAtTerminal(
       engine: options.engine,
       clock: options.clock,
       x87: options.x87,
+      ...(options.cpuidLevel === undefined ? {} : { cpuidLevel: options.cpuidLevel }),
       disable: options.disable,
       ...(sampler ? { sampler } : {}),
       debug: debug.option,

@@ -68,7 +68,7 @@ export interface BoardSignals {
   warning?(message: string): void;
 }
 
-export type BoardOptions = Partial<Pick<ResolvedOptions, "bios" | "vgaBios" | "vga" | "drives" | "boot" | "bootMenu">>;
+export type BoardOptions = Partial<Pick<ResolvedOptions, "bios" | "vgaBios" | "vga" | "drives" | "boot" | "bootMenu" | "cpuidLevel">>;
 
 export class Board {
   readonly cpuBoard: CpuBoard;
@@ -204,6 +204,7 @@ export class Board {
       interrupts: interrupts.apic,
       apic: interrupts.apic,
       tscPerNanosecond: 1,
+      ...(options.cpuidLevel === undefined ? {} : { cpuidLevel: options.cpuidLevel }),
       setFerr: (high) => ferr.set(high),
     };
     this.reset();

@@ -1,5 +1,6 @@
 /** What a machine is made of, checked before anything is built. */
 
+import { cpuidLevels } from "../../runtime/callouts/identification.ts";
 import type { BlockStorage } from "../../runtime/devices/storage/block-storage.ts";
 import { type X87Arithmetic, x87Arithmetics } from "../../translator/contract/callouts/x87.ts";
 import { type OptimisationName, optimisationNames } from "../../translator/contract/optimisations.ts";
@@ -90,6 +91,11 @@ export interface MachineOptions {
    * hardware's in the last bits (docs/X87.md).
    */
   readonly x87?: X87Arithmetic;
+  /**
+   * CPUID's last basic leaf, 1 to 22 (default): a system that cannot live with more than it knows, as Windows NT 4, wants 2. Leaves 15h and 16h tell the frequencies of the
+   * time-stamp counter and the local APIC's timer, which systems measure otherwise.
+   */
+  readonly cpuidLevel?: number;
   /** Optimisations to do without, by name (translator/contract/optimisations.ts). None by default. */
   readonly disable?: Iterable<OptimisationName>;
   /** Told every so often where the guest is: a `GuestTrace`, say. */
@@ -122,6 +128,7 @@ export interface ResolvedOptions {
   /** @internal */
   readonly nanosecondsPerInstruction: number;
   readonly x87: X87Arithmetic;
+  readonly cpuidLevel: number;
   readonly disable: ReadonlySet<OptimisationName>;
   readonly sampler: Sampler | undefined;
   /** @internal */
@@ -167,6 +174,14 @@ export function checkMemorySize(bytes: number): number {
   if (isWhole && bytes >= minMemory && bytes <= maxMemory) return bytes;
   const found = Number.isFinite(bytes) ? describeSize(bytes) : String(bytes);
   throw new MachineError(`memory: expected ${describeSize(minMemory)} to ${describeSize(maxMemory)} in whole 4 KiB pages, found ${found}`);
+}
+
+export { cpuidLevels };
+
+function checkCpuidLevel(level: number): number {
+  const { least, most } = cpuidLevels;
+  if (Number.isInteger(level) && level >= least && level <= most) return level;
+  throw new MachineError(`cpuidLevel: expected ${least} to ${most}, found ${level}`);
 }
 
 /** What SeaBIOS and the reset vector can live with: whole 64 KiB up to what is kept free below 4 GiB. */
@@ -293,6 +308,7 @@ export function resolveOptions(options: MachineOptions): ResolvedOptions {
     clock: oneOf("clock", options.clock, ["host", "virtual"]),
     nanosecondsPerInstruction: options.nanosecondsPerInstruction ?? 1,
     x87: oneOf("x87", options.x87, x87Arithmetics),
+    cpuidLevel: checkCpuidLevel(options.cpuidLevel ?? cpuidLevels.most),
     disable: checkOptimisations(options.disable ?? []),
     sampler: options.sampler,
     passes: options.passes,

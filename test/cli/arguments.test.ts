@@ -17,6 +17,11 @@ describe("arguments", () => {
     expect(options("--stats")).toMatchObject({ command: "demo", options: { stats: "table" } });
   });
 
+  it("takes CPUID's last leaf as it is unless told otherwise", () => {
+    expect(options("run", "--kernel", "k", "--cpuid-level", "2")).toMatchObject({ options: { cpuidLevel: 2 } });
+    for (const level of ["0", "23", "x", "1.5"]) expect(() => options("run", "--kernel", "k", "--cpuid-level", level)).toThrow("expected 1 to 22");
+  });
+
   it("does x87 arithmetic exactly unless told otherwise", () => {
     expect(options()).toMatchObject({ options: { x87: "exact" } });
     expect(options("run", "--kernel", "k", "--x87", "double")).toMatchObject({ options: { x87: "double" } });

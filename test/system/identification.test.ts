@@ -13,7 +13,7 @@ const text = (...words: number[]) => String.fromCharCode(...words.flatMap((w) =>
 describe("CPUID", () => {
   it("names vendor, family 6 and the processor", () => {
     const [top, b, c, d] = cpuid(0);
-    expect([top, text(b, d, c)]).toEqual([2, "GenuineIntel"]);
+    expect([top, text(b, d, c)]).toEqual([0x16, "GenuineIntel"]);
     expect((cpuid(1)[0] >>> 8) & 15).toBe(6);
     expect(new Machine().R[slot.edx]).toBe(cpuid(1)[0]);
     const brand = [0x80000002, 0x80000003, 0x80000004].map((leaf) => text(...cpuid(leaf))).join("");
@@ -29,8 +29,38 @@ describe("CPUID", () => {
   });
 
   it("answers leaves out of range as the last basic one", () => {
-    for (const leaf of [3, 7, 0x40000000, 0x80000005, 0xffffffff]) expect(cpuid(leaf)).toEqual(cpuid(2));
+    for (const leaf of [0x17, 0x40000000, 0x80000005, 0xffffffff]) expect(cpuid(leaf)).toEqual(cpuid(0x16));
     expect(cpuid(0x80000000)[0]).toBe(0x80000004);
+  });
+
+  it("ends where the board says", () => {
+    const m = new Machine();
+    const leaf = (number: number, level: number): number[] => {
+      (m.cpu.board as { cpuidLevel?: number }).cpuidLevel = level;
+      m.R[slot.eax] = number;
+      callouts.cpuid(m.cpu);
+      return [slot.eax, slot.ebx, slot.ecx, slot.edx].map((s) => m.R[s] >>> 0);
+    };
+    expect(leaf(0, 2)[0]).toBe(2);
+    for (const number of [3, 0x15, 0x16, 0x40000000]) expect(leaf(number, 2)).toEqual(cpuid(2));
+    expect(leaf(0x16, 0x15)).toEqual(cpuid(0x15));
+  });
+
+  it("has no MONITOR, thermal sensor, extended features, performance counters, topology, XSAVE", () => {
+    for (let leaf = 3; leaf < 0x15; leaf++) expect(cpuid(leaf)).toEqual([0, 0, 0, 0]);
+  });
+
+  it("tells the frequencies of the time-stamp counter and of the local APIC's timer", () => {
+    const [denominator, numerator, crystal] = cpuid(0x15);
+    const m = new Machine();
+    callouts.readTimeStamp(m.cpu);
+    const before = m.R[slot.eax];
+    m.now += 1_000_000;
+    callouts.readTimeStamp(m.cpu);
+    expect((crystal * numerator) / denominator).toBe((m.R[slot.eax] - before) * 1000);
+    // A count of the timer is a nanosecond: test/devices/apic.
+    expect(crystal).toBe(1e9);
+    expect(cpuid(0x16)).toEqual([1000, 1000, 100, 0]);
   });
 });
 
