@@ -227,6 +227,7 @@ export class Cpu {
     this.shutdown = state.shutdown as boolean;
     this.msrs.clear();
     for (const [number, value] of state.msrs as [number, number][]) this.msrs.set(number, value);
+    this.memory.checkAlignment();
     this.memory.flush(true);
   }
 }

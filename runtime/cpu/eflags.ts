@@ -61,6 +61,7 @@ export function popFlags(cpu: Cpu, size: number): number {
   }
   moveStackPointer(R, size);
   mergeEflags(R, image & ~eflag.rf, mask);
+  if ((R[slot.eflags] ^ flags) & eflag.ac) cpu.memory.checkAlignment();
   if ((R[slot.eflags] ^ flags) & eflag.tf) {
     updateModeKey(cpu);
     return 1;

@@ -76,6 +76,7 @@ export function updateModeKey(cpu: Cpu): void {
   if (R[slot.eflags] & eflag.tf || R[slot.dr7] & 0xff) key |= mode.singleStep;
   R[slot.mode] = key;
   R[slot.tlbHalf] = key & mode.user ? 1 << 20 : 0;
+  cpu.memory.checkAlignment();
 }
 
 /** The same outside protected mode after a change of EFLAGS and of segment bases alone: of those, TF matters. */

@@ -129,7 +129,7 @@ const pay = (shift: number): string => `R[${budget}] = (R[${budget}] - (n >>> ${
 const advance = (register: number): string => `R[${register}] = (R[${register}] + bytes) | 0;`;
 const { es } = segment;
 
-const { vm, tf, rf, cf, pf, af, zf, sf, of } = eflag;
+const { vm, tf, rf, ac, cf, pf, af, zf, sf, of } = eflag;
 const flags = `R[${slot.eflags}]`;
 const ring = `R[${slot.cpl}]`;
 const flatStack = mode.flat | mode.stack32;
@@ -163,7 +163,7 @@ export const calloutHelpers: Readonly<Record<string, string>> = {
       if (((T | A) & 3) === 0) {
         const image = M32[(T ^ A) >>> 2];
         const reached = ${ring} <= ((before >>> 12) & 3) ? ${eflag.if} : 0;
-        if ((image & ${tf}) === 0 && (image & ~before & reached) === 0) {
+        if ((image & ${tf}) === 0 && ((image ^ before) & ${ac}) === 0 && (image & ~before & reached) === 0) {
           const mask = ${userFlags32} | reached | (${ring} === 0 ? ${eflag.iopl} : 0);
           ${flags} = (((before & ~mask) | (image & mask & ${~rf})) & ${~arithmeticFlags & 0x3f7fd7}) | 2;
           const carry = image & ${cf};

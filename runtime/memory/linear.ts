@@ -4,7 +4,7 @@
  *
  * Three tables of 2 x 2^20 words (`TR` read, `TW` write, `TX` fetch), indexed by `R[slot.tlbHalf] + (linear >>> 12)`: the lower half for
  * CPL 0-2, the upper for CPL 3, so that changing ring costs nothing. An entry is the page's offset in
- * the buffer (physical.ts) ^ its linear address; bit 0 set means invalid. An entry in TW promises: page present, writable at that privilege, dirty bit already
+ * the buffer (physical.ts) ^ its linear address; one that is invalid has its low 12 bits set, so that one comparison tells valid entries of accesses within a page. An entry in TW promises: page present, writable at that privilege, dirty bit already
  * set, writable memory, no translated code.
  *
  * Everything that needs care (page straddling, misalignment with #AC armed, MMIO, code pages, watchpoints, misses) arrives here.
@@ -27,7 +27,7 @@ const walkFlag = walkFlagImported;
 // Bound in this module: V8 folds a module's own constants, not those it imports (measured: 3.2 to 1.2 ns for three such reads).
 const { tlbHalf } = slot;
 
-const invalid = 1;
+const invalid = 0xfff;
 const halfSize = 1 << 20;
 /** Valid entries are listed so that a flush costs what was filled, not the size of the tables. */
 const filledCapacity = 1 << 16;
@@ -52,6 +52,8 @@ export class LinearMemory {
   readonly TX: Int32Array;
   /** True while a data breakpoint is armed: no read or write entry is made, so that every access comes here. */
   watching = false;
+  /** True while #AC may be raised at CPL 3: no user entry for reads or writes is made (`checkAlignment`). */
+  private checksAlignment = false;
   /** Misses served by a page walk, for statistics. */
   misses = 0;
   flushes = 0;
@@ -416,7 +418,7 @@ export class LinearMemory {
     const entry = (page ^ A) & ~0xfff;
     const isNew = (this.TR[index] & this.TW[index] & this.TX[index] & 1) !== 0;
     if (access & walkFlag.fetch) this.TX[index] = entry;
-    else if (!this.watching) {
+    else if (!this.watching && !(this.checksAlignment && (access & walkFlag.user) !== 0)) {
       this.TR[index] = entry;
       if (access & walkFlag.write && this.physical.codePages[page >>> 12] === 0) this.TW[index] = entry;
     }
@@ -484,6 +486,18 @@ export class LinearMemory {
       const T = TW[list[i]];
       if ((T & 1) === 0 && ((T ^ (list[i] << 12) ^ address) & ~0xfff) === 0) TW[list[i]] = invalid;
     }
+  }
+
+  /**
+   * CR0.AM or EFLAGS.AC may have changed. While both are set, what generated code does in line, which does not look at alignment, must not be done for user accesses: all of
+   * them come here.
+   */
+  checkAlignment(): void {
+    const { R } = this;
+    const checks = (R[slot.cr0] & cr0bit.am) !== 0 && (R[slot.eflags] & eflag.ac) !== 0;
+    if (checks === this.checksAlignment) return;
+    this.checksAlignment = checks;
+    this.flush(true);
   }
 
   /** #AC: CR0.AM, EFLAGS.AC and CPL 3 (SDM vol. 3, 6.15). False: noted. */

@@ -24,6 +24,7 @@ import type { PureOp } from "../ir/pure-ops.ts";
 import { sensitiveRowOf } from "../lift/sensitive.ts";
 import type { Expression, Statement } from "./estree.ts";
 import * as js from "./estree.ts";
+import { isPlainAccess } from "./plain-access.ts";
 import type { PureTemplates } from "./pure-templates.ts";
 import { numberOf } from "./simd/accesses.ts";
 import { expansionOf } from "./simd/expand.ts";
@@ -327,7 +328,7 @@ export class StatementEmitter {
     const slow = `${s.forWrite ? "ldw" : "ld"}${s.size}`;
     this.free(slow);
     const value = js.conditional(
-      fastTest(entry, address, s.size),
+      isPlainAccess(js.identifier(entry), address, s.size, isLikelyMisaligned(s)),
       this.fastRead(entry, address, s.size),
       this.target.slowPath(js.call(slow, [address])),
     );
@@ -343,7 +344,13 @@ export class StatementEmitter {
     const value = this.simple(s.value, "w");
     const entry = this.writeEntries.get(keyOf(address)) ?? this.entry("TW", address);
     const fast = js.expressionStatement(js.assign(this.ramPlace(entry, address, s.size) as never, value));
-    this.push(js.ifStatement(fastTest(entry, address, s.size), [fast], this.target.slowStore(s.size, address, value)));
+    this.push(
+      js.ifStatement(
+        isPlainAccess(js.identifier(entry), address, s.size, isLikelyMisaligned(s)),
+        [fast],
+        this.target.slowStore(s.size, address, value),
+      ),
+    );
   }
 
   private entry(table: "TR" | "TW", address: Expression): string {
@@ -429,11 +436,9 @@ export class StatementEmitter {
   }
 }
 
-/** Valid translation and natural alignment in one test. */
-function fastTest(entry: string, address: Expression, size: number): Expression {
-  const T = js.identifier(entry);
-  const bits = size === 1 ? T : js.binary("|", T, address);
-  return js.binary("===", js.binary("&", bits, js.literal(size === 4 ? 3 : 1)), js.literal(0));
+/** A table or structure is mostly aligned itself: a displacement that is no multiple of the size leads to where nothing is. */
+function isLikelyMisaligned({ address, size }: LoadStatement | StoreStatement): boolean {
+  return address.kind === "pure" && address.op === "add" && address.args.some((x) => x.kind === "constant" && (x.value & (size - 1)) !== 0);
 }
 
 function keyOf(e: Expression): string {

@@ -4,6 +4,7 @@
  */
 import type { Expression } from "estree";
 import type { ArrayPlace } from "../contract/wasm.ts";
+import type { PlainAccess } from "../javascript/plain-access.ts";
 import { Emitter } from "./emitter.ts";
 import type { Opcode } from "./encoder.ts";
 import type { WasmHost } from "./host.ts";
@@ -356,6 +357,7 @@ export class ExpressionWriter extends Emitter {
       return this.op("i32.eqz");
     }
     if (e.type === "BinaryExpression" && literalOf(e.right) === 0 && (e.operator === "===" || e.operator === "!==")) {
+      if ("bytes" in e) return this.liesInPage(e as PlainAccess);
       if (this.names.typeOf(e.left as Expression) !== "f64") {
         this.int(e.left as Expression);
         if (e.operator === "===") this.op("i32.eqz");
@@ -363,6 +365,15 @@ export class ExpressionWriter extends Emitter {
       }
     }
     if (this.value(e) === "f64") throw new Refused("a double as a condition");
+  }
+
+  /** ((T | A) & 0xfff) <= 0x1000 - bytes: see ../javascript/plain-access.ts. */
+  private liesInPage({ left, bytes }: PlainAccess): void {
+    this.int((left as { left: Expression }).left);
+    this.constant(0xfff);
+    this.op("i32.and");
+    this.constant(0x1000 - bytes);
+    this.op("i32.le_u");
   }
 
   /** Pushes 0 or 1. */

@@ -9,6 +9,7 @@ import { slot } from "../../contract/slots.ts";
 import type { MicroBlock } from "../../ir/block.ts";
 import type { Expression } from "../estree.ts";
 import * as js from "../estree.ts";
+import { isPlainAccess } from "../plain-access.ts";
 import { doubleTable } from "./double.ts";
 import * as formulas from "./formulas.ts";
 import {
@@ -227,7 +228,7 @@ function store(format: number): Expand {
     const T = e.tlbEntry("TW", linear);
     const { array, size } = memoryUnits[format];
     e.free(array);
-    const aligned = js.binary("===", js.binary("&", js.binary("|", T, linear), js.literal(size - 1)), js.literal(0));
+    const isPlain = isPlainAccess(T, linear, size, true);
     const place = js.index(array, js.binary(">>>", js.binary("^", T, linear), js.literal(31 - Math.clz32(size))));
     const value = narrow === undefined ? d : narrow.f;
     const count = literalOf(pops);
@@ -240,7 +241,7 @@ function store(format: number): Expand {
       statements: [assign(place, value)],
     };
     const inRange = narrow === undefined ? arePairs(pair) : isSingle.fill({ d, f: narrow.f });
-    stack.commit(and(test, aligned, inRange), effects, e.callout());
+    stack.commit(and(test, isPlain, inRange), effects, e.callout());
   };
 }
 
@@ -333,10 +334,10 @@ const storeControl: Expand = (e) => {
   const test = e.stack.test("available", []);
   const T = e.tlbEntry("TW", linear);
   e.free("M16");
-  const aligned = js.binary("===", js.binary("&", js.binary("|", T, linear), js.literal(1)), js.literal(0));
+  const isPlain = isPlainAccess(T, linear, 2, false);
   const place = js.index("M16", js.binary(">>>", js.binary("^", T, linear), js.literal(1)));
   const store = assign(place, js.index("R", js.literal(slot.fpuControl)));
-  e.stack.commit(and(test, aligned), { rounding: "kept", statements: [store] }, e.callout());
+  e.stack.commit(and(test, isPlain), { rounding: "kept", statements: [store] }, e.callout());
 };
 
 const storeStatus: Expand = (e) => {

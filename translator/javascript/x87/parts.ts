@@ -2,6 +2,7 @@
 import { memoryFormat } from "../../contract/callouts/x87.ts";
 import type { Expression, Statement } from "../estree.ts";
 import * as js from "../estree.ts";
+import { isPlainAccess } from "../plain-access.ts";
 import { Quoted } from "./quoted.ts";
 import type { Emitting, Pair, Place, X87Stack } from "./stack.ts";
 
@@ -56,9 +57,9 @@ export function peek(e: X87Expansion, format: number, address: Expression, isLoa
   const T = e.tlbEntry("TR", address);
   const { array, size } = memoryUnits[format];
   e.free(array);
-  const aligned = js.binary("===", js.binary("&", js.binary("|", T, address), js.literal(size - 1)), js.literal(0));
+  const isPlain = isPlainAccess(T, address, size, true);
   const place = js.index(array, js.binary(">>>", js.binary("^", T, address), js.literal(31 - Math.clz32(size))));
-  const v = constant(e, "v", js.conditional(aligned, place, js.binary("/", js.literal(0), js.literal(0))));
+  const v = constant(e, "v", js.conditional(isPlain, place, js.binary("/", js.literal(0), js.literal(0))));
   const least = format === memoryFormat.double ? leastDouble : leastSingle;
   if (format === memoryFormat.dword || format === memoryFormat.word) return { v, test: js.binary("===", v, v) };
   return { v, test: (isLoad || format === memoryFormat.single ? isLoadable : isOrdinary).fill({ v, least }) };

@@ -1,0 +1,18 @@
+/**
+ * The test before a guest access in line: the TLB entry `T` of address `A` is valid, and the memory can be accessed in one go. JavaScript's typed arrays want natural alignment for
+ * that. WebAssembly does not, and can ask instead whether the bytes lie in one page (an entry that is not valid has all of its low 12 bits set, see runtime/memory/linear.ts):
+ * misaligned accesses are then as fast as others, and no branch of the host's depends on how they are aligned. That test is a little slower, for it needs two constants of 12 bits: it
+ * is taken where an access is likely to be misaligned. The element must be named there by its address, `M32[(T ^ A) >>> 2]`, not by an index computed before.
+ */
+import type { Expression } from "./estree.ts";
+import * as js from "./estree.ts";
+
+/** The tree of the test for JavaScript, where WebAssembly may ask about the page. */
+export type PlainAccess = Extract<Expression, { type: "BinaryExpression" }> & { readonly bytes: 2 | 4 | 8 };
+
+/** @param size in bytes; @param isLikelyMisaligned and the element is named by its address */
+export function isPlainAccess(T: Expression, A: Expression, size: number, isLikelyMisaligned: boolean): Expression {
+  if (size === 1) return js.binary("===", js.binary("&", T, js.literal(1)), js.literal(0));
+  const test = js.binary("===", js.binary("&", js.binary("|", T, A), js.literal(size - 1)), js.literal(0));
+  return isLikelyMisaligned ? ({ ...test, bytes: size } as PlainAccess) : test;
+}
