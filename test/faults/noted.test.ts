@@ -198,6 +198,33 @@ describe.each(ways)("$name", ({ options, isThrown }) => {
     }
   });
 
+  it("alignment is checked from the POPF on that sets AC, by code that was not checked before", () => {
+    const core = coreOf();
+    const program = assemble(`
+      mov ebx, [esi + 1]
+      mov [esi + 9], ebx
+      fld qword ptr [esi + 4]
+      fstp qword ptr [esi + 12]
+      pushfd
+      or dword ptr [esp], 0x40000
+      popfd
+      at: mov ebx, [esi + 1]
+      int3`);
+    core.load(program);
+    for (let round = 0; round < 6; round++) {
+      prepare(core);
+      core.R[slot.cr0] |= 1 << 18;
+      core.eflags = 0x202;
+      core.R[slot.esi] = page;
+      expect(core.stopFor(core.dispatcher.run(100))).toMatchObject({ vector: 17, errorCode: 0, eip: program.labels["at"] });
+      core.resume();
+      // As a handler would that returns without AC.
+      core.eflags = 0x202;
+      expect(core.stopFor(core.dispatcher.run(100)).vector).toBe(3);
+      if (options.hot === true) core.promote();
+    }
+  });
+
   /** Where control goes to a page that is not there: by an exit that is linked, by a computed one, by RET. */
   const target = 0x28000;
   it.each([
