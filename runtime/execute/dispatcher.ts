@@ -102,8 +102,11 @@ export interface DispatcherOptions {
   readonly disabled?: ReadonlySet<string>;
   /** Told where the guest is, R[eip], whenever a slice has ended at a block not yet begun, and whether a region heads that block. */
   readonly sliceEnded?: (inRegion: boolean) => void;
-  /** Runs before each look at interrupts: expires timers that are due. */
-  readonly poll: () => void;
+  /**
+   * Runs before each look at interrupts: expires timers that are due. @param hasTimePassed a slice was used up, or the guest waits: a look for another reason, an interrupt
+   * mostly, comes within a slice of the one before
+   */
+  readonly poll: (hasTimePassed: boolean) => void;
   /** The VMM's functions, if they are not to be the plain ones: a debugger's wrap them. */
   readonly callouts?: Readonly<Record<CalloutName, Callout>>;
   /** Told of each block, and of each instruction executed singly, before it runs. Makes every block the end of a slice: for debugging, without regions. */
@@ -128,7 +131,7 @@ export class Dispatcher {
   private readonly H: Handler[];
   /** What regions know of their callers (contract/slots.ts, jsCall). */
   private readonly J: Int32Array;
-  private readonly poll: () => void;
+  private readonly poll: (hasTimePassed: boolean) => void;
   private readonly sliceInstructions: number;
   private readonly traceBlock: DispatcherOptions["traceBlock"];
   private readonly sliceEnded: DispatcherOptions["sliceEnded"];
@@ -250,6 +253,7 @@ export class Dispatcher {
     const { wasm } = this;
     this.stopping = undefined;
     this.deadline = this.retired + instructions;
+    this.endSlice();
     this.lastEvent = -1;
     let p = -1;
     for (;;) {
@@ -408,7 +412,7 @@ export class Dispatcher {
     const R = cpu.R;
     R[slot.leave] = 0;
     for (;;) {
-      this.poll();
+      this.poll(this.sliceLeft < 0 || R[slot.halted] !== 0);
       if (cpu.shutdown) return this.stopAt("shutdown");
       if (R[slot.halted] !== 0) {
         if (!this.interruptReady()) return this.stopAt("halted");
@@ -444,7 +448,7 @@ export class Dispatcher {
     const { cpu } = this;
     const R = cpu.R;
     R[budget] -= used;
-    this.poll();
+    this.poll(this.sliceLeft < 0);
     if (this.stopping !== undefined || R[slot.leave] !== 0 || cpu.pendingDebug !== 0) return R[budget];
     if (this.interruptReady() || this.retired >= this.deadline) return R[budget];
     // Now and then it is entered anew: V8 replaces code in the middle of a loop by code that is not quite as good.
@@ -453,11 +457,28 @@ export class Dispatcher {
     return R[budget];
   }
 
-  /** Grants the guest its next slice; the last one is used up. */
+  /** Instructions that the slice has left, whether or not attention was requested. */
+  private get sliceLeft(): number {
+    return this.cpu.R[budget] + this.cpu.budgetHeldBack;
+  }
+
+  /** Takes away what the slice has left: host time may have passed. */
+  private endSlice(): void {
+    const { retired } = this;
+    this.cpu.budgetHeldBack = 0;
+    this.cpu.R[budget] = -1;
+    this.issued = retired - 1;
+  }
+
+  /** Grants the guest the rest of its slice, or the next one. */
   private nextSlice(): void {
     const { cpu } = this;
-    const { retired } = this;
+    const { retired, sliceLeft } = this;
     cpu.budgetHeldBack = 0;
+    if (sliceLeft >= 0) {
+      cpu.R[budget] = sliceLeft;
+      return;
+    }
     cpu.R[budget] = Math.min(this.sliceInstructions, this.deadline - retired);
     this.issued = retired + cpu.R[budget];
   }

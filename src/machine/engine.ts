@@ -45,7 +45,8 @@ export class Engine {
     const observed = options.debug ? observeTranslator(translator, options.debug, () => cpu.R[slot.page]) : translator;
     const { sampler } = options;
     this.#dispatcher = new Dispatcher(cpu, observed, {
-      poll: inLockstep ? () => {} : this.#adapts ? () => this.#poll(clock) : () => clock.runDue(),
+      // To read the host's time costs more than to deliver an interrupt.
+      poll: inLockstep ? () => {} : this.#adapts ? (hasTimePassed) => hasTimePassed && this.#poll(clock) : () => clock.runDue(),
       regionThreshold: options.engine === "translate" && !options.debug?.categories.includes("exec") ? hotExecutions : Number.POSITIVE_INFINITY,
       disabled: options.disable,
       ...(inLockstep ? { callouts: wholeStringCallouts() } : {}),
