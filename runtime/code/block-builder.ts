@@ -1,7 +1,7 @@
 /**
  * Decodes guest code into blocks of the code cache, and keeps the handlers of the shapes met on the way. The layout of a block is described in code-cache.ts.
  */
-import { isLinearCode, type ModeKey, mode } from "../../translator/contract/mode-key.ts";
+import { isLinearCode, type ModeKey, mode, modeWidth } from "../../translator/contract/mode-key.ts";
 import { segment, slot } from "../../translator/contract/slots.ts";
 import { decodeFailure, type ShapeCode, type Translator } from "../../translator/contract/translator.ts";
 import type { LinearMemory } from "../memory/linear.ts";
@@ -38,6 +38,8 @@ export class BlockBuilder {
   private readonly fields = new Int32Array(256);
   /** A block's words while they are made anew. */
   private readonly words = new Int32Array(2048);
+  /** Executions of blocks when they were last repaired, by header. */
+  private readonly repaired = new Map<number, number>();
   private readonly openBus = new Uint8Array(0x1000).fill(0xff);
 
   /**
@@ -256,6 +258,49 @@ export class BlockBuilder {
       const number = C[p] & shapeBits;
       if (this.handlers[number] === missing) this.addShape(number - firstShape);
     }
+  }
+
+  /**
+   * Bytes [from, to) of the page of the block at `header` were written: stores the new fields of the instructions they belong to, where those are still of the same shape and
+   * length and go nowhere else. Code that patches its immediates is not decoded anew each time, and a block under way goes on with what was written. A block that did not run
+   * since it was repaired may be one that nobody runs any more, and is not again.
+   */
+  repair(header: number, from: number, to: number): boolean {
+    const { C, translator } = this;
+    const { physical } = this.memory;
+    const page = (C[header - 3] & ~0xfff) >>> 0;
+    const key = C[header - 2] & modeMask;
+    const end = C[header - 1];
+    if (this.repaired.get(header) === C[header + 1]) return false;
+    const behind = (C[header - 3] & 0xfff) + (C[header - 2] >>> modeWidth);
+    for (let p = header + 2; p < end; ) {
+      const number = C[p] & shapeBits;
+      const offset = C[p] >>> 16;
+      const size = this.sizes[number];
+      const q = p + size;
+      if (offset >= to || number === pseudo.fall) break;
+      const next = q < end ? C[q] >>> 16 : behind;
+      if (next > from) {
+        if (number < firstShape || this.instructions[number] !== 1) return false;
+        const shape = translator.decode(physical.u8, page + offset, page + 0x1000, key, offset);
+        if (shape + firstShape !== number || offset + translator.length !== next) return false;
+        const { layout, exits } = translator.shape(shape);
+        if (exits.length > 0) return false;
+        for (let k = 0; k < layout.length; k++) C[p + 1 + k] = translator.fields[layout[k]];
+      }
+      p = q;
+    }
+    this.repaired.set(header, C[header + 1]);
+    return true;
+  }
+
+  /** The block at `header` is no more. */
+  died(header: number): void {
+    this.repaired.delete(header);
+  }
+  /** Nor is any. */
+  clear(): void {
+    this.repaired.clear();
   }
 
   /**

@@ -54,6 +54,8 @@ export class CodeCache {
   instructionsOf: (shape: number) => number = () => 1;
   /** The first of the shape numbers that leave to the dispatcher: see pseudo-shapes.ts. */
   poison = 0;
+  /** Decodes again what of a block was made from bytes [from, to) of its page, in place; false: it cannot stay. */
+  repair: (header: number, from: number, to: number) => boolean = () => false;
   /** Told when a block dies, before it is poisoned. */
   blockDied: (header: number) => void = () => {};
 
@@ -168,8 +170,9 @@ export class CodeCache {
   }
 
   /**
-   * Bytes [from, to) of physical page `page` were written. Kills the blocks made from any of them.
-   * @returns true if a block died
+   * Bytes [from, to) of physical page `page` were written. Kills the blocks made from any of them, but for those that the write left the same instructions with other numbers
+   * in them (immediates, displacements).
+   * @returns true if a block or region died
    */
   invalidate(page: number, from: number, to: number): boolean {
     const bits = this.coverage.get(page);
@@ -189,7 +192,7 @@ export class CodeCache {
       const length = C[header - 2] >>> modeWidth;
       // Relative to this page; a straddling block may begin on the page before.
       const start = address >>> 12 === page ? address & 0xfff : (address & 0xfff) - 0x1000;
-      if (start < to && start + length > from) this.kill(header);
+      if (start < to && start + length > from && !(start >= 0 && this.repair(header, from, to))) this.kill(header);
       else left.push(header);
     }
     died ||= left.length !== list.length;

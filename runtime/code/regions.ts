@@ -285,6 +285,12 @@ export class Regions {
     return run;
   }
 
+  /** Whether any region was made from any of bytes [from, to) of a page. */
+  covers(page: number, from: number, to: number): boolean {
+    const list = this.byPage.get(page);
+    return list?.some(({ ranges }) => (ranges.get(page) ?? []).some(([offset, length]) => offset < to && offset + length > from)) === true;
+  }
+
   /** Bytes [from, to) of a page were written: gives the blocks back whose region was made from any of them. True if there were some. */
   invalidate(page: number, from: number, to: number): boolean {
     const list = this.byPage.get(page);

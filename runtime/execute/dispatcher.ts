@@ -218,6 +218,8 @@ export class Dispatcher {
       fuse: options.fuseThreshold ?? (this.wasm !== undefined && region !== Number.POSITIVE_INFINITY ? Number.POSITIVE_INFINITY : fuseThreshold),
       region,
     });
+    this.cache.blockDied = (header) => this.builder.died(header);
+    this.cache.repair = (header, from, to) => this.builder.repair(header, from, to);
     this.cache.regionsWritten = (page, from, to) => this.regions.invalidate(page, from, to);
     this.cache.regionRanges = (page) => this.regions.rangesOn(page);
     this.makePseudoShapes();
@@ -678,6 +680,7 @@ export class Dispatcher {
     this.places.clear();
     this.placeCount = 0;
     this.promotion.clear();
+    this.builder.clear();
   }
 
   // ---- pseudo-instructions
@@ -889,8 +892,8 @@ export class Dispatcher {
   }
 
   /**
-   * The slow path of a store from a region; notes a guest exception. Refuses (1, nothing changed) a store over bytes that translated code was made from: the region could
-   * not go on exactly after it.
+   * The slow path of a store from a region; notes a guest exception. Refuses (1, nothing changed) a store over bytes that a region was made from: if it is the one that runs, or
+   * one that waits for a function's return, it could not go on exactly after it.
    */
   private guardedStore(A: number, size: 1 | 2 | 4, value: number): 0 | 1 {
     const { memory } = this.cpu;
@@ -903,7 +906,9 @@ export class Dispatcher {
     if (address < 0) return 0;
     // Data beside code, as small real-mode programs have it.
     if (physical.isRam(address) && (A & (size - 1)) === 0 && !memory.watching) {
-      if (physical.codePages[address >>> 12] !== 0 && this.cache.covers(address >>> 12, offset, offset + size)) return this.refuseStore();
+      if (physical.codePages[address >>> 12] !== 0 && this.cache.covers(address >>> 12, offset, offset + size)) {
+        return this.regions.covers(address >>> 12, offset, offset + size) ? this.refuseStore() : this.storeOverBlocks(A, size, value);
+      }
       if (size === 1) physical.i8[address] = value;
       else if (size === 2) physical.i16[address >>> 1] = value;
       else physical.i32[address >>> 2] = value;
@@ -923,6 +928,16 @@ export class Dispatcher {
       }
     }
     return this.store(A, size, value);
+  }
+
+  /** Over bytes that blocks alone were made from: what runs is a region, and none of them. */
+  private storeOverBlocks(A: number, size: 1 | 2 | 4, value: number): 0 {
+    const { R } = this.cpu;
+    const { leave } = slot;
+    const wasToLeave = R[leave];
+    this.store(A, size, value);
+    R[leave] = wasToLeave;
+    return 0;
   }
 
   private store(A: number, size: 1 | 2 | 4, value: number): 0 {
