@@ -2,8 +2,8 @@
 import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { prepare } from "../../translator/prepared/prepare.ts";
-import { pack } from "./pack.ts";
 import { usualRequest } from "../machine/tier-request.ts";
+import { pack } from "./pack.ts";
 import { parseSamples } from "./samples.ts";
 
 const list = new URL("shapes.txt", import.meta.url);
