@@ -1,5 +1,6 @@
 import { readdir, readFile, writeFile } from "node:fs/promises";
 import { defineConfig } from "tsup";
+import { preparedPlugin } from "./src/prepare/generate.ts";
 import { constantsOf } from "./src/web/host/constants.ts";
 
 /** JavaScript only: the declarations come from `tsc -p tsconfig.build.json` (TypeScript 7 has no JavaScript API for tsup to call). */
@@ -17,6 +18,7 @@ export default defineConfig(({ outDir: folder = "dist" }) => ({
   // What builds the page is for a checkout as well: the package has the page built (npm run build).
   external: ["iced-x86", "esbuild"],
   removeNodeProtocol: false,
+  esbuildPlugins: [preparedPlugin],
   async onSuccess() {
     for (const name of await readdir(folder)) {
       if (name.endsWith(".js")) await writeFile(`${folder}/${name}`, constantsOf(await readFile(`${folder}/${name}`, "utf8")));

@@ -6,7 +6,7 @@ import type { X87Arithmetic } from "./contract/callouts/x87.ts";
 import { type ModeKey, mode } from "./contract/mode-key.ts";
 import type { OptimisationName } from "./contract/optimisations.ts";
 import { decodeFailure, type RegionCode, type RegionPage, type RegionRequest, type Translator } from "./contract/translator.ts";
-import type { HostHandler, WasmLayout, WasmModule } from "./contract/wasm.ts";
+import type { HostHandler, PreparedTier, TierRequest, WasmLayout, WasmModule } from "./contract/wasm.ts";
 import { decode, decodeStatus } from "./decode/decode.ts";
 import { newInstruction } from "./decode/instruction.ts";
 import { invalidRow } from "./decode/opcode-map.ts";
@@ -22,6 +22,7 @@ import { allLive, dropDeadWrites, liveIn } from "./passes/dead.ts";
 import { bodyOf, canFuse, fuse, type HandlerBody } from "./passes/fuse.ts";
 import { blockPasses, type Pass, type PassObserver, runPasses } from "./passes/pipeline.ts";
 import type { Fold } from "./passes/simplify.ts";
+import { describeRequest, type PreparedData, PreparedShape } from "./prepared/data.ts";
 import { RegionDecoder } from "./region/decoder.ts";
 import { discover, isTableJump, type RegionBlock } from "./region/discover.ts";
 import { plan, type RegionPlan } from "./region/plan.ts";
@@ -36,6 +37,14 @@ const maximumText = 90_000;
 const fewInstructions = 30;
 /** More than any instruction has. */
 const maximumFields = 24;
+
+export interface TranslatorOptions {
+  readonly disabledPasses?: ReadonlySet<string>;
+  readonly regionLimit?: number;
+  readonly passes?: readonly Pass[];
+  readonly x87?: X87Arithmetic;
+  readonly prepared?: PreparedData | undefined;
+}
 
 export class JavaScriptTranslator implements Translator {
   length = 0;
@@ -53,7 +62,10 @@ export class JavaScriptTranslator implements Translator {
   private readonly regionLimit: number;
   private readonly x87InDoubles: boolean;
   private readonly numbers = new Map<number, number>();
-  private readonly shapes: Shape[] = [];
+  /** Shapes of the numbers that were given; a prepared one is known by its number before it is met. */
+  private readonly shapes: (Shape | undefined)[] = [];
+  private readonly preparedData: PreparedData | undefined;
+  private met = 0;
   private readonly templates: (MicroTemplate | undefined)[] = [];
   private readonly codes: (TierZeroCode | undefined)[] = [];
   private readonly bodies: (HandlerBody | undefined)[] = [];
@@ -65,14 +77,22 @@ export class JavaScriptTranslator implements Translator {
 
   /**
    * @param options.disabledPasses names of optimisations to leave out (contract/optimisations.ts); @param options.regionLimit guest instructions a region may hold;
-   * @param options.passes others than the usual ones, for tests; @param options.x87 must be what the callouts do as well (runtime/float/unit.ts)
+   * @param options.passes others than the usual ones, for tests; @param options.x87 must be what the callouts do as well (runtime/float/unit.ts);
+   * @param options.prepared what was prepared by this very version of the translator; not used where the other options make handlers that differ
    */
-  constructor(options: { disabledPasses?: ReadonlySet<string>; regionLimit?: number; passes?: readonly Pass[]; x87?: X87Arithmetic } = {}) {
+  constructor(options: TranslatorOptions = {}) {
     this.disabledPasses = options.disabledPasses ?? new Set();
     this.passes = options.passes ?? blockPasses;
     this.tierZeroPasses = this.passes.filter((pass) => pass.name === "simplify");
     this.regionLimit = options.regionLimit ?? 400;
     this.x87InDoubles = options.x87 === "double";
+    const isUsual =
+      this.does("prepared") &&
+      options.passes === undefined &&
+      !this.x87InDoubles &&
+      this.tierZeroPasses.every(({ name }) => this.does(name as OptimisationName));
+    this.preparedData = isUsual ? options.prepared : undefined;
+    this.forgetShapes();
   }
 
   /** Whether an optimisation is on. */
@@ -81,7 +101,7 @@ export class JavaScriptTranslator implements Translator {
   }
 
   get shapeCount(): number {
-    return this.shapes.length;
+    return this.met;
   }
 
   forgetShapes(): void {
@@ -93,6 +113,18 @@ export class JavaScriptTranslator implements Translator {
     this.fused.clear();
     this.superinstructions = 0;
     this.names.length = 0;
+    this.met = 0;
+    const { keys = [] } = this.preparedData ?? {};
+    keys.forEach((key, number) => {
+      this.numbers.set(key, number);
+    });
+    this.shapes.length = keys.length;
+  }
+
+  private addShape(shape: Shape, number = this.shapes.length): number {
+    this.shapes[number] = shape;
+    this.met++;
+    return number;
   }
 
   decode(bytes: Uint8Array, offset: number, end: number, key: ModeKey, pageOffset: number): number {
@@ -107,22 +139,26 @@ export class JavaScriptTranslator implements Translator {
     const shape = shapeKey(i, key, pageOffset);
     let number = this.numbers.get(shape);
     if (number === undefined) {
-      number = this.shapes.push(shapeOf(i, key, pageOffset)) - 1;
+      number = this.addShape(shapeOf(i, key, pageOffset));
       this.numbers.set(shape, number);
-    }
+    } else if (this.shapes[number] === undefined) this.addShape(shapeOf(i, key, pageOffset), number);
     return number;
   }
 
+  /** Of a shape that was met. */
   shapeOf(number: number): Shape {
-    return this.shapes[number];
+    const shape = this.shapes[number];
+    if (shape === undefined) throw new Error(`shape ${number} was not met`);
+    return shape;
   }
 
   /** The micro-ops of a shape: lifted once. */
   template(number: number): MicroTemplate {
     let template = this.templates[number];
     if (template === undefined) {
-      template = lift(this.shapes[number]);
-      verify(template, this.shapes[number].row.name);
+      const shape = this.shapeOf(number);
+      template = lift(shape);
+      verify(template, shape.row.name);
       this.templates[number] = template;
     }
     return template;
@@ -131,7 +167,7 @@ export class JavaScriptTranslator implements Translator {
   private body(number: number): HandlerBody {
     let body = this.bodies[number];
     if (body === undefined) {
-      body = bodyOf(this.template(number), this.shapes[number].nextField);
+      body = bodyOf(this.template(number), this.shapeOf(number).nextField);
       this.bodies[number] = body;
     }
     return body;
@@ -149,7 +185,7 @@ export class JavaScriptTranslator implements Translator {
   }
 
   private nameOf(number: number): string {
-    return this.names[number] ?? describeShape(this.shapes[number]);
+    return this.names[number] ?? describeShape(this.shapeOf(number));
   }
 
   fuse(first: number, second: number): number {
@@ -161,7 +197,7 @@ export class JavaScriptTranslator implements Translator {
       number = -1;
       if (this.superinstructions < maximumSuperinstructions && canFuse(...bodies)) {
         this.superinstructions++;
-        number = this.shapes.push(this.shapes[second]) - 1;
+        number = this.addShape(this.shapeOf(second));
         this.bodies[number] = fuse(...bodies);
         this.names[number] = `${this.nameOf(first)}; ${this.nameOf(second)}`;
       }
@@ -173,10 +209,17 @@ export class JavaScriptTranslator implements Translator {
   shape(number: number): TierZeroCode {
     let code = this.codes[number];
     if (code === undefined) {
-      code = tierZeroCode(this.simplified(this.body(number)), this.pureTemplates, this.nameOf(number), this.x87InDoubles);
+      const make = (): TierZeroCode => tierZeroCode(this.simplified(this.body(number)), this.pureTemplates, this.nameOf(number), this.x87InDoubles);
+      const form = this.preparedData?.formOf(number);
+      code = form === undefined ? make() : new PreparedShape(form, make);
       this.codes[number] = code;
     }
     return code;
+  }
+
+  prepared(request: TierRequest): PreparedTier | undefined {
+    const data = this.preparedData;
+    return data?.request === describeRequest(request) ? data.tier : undefined;
   }
 
   handlers(shapes: readonly number[], layout: WasmLayout): WasmModule {

@@ -163,12 +163,15 @@ export class Dispatcher {
     this.keepsJumps = options.disabled?.has("jumps") !== true;
     this.sliceInstructions = this.traceBlock === undefined ? (options.sliceInstructions ?? 16384) : 0;
     const { host: hostMemory } = cpu.board.physical;
+    const jumpWords = hostMemory.int32(jumpCacheWords);
+    this.J = hostMemory.int32(2);
+    const cases = hostMemory.uint16(shapeBits + 1);
+    // The last one, for its length is an option: prepared code knows where everything is.
     this.cache = new CodeCache(hostMemory.int32(options.codeWords ?? usualCodeWords), fixedWords);
     this.C = this.cache.C;
     this.TX = cpu.memory.TX;
-    this.jumps = new JumpCache(this.C, cpu.R, this.TX, cpu.board.physical.host.int32(jumpCacheWords));
+    this.jumps = new JumpCache(this.C, cpu.R, this.TX, jumpWords);
     this.H = new Array<Handler>(shapeBits + 1);
-    this.J = hostMemory.int32(2);
     const arrays = { C: this.C, H: this.H, J: this.J };
     const jump = (eip: number): number => this.jump(eip);
     const callouts = options.callouts ?? calloutImplementations;
@@ -203,6 +206,7 @@ export class Dispatcher {
         names: host,
         noting: notingNames(cpu, callouts, { guardedStore }),
         J: this.J,
+        cases,
         tailCalls,
         observesCallouts: options.callouts !== undefined,
         jumps: this.jumps,

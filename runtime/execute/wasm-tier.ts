@@ -1,6 +1,7 @@
 /**
  * Generated code as WebAssembly: no warm-up, no feedback. Each shape's handler becomes a function in a table, made with all others that are new when it is first run; the
- * commonest then become cases of tier 0's loop itself, which is made anew as the profile tells them. A region is a function in the same table.
+ * commonest then become cases of tier 0's loop itself, which is made anew as the profile tells them. A region is a function in the same table. Where the translator has
+ * handlers prepared, all that is known before the guest is comes in one module: the helpers, those handlers, and a loop with the commonest of them in line.
  *
  * What WebAssembly cannot do is done by JavaScript: the dispatcher's own instructions, the few shapes and regions that are refused. A guest exception in a function of
  * the host is told by a word, `place[1]`, whether the function notes it there itself (`Cpu.note`) or throws it and is guarded; `place[0]` says where it was.
@@ -33,8 +34,10 @@ const mostInLine = 300;
 /** Slices that end in tier 0 between two looks at what it executes, at first and at most: each loop made is to run longer than the one before. */
 const firstWindow = 64;
 const longestWindow = 1024;
-/** Share of the instructions seen that are not in line, from which on a new loop is worth making. */
-const worthMaking = 1 / 8;
+/** When a new loop is worth making: instructions seen, and the share of them that are not in line. */
+const worthMaking = { seen: 1, share: 1 / 8 };
+/** After the prepared one, whose handlers' trees are yet to be made: a guest that idles is seen at the same few instructions again and again. */
+const worthMakingFirst = { seen: 256, share: 1 / 2 };
 
 /** The dispatcher's own instructions that are met often (see `makePseudoShapes` there). */
 const hostHandlers: readonly HostHandler[] = [
@@ -63,6 +66,8 @@ export interface WasmTierHost {
   readonly jumps: JumpCache;
   /** What regions know of their callers (contract/slots.ts, jsCall). */
   readonly J: Int32Array;
+  /** One for each shape number (`WasmLayout.cases`). */
+  readonly cases: Uint16Array;
   /** The slice is used up at a header: the one to go on at. */
   readonly attend: (p: number) => number;
   /** Whether the host's WebAssembly has tail calls: without, regions cannot go on into each other, and are left to JavaScript. */
@@ -80,8 +85,11 @@ export class WasmTier {
   private readonly translator: Translator;
   private readonly memory: WebAssembly.Memory;
   private readonly table: WebAssembly.Table;
-  /** The loop without handlers of shapes in line. */
-  private readonly plain: Run;
+  /** The loop that is there before anything is known of the guest, and the host's numbers of those in line in it. */
+  private readonly firstRun: Run;
+  private readonly firstInLine: readonly number[];
+  /** Shapes of the translator below this one have their functions from the beginning. */
+  private readonly preparedShapes: number;
   /** The host's numbers of those in line in the loop that runs. */
   private inLine: readonly number[] = [];
   private readonly helpers: Record<string, WebAssembly.ExportValue> = {};
@@ -97,6 +105,7 @@ export class WasmTier {
   private seen = 0;
   private seenElsewhere = 0;
   private window = firstWindow;
+  private worth = worthMaking;
 
   constructor(cpu: Cpu, translator: Translator, host: WasmTierHost) {
     this.translator = translator;
@@ -105,7 +114,7 @@ export class WasmTier {
     const { physical } = memory;
     this.memory = host.memory;
     this.place = cpu.noted;
-    this.cases = physical.host.uint16(shapeBits + 1);
+    this.cases = host.cases;
     const { C } = host.cache;
     this.names = {
       ...host.names,
@@ -155,10 +164,19 @@ export class WasmTier {
       helpers: new Set(helpers.flatMap((group) => Object.keys(group))),
     };
     this.table = new WebAssembly.Table({ initial: shapeBits + 1, maximum: shapeBits + 1, element: "anyfunc" });
-    for (const group of helpers) Object.assign(this.helpers, this.instantiate(translator.helpers(group, this.layout)));
-    this.plain = this.instantiate(translator.loop([], hostHandlers, this.layout)).run as Run;
-    this.run = this.plain;
-    this.resetCases();
+    const prepared = translator.prepared({ layout: this.layout, helpers, own: hostHandlers, firstShape });
+    if (prepared === undefined) {
+      for (const group of helpers) Object.assign(this.helpers, this.instantiate(translator.helpers(group, this.layout)));
+      this.firstRun = this.instantiate(translator.loop([], hostHandlers, this.layout)).run as Run;
+    } else {
+      const { run, ...others } = this.instantiate(prepared);
+      Object.assign(this.helpers, others);
+      this.firstRun = run as Run;
+    }
+    this.preparedShapes = prepared?.shapeCount ?? 0;
+    this.firstInLine = (prepared?.inLine ?? []).map((shape) => shape + firstShape);
+    this.run = this.firstRun;
+    this.forget();
   }
 
   /** Index in C of the instruction under way when a function of the host was called last. */
@@ -174,7 +192,7 @@ export class WasmTier {
 
   /** A shape (the host's number) has been met. */
   add(number: number): void {
-    this.pending.add(number);
+    if (number >= firstShape + this.preparedShapes) this.pending.add(number);
   }
 
   /** A function for a region. @param links what L is in its text; @param shape its shape number */
@@ -199,9 +217,10 @@ export class WasmTier {
   /** All shapes are forgotten; what runs now sees only those met from now on. */
   forget(): void {
     this.pending.clear();
-    this.run = this.plain;
-    this.inLine = [];
     this.resetCases();
+    this.inLine = [];
+    this.goOnIn(this.firstRun, this.firstInLine);
+    this.worth = this.firstInLine.length > 0 ? worthMakingFirst : worthMaking;
     this.window = firstWindow;
     this.slices = 0;
     this.seen = 0;
@@ -213,6 +232,7 @@ export class WasmTier {
     hostHandlers.forEach(({ number }, k) => {
       this.cases[number] = loopCase.inline + k;
     });
+    this.cases.fill(loopCase.table, firstShape, firstShape + this.preparedShapes);
   }
 
   /** An instruction without a function. If it gets one now, the loop goes on there: the index as it was. */
@@ -249,8 +269,9 @@ export class WasmTier {
       }
       p += this.host.sizes[number] ?? 1;
     }
-    if (++this.slices < this.window) return;
-    if (this.seenElsewhere > this.seen * worthMaking) {
+    if (++this.slices < this.window || this.seen < this.worth.seen) return;
+    if (this.seenElsewhere > this.seen * this.worth.share) {
+      this.worth = worthMaking;
       if (this.window < longestWindow) this.window *= 2;
       this.makeLoop();
     }
@@ -262,8 +283,14 @@ export class WasmTier {
   private makeLoop(): void {
     const module = this.translator.loop(this.commonest(), hostHandlers, this.layout);
     const run = this.instantiate(module).run as Run;
-    const inLine = module.shapes.map((shape) => shape + firstShape);
-    // The loop that is running now must not meet numbers of the new one's cases.
+    this.goOnIn(
+      run,
+      module.shapes.map((shape) => shape + firstShape),
+    );
+  }
+
+  /** Another loop, from the next `run` on: the one that is running now must not meet numbers of the new one's cases. */
+  private goOnIn(run: Run, inLine: readonly number[]): void {
     this.run = (p) => {
       for (const number of this.inLine) this.cases[number] = loopCase.table;
       inLine.forEach((number, k) => {
@@ -281,7 +308,8 @@ export class WasmTier {
     const { C } = cache;
     const counts = new Map<number, number>();
     for (const { header, executions } of cache.live()) {
-      if (executions < 16) continue;
+      // A region's block has its own words elsewhere.
+      if (executions < 16 || (C[header + 2] & shapeBits) >= firstRegionShape) continue;
       for (let p = header + 2; p < C[header - 1]; ) {
         const number = C[p] & shapeBits;
         if (this.cases[number] !== loopCase.slow && number >= firstShape && number < firstRegionShape)
@@ -295,7 +323,7 @@ export class WasmTier {
       .map(([number]) => number - firstShape);
   }
 
-  private instantiate({ bytes, imports }: WasmModule): WebAssembly.Exports {
+  private instantiate({ bytes, imports }: Pick<WasmModule, "bytes" | "imports">): WebAssembly.Exports {
     const values: WebAssembly.ModuleImports = { memory: this.memory, table: this.table };
     for (const i of imports) values[i.key] = this.bind(i);
     return instantiate(bytes, values);

@@ -13,7 +13,7 @@
  */
 import type { RegisterBank, SavedState } from "../devices/device.ts";
 import type { MapLayer, MemoryAccess, MemorySpace } from "../devices/memory-space.ts";
-import { HostMemory, stateBytes } from "./host-memory.ts";
+import { guestBase, HostMemory } from "./host-memory.ts";
 import { type Mapping, MemoryMap } from "./memory-map.ts";
 
 /** Called after bytes of a page that holds translated code were written; `offset` in the buffer. */
@@ -57,8 +57,8 @@ export class PhysicalMemory implements MemorySpace {
     this.size = size;
     this.bytes = size + deviceBytes;
     this.reserved = size;
-    this.host = new HostMemory(this.bytes + stateBytes);
-    this.base = this.host.take(this.bytes, 0x1000);
+    this.host = new HostMemory(this.bytes);
+    this.base = guestBase;
     this.buffer = this.host.buffer;
     this.u8 = new Uint8Array(this.buffer, this.base, this.bytes);
     this.i8 = new Int8Array(this.buffer, this.base, this.bytes);

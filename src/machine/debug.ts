@@ -75,6 +75,7 @@ export function observeTranslator(translator: JavaScriptTranslator, debug: Debug
     handlers: (shapes, layout) => translator.handlers(shapes, layout),
     loop: (shapes, own, layout) => translator.loop(shapes, own, layout),
     helpers: (functions, layout) => translator.helpers(functions, layout),
+    prepared: (request) => translator.prepared(request),
     get shapeCount(): number {
       return translator.shapeCount;
     },

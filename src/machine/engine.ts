@@ -9,10 +9,13 @@ import { Dispatcher, type StopReason } from "../../runtime/execute/dispatcher.ts
 import { mode } from "../../translator/contract/mode-key.ts";
 import { slot } from "../../translator/contract/slots.ts";
 import { JavaScriptTranslator } from "../../translator/index.ts";
+import { PreparedData } from "../../translator/prepared/data.ts";
 import { observeExecution, observeTranslator } from "./debug.ts";
 import { wholeStringCallouts } from "./lockstep.ts";
 import type { ResolvedOptions } from "./options.ts";
+import { prepared } from "./prepared.ts";
 import type { BlockInfo, MachineStats } from "./types.ts";
+import { unpack } from "./unpack.ts";
 import { portCounts, vmExits } from "./vm-exits.ts";
 
 /** Under the virtual clock slices are a fixed number of instructions: where they end must not depend on the host's speed. */
@@ -40,7 +43,7 @@ export class Engine {
     this.#options = options;
     this.#adapts = options.clock === "host";
     cpu.float.isDouble = options.x87 === "double";
-    const translator = this.newTranslator();
+    const translator = this.#translatorWith(options.disable.has("prepared") ? undefined : (options.prepared ?? builtIn()));
     this.#translator = translator;
     const observed = options.debug ? observeTranslator(translator, options.debug, () => cpu.R[slot.page]) : translator;
     const { sampler } = options;
@@ -57,8 +60,12 @@ export class Engine {
 
   /** A translator like the engine's own, for a look at what it does. */
   newTranslator(): JavaScriptTranslator {
+    return this.#translatorWith(undefined);
+  }
+
+  #translatorWith(ready: PreparedData | undefined): JavaScriptTranslator {
     const { disable, passes, x87 } = this.#options;
-    return new JavaScriptTranslator({ disabledPasses: disable, x87, ...(passes ? { passes } : {}) });
+    return new JavaScriptTranslator({ disabledPasses: disable, x87, prepared: ready, ...(passes ? { passes } : {}) });
   }
 
   /** Guest instructions retired since power-on. */
@@ -165,4 +172,10 @@ export class Engine {
       ports: portCounts(this.#cpu.portCounts),
     };
   }
+}
+
+/** What the build has prepared. */
+function builtIn(): PreparedData | undefined {
+  if (prepared === undefined) return undefined;
+  return new PreparedData(unpack(prepared.text, prepared.size));
 }

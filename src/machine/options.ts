@@ -5,6 +5,7 @@ import type { BlockStorage } from "../../runtime/devices/storage/block-storage.t
 import { type X87Arithmetic, x87Arithmetics } from "../../translator/contract/callouts/x87.ts";
 import { type OptimisationName, optimisationNames } from "../../translator/contract/optimisations.ts";
 import type { Pass } from "../../translator/passes/pipeline.ts";
+import type { PreparedData } from "../../translator/prepared/data.ts";
 import { describeSize } from "../boot/error.ts";
 import type { GuestFile } from "../boot/plan.ts";
 import { nearest } from "./nearest.ts";
@@ -105,6 +106,11 @@ export interface MachineOptions {
    * @internal
    */
   readonly passes?: readonly Pass[];
+  /**
+   * Handlers made beforehand other than those of the build, which a checkout has not: for tests.
+   * @internal
+   */
+  readonly prepared?: PreparedData;
   /** Receives debug text of the categories asked for. */
   readonly debug?: { readonly categories: readonly DebugCategory[]; readonly write: (category: DebugCategory, text: string) => void };
 }
@@ -133,6 +139,8 @@ export interface ResolvedOptions {
   readonly sampler: Sampler | undefined;
   /** @internal */
   readonly passes: readonly Pass[] | undefined;
+  /** @internal */
+  readonly prepared: PreparedData | undefined;
   readonly debug: MachineOptions["debug"];
 }
 
@@ -312,6 +320,7 @@ export function resolveOptions(options: MachineOptions): ResolvedOptions {
     disable: checkOptimisations(options.disable ?? []),
     sampler: options.sampler,
     passes: options.passes,
+    prepared: options.prepared,
     debug: options.debug,
   };
   refuseUnknown(options, Object.keys(resolved));

@@ -5,6 +5,7 @@ import { join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { gzipSync } from "node:zlib";
+import { preparedPlugin } from "../prepare/generate.ts";
 import { buildPage } from "./host/build.ts";
 import { copyAssets } from "./host/copy-assets.ts";
 import { ServeError, serve } from "./host/server.ts";
@@ -40,7 +41,7 @@ async function main(): Promise<number> {
   const port = Number(options.port ?? 8086);
   if (!/^\d+$/.test(options.port ?? "0") || port > 65535) return fail(`--port: expected 0 to 65535, found "${options.port}"`);
 
-  for (const { path, bytes } of await buildPage(folder)) {
+  for (const { path, bytes } of await buildPage(folder, [preparedPlugin])) {
     const packed = gzipSync(await readFile(join(folder, path))).length;
     process.stdout.write(`${path.padEnd(12)} ${kilobytes(bytes)}, ${kilobytes(packed)} gzipped\n`);
   }

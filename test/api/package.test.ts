@@ -71,6 +71,30 @@ describe("the package", () => {
     expect(exec(node, [join(installed(), "dist/cli.js"), "--version"])).toMatch(/^xlat86 \d+\.\d+\.\d+\n$/);
   });
 
+  it("has the commonest handlers ready", () => {
+    writeFileSync(
+      join(folder, "prepared.mjs"),
+      `import { createMachine } from "xlat86";
+      import { say } from ${JSON.stringify(join(root, "test/api/kernels.ts"))};
+      const { Module } = WebAssembly;
+      const modules = async (disable) => {
+        const sizes = [];
+        WebAssembly.Module = function (bytes) {
+          sizes.push(bytes.length);
+          return new Module(bytes);
+        };
+        await createMachine({ kernel: say("packaged", 3), memory: 8 * 2 ** 20, disable }).run();
+        return sizes;
+      };
+      process.stdout.write(JSON.stringify([await modules([]), await modules(["prepared"])]));`,
+    );
+    const [ready, usual] = JSON.parse(exec(node, ["prepared.mjs"])) as number[][];
+    // One module instead of those for helpers, the loop, and each new instruction.
+    expect(Math.max(...ready)).toBeGreaterThan(100_000);
+    expect(Math.max(...usual)).toBeLessThan(100_000);
+    expect(ready.length).toBeLessThan(usual.length / 2);
+  });
+
   it("ships types that a strict program can use", () => {
     writeFileSync(
       join(folder, "use.ts"),

@@ -4,6 +4,7 @@ import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
+import { preparedPlugin } from "../../src/prepare/generate.ts";
 import type { WebAssets } from "../../src/web/assets.ts";
 import { buildPage } from "../../src/web/host/build.ts";
 import { copyAssets } from "../../src/web/host/copy-assets.ts";
@@ -46,7 +47,7 @@ export async function openSite(): Promise<Site> {
     await rm(folder, { recursive: true, force: true });
   };
   try {
-    await buildPage(folder);
+    await buildPage(folder, [preparedPlugin]);
     const { assets } = await copyAssets(folder);
     const serving = await serve({ folder, host: "127.0.0.1", port: 0 });
     server = serving;

@@ -6,6 +6,7 @@
 export const optimisations = {
   wasm: "generated code runs as WebAssembly; without, as JavaScript",
   wasmRegions: "regions do, too; without, as JavaScript called from WebAssembly",
+  prepared: "tier 0: the commonest handlers are those made when xlat86 was built; without, as they are met",
   fuse: "tier 0: neighbouring instructions as one handler",
   links: "blocks name the blocks behind them; without, the dispatcher looks up each one",
   jumps: "computed jumps look into a cache of targets before the dispatcher's table",

@@ -2,7 +2,7 @@
  * What the runtime asks of a translator, injected by the composition root. Everything here is plain data: text to compile, numbers to store.
  */
 import type { ModeKey } from "./mode-key.ts";
-import type { HostHandler, WasmLayout, WasmModule } from "./wasm.ts";
+import type { HostHandler, PreparedTier, TierRequest, WasmLayout, WasmModule } from "./wasm.ts";
 
 /**
  * Where an instruction may go next, statically; the page offset is the instruction's field `field`, or its own start, or the next one's. `wraps`: the EIP there is taken
@@ -55,6 +55,7 @@ export interface Translator {
   readonly fieldCount: number;
   /** Code of a shape number. */
   shape(number: number): ShapeCode;
+  /** Shapes that were met. */
   readonly shapeCount: number;
   /**
    * The shape of an instruction of shape `first` and one of shape `second` behind it as one handler, or -1 if they cannot be joined. Its fields are those of the
@@ -67,7 +68,9 @@ export interface Translator {
   loop(shapes: readonly number[], own: readonly HostHandler[], layout: WasmLayout): WasmModule;
   /** Functions of the host, texts of arrow functions by name, as WebAssembly that handlers can call. */
   helpers(functions: Readonly<Record<string, string>>, layout: WasmLayout): WasmModule;
-  /** Drops all shapes: their numbers mean nothing any more. */
+  /** What was made beforehand for such a host, if anything was. */
+  prepared(request: TierRequest): PreparedTier | undefined;
+  /** Drops all shapes: their numbers mean nothing any more, those prepared excepted. */
   forgetShapes(): void;
   /** A region for the blocks given, or undefined if it cannot be done. */
   region(request: RegionRequest): RegionCode | undefined;

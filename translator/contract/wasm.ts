@@ -71,3 +71,22 @@ export interface WasmModule {
    */
   readonly shapes: readonly number[];
 }
+
+/** What a host asks of tier 0 before it knows any guest. */
+export interface TierRequest {
+  readonly layout: WasmLayout;
+  /** Functions of the host (`Translator.helpers`), in groups: a later one may call those of an earlier one. */
+  readonly helpers: readonly Readonly<Record<string, string>>[];
+  /** Instructions of the host that are in line in the loop, in this order. */
+  readonly own: readonly HostHandler[];
+  /** Element of the table, and number of the host, for the translator's shape 0. */
+  readonly firstShape: number;
+}
+
+/** All of that and the handlers of the commonest shapes in one module, made beforehand. It exports the helpers by their names and `run`, the loop. */
+export interface PreparedTier extends Pick<WasmModule, "bytes" | "imports"> {
+  /** Instantiation puts the functions of shapes 0 to this number, exclusive, into the table. Those numbers mean the same shapes for ever. */
+  readonly shapeCount: number;
+  /** The loop's cases from `loopCase.inline` on, behind those of the host's own. */
+  readonly inLine: readonly number[];
+}

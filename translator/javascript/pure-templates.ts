@@ -1,6 +1,6 @@
 /**
- * The quoted meanings of the pure micro-ops as ESTree: each row is parsed by acorn once, when a translator is created, and then copied with its
- * parameters replaced. The same trees, walked as a tiny interpreter, are the constant folder.
+ * The quoted meanings of the pure micro-ops as ESTree: each row is parsed by acorn once for a translator, when it is first needed, and then
+ * copied with its parameters replaced. The same trees, walked as a tiny interpreter, are the constant folder.
  */
 import { parseExpressionAt } from "acorn";
 import type { Expression } from "estree";
@@ -24,18 +24,13 @@ interface Node {
 export class PureTemplates {
   private readonly templates = new Map<PureOp, PureTemplate>();
 
-  constructor() {
-    for (const [name, row] of Object.entries<PureOpRow>(pureOps)) {
-      const parameters = row.parameters.split(" ");
-      const tree = strip(parseExpressionAt(row.js, 0, { ecmaVersion: 2022 }) as unknown as Node) as unknown as Expression;
-      const uses = parameters.map((p) => countUses(tree as unknown as Node, p));
-      const helpers = pureHelpers.filter((helper) => countUses(tree as unknown as Node, helper) > 0);
-      this.templates.set(name as PureOp, { parameters, tree, uses, helpers });
-    }
-  }
-
   get(op: PureOp): PureTemplate {
-    return this.templates.get(op) as PureTemplate;
+    let template = this.templates.get(op);
+    if (template === undefined) {
+      template = templateOf(pureOps[op]);
+      this.templates.set(op, template);
+    }
+    return template;
   }
 
   /** A fresh copy of the meaning of `op` with `args` in place of its parameters. */
@@ -50,6 +45,14 @@ export class PureTemplates {
     const value = evaluate(tree as unknown as Node, parameters, args);
     return value === undefined ? undefined : Number(value);
   }
+}
+
+function templateOf(row: PureOpRow): PureTemplate {
+  const parameters = row.parameters.split(" ");
+  const tree = strip(parseExpressionAt(row.js, 0, { ecmaVersion: 2022 }) as unknown as Node) as unknown as Expression;
+  const uses = parameters.map((p) => countUses(tree as unknown as Node, p));
+  const helpers = pureHelpers.filter((helper) => countUses(tree as unknown as Node, helper) > 0);
+  return { parameters, tree, uses, helpers };
 }
 
 /** Drops acorn's positions. */

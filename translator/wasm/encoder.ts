@@ -176,8 +176,8 @@ export interface FunctionCode {
   readonly locals: readonly ValueType[];
   /** Instructions without the final `end`. */
   readonly body: Bytes;
-  /** Exported as. */
-  readonly name: string;
+  /** Exported as; none: it is not. */
+  readonly name?: string;
   /** For profiles, if the name says nothing. */
   readonly label?: string;
 }
@@ -185,15 +185,21 @@ export interface FunctionCode {
 export interface ModuleDescription {
   readonly functions: readonly FunctionCode[];
   readonly imports: readonly ImportedFunction[];
-  /** 64 KiB pages of the memory `m.memory`, which has exactly so many. */
+  /** 64 KiB pages of the memory `m.memory`: exactly so many, or so many and as many more as there can be. */
   readonly pages: number;
+  readonly mayHaveMore?: boolean;
   /** Elements of the table `m.table`. */
   readonly tableSize: number;
   /** Types that instructions name by number, first in the type section. */
   readonly types: readonly FunctionType[];
+  /** Functions that instantiation puts into the table: numbers among `functions`, for the elements from `first` on. */
+  readonly elements?: { readonly first: number; readonly functions: readonly number[] };
 }
 
-export function encodeModule({ functions, imports, pages, tableSize, types }: ModuleDescription): Uint8Array<ArrayBuffer> {
+/** Pages of 64 KiB in 4 GiB. */
+const mostPages = 0x10000;
+
+export function encodeModule({ functions, imports, pages, mayHaveMore, tableSize, types, elements }: ModuleDescription): Uint8Array<ArrayBuffer> {
   const out = new Bytes();
   for (const b of [0, 0x61, 0x73, 0x6d, 1, 0, 0, 0]) out.byte(b);
   const allTypes = [...types];
@@ -227,7 +233,7 @@ export function encodeModule({ functions, imports, pages, tableSize, types }: Mo
     s.byte(2);
     s.byte(1);
     s.unsigned(pages);
-    s.unsigned(pages);
+    s.unsigned(mayHaveMore ? mostPages : pages);
     s.name("m");
     s.name("table");
     s.byte(1);
@@ -246,13 +252,26 @@ export function encodeModule({ functions, imports, pages, tableSize, types }: Mo
     for (const type of functionTypes) s.unsigned(type);
   });
   section(7, (s) => {
-    s.unsigned(functions.length);
+    s.unsigned(functions.filter(({ name }) => name !== undefined).length);
     functions.forEach(({ name }, k) => {
+      if (name === undefined) return;
       s.name(name);
       s.byte(0);
       s.unsigned(imports.length + k);
     });
   });
+  if (elements !== undefined) {
+    section(9, (s) => {
+      // One segment, active, of table 0.
+      s.byte(1);
+      s.byte(0);
+      s.byte(opcode["i32.const"]);
+      s.signed(elements.first);
+      s.byte(opcode.end);
+      s.unsigned(elements.functions.length);
+      for (const k of elements.functions) s.unsigned(imports.length + k);
+    });
+  }
   section(10, (s) => {
     s.unsigned(functions.length);
     for (const f of functions) {
@@ -281,7 +300,7 @@ export function encodeModule({ functions, imports, pages, tableSize, types }: Mo
     names.unsigned(functions.length);
     functions.forEach(({ name, label }, k) => {
       names.unsigned(imports.length + k);
-      names.name(label ?? name);
+      names.name(label ?? name ?? "");
     });
     s.byte(1);
     s.unsigned(names.length);

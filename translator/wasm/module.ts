@@ -20,10 +20,10 @@ export interface HandlerTree {
   readonly endsBlock: boolean;
 }
 
-const handlerType: FunctionType = { parameters: ["i32"], results: ["i32"] };
+export const handlerType: FunctionType = { parameters: ["i32"], results: ["i32"] };
 
 /** The imports of one module, numbered as they are met. */
-class Imports implements WasmHost {
+export class Imports implements WasmHost {
   readonly list: WasmImport[] = [];
   readonly arrays: WasmLayout["arrays"];
   readonly constants: Readonly<Record<string, number>>;
@@ -33,7 +33,7 @@ class Imports implements WasmHost {
   readonly tailCalls: boolean;
   /** All functions in the table are handlers, whose type comes first. */
   readonly table = { array: "H", type: 0 } as const;
-  private readonly layout: WasmLayout;
+  protected readonly layout: WasmLayout;
   private readonly numbers = new Map<string, number>();
 
   constructor(layout: WasmLayout, constants: Readonly<Record<string, number>> = {}) {
@@ -67,15 +67,17 @@ class Imports implements WasmHost {
     return this.layout.mayFault(name);
   }
 
+  get functionsImported(): ImportedFunction[] {
+    return this.list.map(({ key, parameters, result }) => ({
+      name: key,
+      type: { parameters: Array.from({ length: parameters }, () => "i32" as const), results: result === undefined ? [] : [result] },
+    }));
+  }
+
   /** A module of these functions and what they import. */
   module(functions: readonly FunctionCode[], shapes: readonly number[] = []): WasmModule {
     const { pages, tableSize } = this.layout;
-    const imports = this.list.map(
-      ({ key, parameters, result }): ImportedFunction => ({
-        name: key,
-        type: { parameters: Array.from({ length: parameters }, () => "i32" as const), results: result === undefined ? [] : [result] },
-      }),
-    );
+    const imports = this.functionsImported;
     return { bytes: encodeModule({ types: [handlerType], imports, functions, pages, tableSize }), imports: this.list, shapes };
   }
 }
@@ -85,14 +87,21 @@ export function handlersModule(handlers: readonly HandlerTree[], layout: WasmLay
   const imports = new Imports(layout);
   const functions: FunctionCode[] = [];
   const shapes: number[] = [];
-  for (const { shape, name, statements } of handlers) {
-    const f = new WasmFunction(imports, ["p"]);
-    if (!compiled(() => f.statements(statements))) continue;
-    f.op("unreachable");
-    functions.push({ type: handlerType, locals: f.locals, body: f.body, name: `h${shapes.length}`, label: name });
-    shapes.push(shape);
+  for (const handler of handlers) {
+    const code = handlerFunction(imports, handler);
+    if (code === undefined) continue;
+    functions.push({ ...code, name: `h${shapes.length}` });
+    shapes.push(handler.shape);
   }
   return imports.module(functions, shapes);
+}
+
+/** A handler's function, not exported; undefined if something in it is not for WebAssembly. */
+export function handlerFunction(imports: Imports, { name, statements }: HandlerTree): FunctionCode | undefined {
+  const f = new WasmFunction(imports, ["p"]);
+  if (!compiled(() => f.statements(statements))) return undefined;
+  f.op("unreachable");
+  return { type: handlerType, locals: f.locals, body: f.body, label: name };
 }
 
 /** A region as the function `region`; undefined if something in it is not for WebAssembly. @param links what L stands for */
@@ -122,14 +131,15 @@ function compiled(work: () => void): boolean {
 /** Functions exported by their names. One that cannot be WebAssembly is a defect. */
 export function helpersModule(texts: Readonly<Record<string, string>>, layout: WasmLayout): WasmModule {
   const imports = new Imports(layout);
-  const functions = Object.entries(texts).map(([name, text]): FunctionCode => {
-    const { parameters, statements } = parsed(text);
-    const f = new WasmFunction(imports, parameters);
-    f.statements(statements);
-    f.op("unreachable");
-    return { type: f.type, locals: f.locals, body: f.body, name };
-  });
-  return imports.module(functions);
+  return imports.module(Object.entries(texts).map(([name, text]) => helperFunction(imports, name, text)));
+}
+
+export function helperFunction(imports: Imports, name: string, text: string): FunctionCode {
+  const { parameters, statements } = parsed(text);
+  const f = new WasmFunction(imports, parameters);
+  f.statements(statements);
+  f.op("unreachable");
+  return { type: f.type, locals: f.locals, body: f.body, name };
 }
 
 /** The text of an arrow function with a block for a body. */
@@ -139,16 +149,26 @@ function parsed(text: string): { parameters: string[]; statements: readonly Stat
   return { parameters: tree.params.map((p) => (p as { name: string }).name), statements: tree.body.body };
 }
 
+export function loopModule(handlers: readonly HandlerTree[], own: readonly HostHandler[], layout: WasmLayout): WasmModule {
+  const imports = new Imports(layout);
+  const { code, taken } = loopFunction(imports, handlers, own, layout);
+  return imports.module([code], taken);
+}
+
 /**
  * run(p): executes the block whose header is at word p of C, and what it leads to, until the stop block. Structure:
  *
  *     loop $block: count the execution, take the block off the budget, `attend(p)` if it is used up
  *       loop $instruction: the case of C[p]'s shape, in line; or its function in the table
  *
- * A handler that ends a block goes to $block with the header its link names, another one to $instruction.
+ * A handler that ends a block goes to $block with the header its link names, another one to $instruction. Which handlers are cases: the numbers of `taken`'s shapes, in order.
  */
-export function loopModule(handlers: readonly HandlerTree[], own: readonly HostHandler[], layout: WasmLayout): WasmModule {
-  const imports = new Imports(layout);
+export function loopFunction(
+  imports: Imports,
+  handlers: readonly HandlerTree[],
+  own: readonly HostHandler[],
+  layout: WasmLayout,
+): { code: FunctionCode; taken: number[] } {
   const attend = imports.imported("attend", 1, "i32") as number;
   const slow = imports.imported("slow", 1, "i32") as number;
 
@@ -249,8 +269,5 @@ export function loopModule(handlers: readonly HandlerTree[], own: readonly HostH
   f.end();
   f.end();
   f.op("unreachable");
-  return imports.module(
-    [{ type: handlerType, locals: f.locals, body: f.body, name: "run" }],
-    taken.map(({ shape }) => shape),
-  );
+  return { code: { type: handlerType, locals: f.locals, body: f.body, name: "run" }, taken: taken.map(({ shape }) => shape) };
 }

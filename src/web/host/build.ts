@@ -2,7 +2,7 @@
 import { copyFile, mkdir, rm, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { build, type OutputFile, transform } from "esbuild";
+import { build, type OutputFile, type Plugin, transform } from "esbuild";
 import { constantsOf } from "./constants.ts";
 
 const sources = join(dirname(fileURLToPath(import.meta.url)), "..");
@@ -13,8 +13,11 @@ export interface BuiltFile {
   readonly bytes: number;
 }
 
-/** Empties `folder` and builds the page there; returns what was made, without source maps. Errors: esbuild's, with the place in the source. */
-export async function buildPage(folder: string): Promise<BuiltFile[]> {
+/**
+ * Empties `folder` and builds the page there; returns what was made, without source maps. Errors: esbuild's, with the place in the source.
+ * @param plugins what is built in beyond the source: src/prepare
+ */
+export async function buildPage(folder: string, plugins: readonly Plugin[] = []): Promise<BuiltFile[]> {
   await rm(folder, { recursive: true, force: true });
   await mkdir(folder, { recursive: true });
   const { outputFiles } = await build({
@@ -34,6 +37,7 @@ export async function buildPage(folder: string): Promise<BuiltFile[]> {
     target: ["chrome111", "firefox114", "safari16.4"],
     loader: { ".svg": "dataurl" },
     logLevel: "error",
+    plugins: [...plugins],
   });
   const made: BuiltFile[] = [];
   for (const file of outputFiles) made.push(await finish(file));
