@@ -98,18 +98,30 @@ export const opcode = {
 } as const;
 export type Opcode = keyof typeof opcode;
 
-/** Grows as needed. */
+const utf8 = new TextEncoder();
+
+/** Grows as needed. Nearly all that is written is an instruction with one small operand: those take one call. */
 export class Bytes {
   private data = new Uint8Array(256);
   length = 0;
 
+  private grow(more: number): void {
+    const larger = new Uint8Array(2 * (this.data.length + more));
+    larger.set(this.data);
+    this.data = larger;
+  }
+
   byte(value: number): void {
-    if (this.length === this.data.length) {
-      const larger = new Uint8Array(2 * this.length);
-      larger.set(this.data);
-      this.data = larger;
-    }
+    if (this.length === this.data.length) this.grow(1);
     this.data[this.length++] = value;
+  }
+  /** Two of them. */
+  pair(first: number, second: number): void {
+    const { length } = this;
+    if (length + 2 > this.data.length) this.grow(2);
+    this.data[length] = first;
+    this.data[length + 1] = second;
+    this.length = length + 2;
   }
 
   unsigned(value: number): void {
@@ -139,9 +151,9 @@ export class Bytes {
   }
 
   name(text: string): void {
-    const utf8 = new TextEncoder().encode(text);
-    this.unsigned(utf8.length);
-    for (const b of utf8) this.byte(b);
+    const bytes = utf8.encode(text);
+    this.unsigned(bytes.length);
+    for (let k = 0; k < bytes.length; k++) this.byte(bytes[k]);
   }
 
   append(other: Bytes): void {
