@@ -10,7 +10,8 @@ import type { HostHandler, WasmLayout, WasmModule } from "./contract/wasm.ts";
 import { decode, decodeStatus } from "./decode/decode.ts";
 import { newInstruction } from "./decode/instruction.ts";
 import { invalidRow } from "./decode/opcode-map.ts";
-import { instantiate, type MicroBlock, type MicroStatement } from "./ir/block.ts";
+import type { MicroBlock, MicroStatement } from "./ir/block.ts";
+import { Instantiator } from "./ir/instantiate.ts";
 import type { MicroTemplate, Value } from "./ir/micro.ts";
 import { verify } from "./ir/verify.ts";
 import { PureTemplates } from "./javascript/pure-templates.ts";
@@ -55,6 +56,7 @@ export class JavaScriptTranslator implements Translator {
   private readonly numbers = new Map<number, number>();
   private readonly shapes: Shape[] = [];
   private readonly templates: (MicroTemplate | undefined)[] = [];
+  private readonly instantiators: (Instantiator | undefined)[] = [];
   private readonly codes: (TierZeroCode | undefined)[] = [];
   private readonly bodies: (HandlerBody | undefined)[] = [];
   /** Shape number of a superinstruction, or -1, by first * 65536 + second. */
@@ -88,6 +90,7 @@ export class JavaScriptTranslator implements Translator {
     this.numbers.clear();
     this.shapes.length = 0;
     this.templates.length = 0;
+    this.instantiators.length = 0;
     this.codes.length = 0;
     this.bodies.length = 0;
     this.fused.clear();
@@ -126,6 +129,15 @@ export class JavaScriptTranslator implements Translator {
       this.templates[number] = template;
     }
     return template;
+  }
+
+  private instantiator(number: number): Instantiator {
+    let instantiator = this.instantiators[number];
+    if (instantiator === undefined) {
+      instantiator = new Instantiator(this.template(number));
+      this.instantiators[number] = instantiator;
+    }
+    return instantiator;
   }
 
   private body(number: number): HandlerBody {
@@ -217,8 +229,16 @@ export class JavaScriptTranslator implements Translator {
     const entry = found.get(request.entry);
     if (entry === undefined) return undefined;
     const ordered = [entry, ...[...found.values()].filter((block) => block !== entry)];
-    const pages = new Set(ordered.flatMap(({ instructions }) => instructions.flatMap(({ offset, next }) => [offset >> 12, (next - 1) >> 12])));
-    const addresses = new Map([...pages].map((k) => [k, (request.page(k) as RegionPage).address]));
+    const addresses = new Map<number, number>();
+    const notePage = (k: number): void => {
+      if (!addresses.has(k)) addresses.set(k, (request.page(k) as RegionPage).address);
+    };
+    for (const { instructions } of ordered) {
+      for (const { offset, next } of instructions) {
+        notePage(offset >> 12);
+        notePage((next - 1) >> 12);
+      }
+    }
     return keepRegion(this, { name: request.name, key, ordered, addresses });
   }
 
@@ -267,8 +287,8 @@ export class JavaScriptTranslator implements Translator {
   rawBlock(block: RegionBlock): MicroBlock {
     const statements: MicroStatement[] = [];
     let terminator: MicroBlock["terminator"];
-    block.instructions.forEach((i, instruction) => {
-      const micro = instantiate(this.template(i.shape), i.fields);
+    block.instructions.forEach(({ shape, fields }, instruction) => {
+      const micro = this.instantiator(shape).instantiate(fields);
       for (const s of micro.statements) statements.push({ s, instruction });
       terminator = micro.terminator;
     });

@@ -1,5 +1,5 @@
 /** A basic block of micro-ops: instantiated templates of consecutive instructions, for the region tier. */
-import type { MicroTemplate, ResultStatement, SlotRef, Statement, Terminator, Value } from "./micro.ts";
+import type { ResultStatement, SlotRef, Statement, Terminator, Value } from "./micro.ts";
 
 export interface MicroStatement {
   readonly s: Statement;
@@ -25,13 +25,6 @@ export interface MicroBlock {
 type Field = Extract<Value, { kind: "field" }>;
 type Pure = Extract<Value, { kind: "pure" }>;
 type Result = Extract<Value, { kind: "result" }>;
-
-/** Copies a template with its fields replaced by constants. Its statements are the copy's own: a block may have the same instruction twice. */
-export function instantiate(template: MicroTemplate, fields: ArrayLike<number>): { statements: Statement[]; terminator: Terminator | undefined } {
-  const mapper = new ValueMapper((v) => (v.kind === "field" ? { kind: "constant", value: fields[v.index] } : undefined), undefined, true);
-  const statements = template.statements.map((s) => mapper.statement(s));
-  return { statements, terminator: template.terminator && mapper.terminator(template.terminator) };
-}
 
 const asItIs = (v: Value): Value => v;
 
