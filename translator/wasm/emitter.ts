@@ -54,7 +54,6 @@ export class Emitter {
   }
   /** An instruction, of one byte, and an unsigned number. */
   private withNumber(code: number, operand: number): void {
-    if (operand < 0x80) return this.body.pair(code, operand);
     this.body.byte(code);
     this.body.unsigned(operand);
   }
@@ -68,7 +67,8 @@ export class Emitter {
     this.body.double(value);
   }
   local(kind: "local.get" | "local.set" | "local.tee", index: number): void {
-    this.withNumber(opcode[kind], index);
+    if (index < 0x80) this.body.pair(opcode[kind], index);
+    else this.withNumber(opcode[kind], index);
   }
   access(name: Opcode, offset: number): void {
     // Alignment is a hint.

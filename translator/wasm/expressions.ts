@@ -62,8 +62,6 @@ const operators: ReadonlyMap<string, Operator> = new Map([
 ]);
 
 type Binary = Expression & { type: "BinaryExpression" };
-/** The left side of what generated code has: never a private name. */
-const leftOf = (e: Binary): Expression => e.left as Expression;
 
 /** Functions of generated code that are instructions here. */
 const intrinsics = new Set(["mulhu", "mulhs", "divu", "divs"]);
@@ -227,11 +225,11 @@ export class ExpressionWriter extends Emitter {
       return place.offset + value * 2 ** shift;
     }
     if (index.type === "BinaryExpression" && index.operator === "+") {
-      let rest = leftOf(index);
+      let rest = index.left as Expression;
       let more = this.constantOf(index.right);
       if (more === undefined || more < 0) {
         rest = index.right;
-        more = this.constantOf(leftOf(index));
+        more = this.constantOf(index.left as Expression);
       }
       if (more !== undefined && more >= 0) {
         this.int(rest);
@@ -279,14 +277,19 @@ export class ExpressionWriter extends Emitter {
         return this.integer(literalOf(e) ?? refuse(e.type));
       case "Identifier": {
         const known = this.names.of(e.name);
-        return known.constant === undefined ? this.wrapped(this.fromLocal(known)) : this.integer(known.constant);
+        if (known.constant !== undefined) return this.integer(known.constant);
+        if (this.fromLocal(known) === "f64") this.wrap();
+        return;
       }
       case "BinaryExpression": {
         const row = operators.get(e.operator) ?? refuse(e.operator);
         const operation =
           row.wrapping !== undefined && this.fitsWrapped(e, 0) ? row.wrapping : e.operator === "/" ? this.integerQuotient(e) : undefined;
-        if (operation === undefined) return this.wrapped(this.binary(row, e));
-        this.int(leftOf(e));
+        if (operation === undefined) {
+          if (this.binary(row, e) === "f64") this.wrap();
+          return;
+        }
+        this.int(e.left as Expression);
         this.int(e.right);
         return this.op(operation);
       }
@@ -307,7 +310,7 @@ export class ExpressionWriter extends Emitter {
         return this.op("i32.sub");
       }
     }
-    this.wrapped(this.value(e));
+    if (this.value(e) === "f64") this.wrap();
   }
 
   private integer(value: number): void {
@@ -315,9 +318,8 @@ export class ExpressionWriter extends Emitter {
     this.constant(value | 0);
   }
 
-  /** What was pushed becomes an integer. */
-  private wrapped(type: Type): void {
-    if (type !== "f64") return;
+  /** The double that was pushed becomes an integer. */
+  private wrap(): void {
     // JavaScript's ToInt32 for magnitudes below 2^63; what is larger here is compared with the number it was, and differs from it either way.
     this.op("i64.trunc_sat_f64_s");
     this.op("i32.wrap_i64");
@@ -328,7 +330,7 @@ export class ExpressionWriter extends Emitter {
    * and, of signed numbers, at the quotient that overflows.
    */
   private integerQuotient(e: Binary): Opcode | undefined {
-    const a = this.names.typeOf(leftOf(e));
+    const a = this.names.typeOf(e.left as Expression);
     const b = this.names.typeOf(e.right);
     if (a === "u32" && b === "u32") return "i32.div_u";
     return a === "i32" && b === "i32" ? "i32.div_s" : undefined;
@@ -338,7 +340,7 @@ export class ExpressionWriter extends Emitter {
   private fitsWrapped(e: Expression, depth: number): boolean {
     if (depth > 16) return false;
     if (e.type === "BinaryExpression" && (e.operator === "+" || e.operator === "-"))
-      return this.fitsWrapped(leftOf(e), depth + 1) && this.fitsWrapped(e.right, depth + 1);
+      return this.fitsWrapped(e.left as Expression, depth + 1) && this.fitsWrapped(e.right, depth + 1);
     const value = this.constantOf(e);
     if (value !== undefined) return Number.isInteger(value) && Math.abs(value) <= 2 ** 32;
     return this.names.typeOf(e) !== "f64";
@@ -367,8 +369,8 @@ export class ExpressionWriter extends Emitter {
   }
 
   private doubleOperation(operation: Opcode, e: Binary): void {
-    if (e.operator === "/" && literalOf(leftOf(e)) === 0 && literalOf(e.right) === 0) return this.doubleConstant(Number.NaN);
-    this.double(leftOf(e));
+    if (e.operator === "/" && literalOf(e.left as Expression) === 0 && literalOf(e.right) === 0) return this.doubleConstant(Number.NaN);
+    this.double(e.left as Expression);
     this.double(e.right);
     this.op(operation);
   }
@@ -390,7 +392,7 @@ export class ExpressionWriter extends Emitter {
       return this.op("i32.eqz");
     }
     if (e.type === "BinaryExpression" && (e.operator === "===" || e.operator === "!==") && literalOf(e.right) === 0) {
-      const left = leftOf(e);
+      const left = e.left as Expression;
       if (this.names.typeOf(left) !== "f64") {
         this.int(left);
         if (e.operator === "===") this.op("i32.eqz");
@@ -489,7 +491,7 @@ export class ExpressionWriter extends Emitter {
   }
 
   private binary(row: Operator, e: Binary): Type {
-    const left = leftOf(e);
+    const left = e.left as Expression;
     const { right, operator } = e;
     if (row.bitwise !== undefined) {
       if (operator === "&" && this.loadUnsigned(left, right)) return "i32";

@@ -48,7 +48,7 @@ export class WasmFunction extends ExpressionWriter {
   }
 
   private all(list: readonly Statement[]): void {
-    for (const s of list) this.statement(s);
+    for (let k = 0; k < list.length; k++) this.statement(list[k]);
   }
 
   private statement(s: Statement): void {

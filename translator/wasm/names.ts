@@ -69,7 +69,7 @@ export class Names {
   }
 
   private collect(list: readonly Node[]): void {
-    for (const node of list) this.collectFrom(node);
+    for (let k = 0; k < list.length; k++) this.collectFrom(list[k]);
   }
 
   private collectFrom(n: Node): void {
@@ -88,8 +88,6 @@ export class Names {
       case "MemberExpression":
         // Arrays and Math are no values.
         return n.computed && n.property.type !== "Literal" ? this.collectFrom(n.property) : undefined;
-      case "ExpressionStatement":
-        return this.collectFrom(n.expression);
       case "AssignmentExpression":
         if (n.left.type === "Identifier") {
           const known = this.of(n.left.name);
@@ -112,6 +110,8 @@ export class Names {
         this.collectFrom(n.test);
         this.collectFrom(n.consequent);
         return n.alternate == null ? undefined : this.collectFrom(n.alternate);
+      case "ExpressionStatement":
+        return this.collectFrom(n.expression);
       case "BlockStatement":
         return this.collect(n.body);
       case "UnaryExpression":
