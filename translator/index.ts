@@ -19,7 +19,7 @@ import { type RegionParts, RegionTree, regionParts } from "./javascript/region.t
 import { type TierZeroCode, tierZeroCode } from "./javascript/tier0.ts";
 import { lift } from "./lift/index.ts";
 import { describeShape, type Shape, shapeKey, shapeOf, writeFields } from "./lift/shape.ts";
-import { allLive, dropDeadWrites, liveIn } from "./passes/dead.ts";
+import { allLive, dropDeadWrites, livenessOf } from "./passes/dead.ts";
 import { bodyOf, canFuse, fuse, type HandlerBody } from "./passes/fuse.ts";
 import { blockPasses, type Pass, type PassObserver, runPasses } from "./passes/pipeline.ts";
 import type { Fold } from "./passes/simplify.ts";
@@ -230,14 +230,10 @@ export class JavaScriptTranslator implements Translator {
     if (entry === undefined) return undefined;
     const ordered = [entry, ...[...found.values()].filter((block) => block !== entry)];
     const addresses = new Map<number, number>();
-    const notePage = (k: number): void => {
-      if (!addresses.has(k)) addresses.set(k, (request.page(k) as RegionPage).address);
-    };
-    for (const { instructions } of ordered) {
-      for (const { offset, next } of instructions) {
-        notePage(offset >> 12);
-        notePage((next - 1) >> 12);
-      }
+    for (const { offset, instructions } of ordered) {
+      // No page lies between those of its first byte and its last.
+      for (const k of [offset >> 12, (instructions[instructions.length - 1].next - 1) >> 12])
+        if (!addresses.has(k)) addresses.set(k, (request.page(k) as RegionPage).address);
     }
     return keepRegion(this, { name: request.name, key, ordered, addresses });
   }
@@ -335,19 +331,18 @@ function dropDead(
   const { order } = analysis;
   // A back edge may leave to the dispatcher, as may an edge through the selector.
   const mayLeave = (from: number, to: number): boolean => order[to + first] <= order[from + first] || isRedirected(from, to);
-  const out = (k: number): number => {
-    const { terminator } = blocks[k];
+  const own = blocks.map(livenessOf);
+  /** Blocks that are next for certain; undefined: everything lives at the end. */
+  const next = blocks.map(({ terminator }, k) => {
     const isStatic = terminator === undefined || terminator.kind === "jump" || terminator.kind === "branch" || terminator.kind === "call";
-    if (!isStatic) return allLive;
-    return successors[k].reduce((bits, offset) => {
-      const to = numbers.get(offset);
-      return bits | (to === undefined || mayLeave(k, to) ? allLive : live[to]);
-    }, 0);
-  };
+    const list = successors[k].map((offset) => numbers.get(offset));
+    return isStatic && list.every((to) => to !== undefined && !mayLeave(k, to)) ? (list as number[]) : undefined;
+  });
+  const out = (k: number): number => next[k]?.reduce((bits, to) => bits | live[to], 0) ?? allLive;
   for (let changed = true; changed; ) {
     changed = false;
     for (let k = blocks.length - 1; k >= 0; k--) {
-      const bits = liveIn(blocks[k], out(k));
+      const bits = own[k].reads | (out(k) & own[k].through);
       if (bits === live[k]) continue;
       live[k] = bits;
       changed = true;
