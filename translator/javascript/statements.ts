@@ -52,7 +52,7 @@ export interface Target {
   afterCall(row: CalloutRow): Statement[];
   /** Told before and after statement number `k` is printed; may add statements after it. */
   beforeStatement?(k: number): void;
-  afterStatement?(k: number): Statement[];
+  afterStatement?(k: number): readonly Statement[];
   /** Prints the callout `subroutine` for a function at an EIP that is computed, or at a page offset that is known. */
   subroutine?(target: { readonly eip: Expression } | { readonly offset: number }): Statement[];
   /** Whether two places may be the same. */
@@ -80,6 +80,11 @@ export function calloutName(name: string): string {
   return `v_${name}`;
 }
 
+/** A statement of a block. */
+interface Numbered {
+  readonly s: MicroStatement;
+}
+
 /** What is known of a statement's result. */
 interface ResultUse {
   count: number;
@@ -98,7 +103,7 @@ interface ValueUse {
 }
 
 export class StatementEmitter {
-  readonly out: Statement[] = [];
+  readonly out: Statement[];
   /** Free names of the generated text that the host must bind. */
   readonly freeNames = new Set<string>();
   private readonly target: Target;
@@ -111,7 +116,9 @@ export class StatementEmitter {
   /** Made for the first instruction that is done in line. */
   private x87: X87Stack | undefined;
 
-  constructor(target: Target, templates: PureTemplates) {
+  /** @param out the list that statements are added to */
+  constructor(target: Target, templates: PureTemplates, out: Statement[] = []) {
+    this.out = out;
     this.target = target;
     this.templates = templates;
   }
@@ -128,13 +135,14 @@ export class StatementEmitter {
   }
 
   /** Emits `statements`; `tail` are the values the terminator uses afterwards (kept computable). */
-  emit(statements: readonly MicroStatement[], tail: readonly Value[]): void {
-    for (let k = 0; k < statements.length; k++) for (const v of operandsOf(statements[k])) this.count(v, k);
+  emit(statements: readonly Numbered[], tail: readonly Value[]): void {
+    for (let k = 0; k < statements.length; k++) this.countOperands(statements[k].s, k);
     for (const v of tail) this.count(v, statements.length);
     for (let k = 0; k < statements.length; k++) {
       this.target.beforeStatement?.(k);
-      this.statement(statements[k], k, statements);
-      for (const extra of this.target.afterStatement?.(k) ?? []) this.push(extra);
+      this.statement(statements[k].s, k, statements);
+      const after = this.target.afterStatement?.(k);
+      if (after !== undefined) for (let n = 0; n < after.length; n++) this.push(after[n]);
     }
     this.x87?.flush();
     // State read by the terminator after the last set was bound already (see `keepsValue`).
@@ -164,6 +172,15 @@ export class StatementEmitter {
   private bind(v: Value, expression: Expression): void {
     if (v.kind === "result") this.resultOf(v.statement).expression = expression;
     else this.useOf(v).expression = expression;
+  }
+
+  private countOperands(s: MicroStatement, at: number): void {
+    // Those of most statements, with no list made of them.
+    if (s.kind === "set") this.count(s.value, at);
+    else if (s.kind === "load" || s.kind === "store") {
+      this.count(s.address, at);
+      if (s.kind === "store") this.count(s.value, at);
+    } else if (s.kind !== "get") for (const v of operandsOf(s)) this.count(v, at);
   }
 
   private count(v: Value, at: number): void {
@@ -204,7 +221,7 @@ export class StatementEmitter {
     for (const a of args) this.extend(a, at);
   }
 
-  private statement(s: MicroStatement, at: number, all: readonly MicroStatement[]): void {
+  private statement(s: MicroStatement, at: number, all: readonly Numbered[]): void {
     if (s.kind === "load" || s.kind === "store" || s.kind === "segment") this.x87?.flush();
     switch (s.kind) {
       case "get":
@@ -324,7 +341,7 @@ export class StatementEmitter {
     return js.expressionStatement(js.increment(js.index("X", js.binary("+", js.literal(calloutExit(callout) * ringCount), ring))));
   }
 
-  private get(s: GetStatement, at: number, all: readonly MicroStatement[]): void {
+  private get(s: GetStatement, at: number, all: readonly Numbered[]): void {
     const use = this.results.get(s);
     if (use === undefined || use.count === 0) return;
     const place = this.target.slotPlace(s.slot, s.type);
@@ -341,9 +358,9 @@ export class StatementEmitter {
   }
 
   /** Nothing between statement `from` and statement `to` (the user itself excluded, for its operands are read first) may write the slot. */
-  private keepsValue(s: GetStatement, from: number, to: number, all: readonly MicroStatement[]): boolean {
+  private keepsValue(s: GetStatement, from: number, to: number, all: readonly Numbered[]): boolean {
     for (let k = from + 1; k < Math.min(to, all.length); k++) {
-      const other = all[k];
+      const other = all[k].s;
       if (other.kind === "call") {
         const row: CalloutRow = callouts[other.callout];
         if (row.general !== false || !isGeneral(s.slot)) return false;
