@@ -284,9 +284,7 @@ export class JavaScriptTranslator implements Translator {
     const statements: MicroStatement[] = [];
     let terminator: MicroBlock["terminator"];
     block.instructions.forEach(({ shape, fields }, instruction) => {
-      const micro = this.instantiator(shape).instantiate(fields);
-      for (const s of micro.statements) statements.push({ s, instruction });
-      terminator = micro.terminator;
+      terminator = this.instantiator(shape).instantiate(fields, instruction, statements);
     });
     return { offset: block.offset, instructions: block.instructions, statements, terminator };
   }

@@ -2,26 +2,22 @@
  * Copies of templates with their fields replaced by constants. A region is made of thousands of them, so the order in which a template's values come is found out once:
  * making a copy is a walk over a list, with nothing to be looked up.
  */
+import type { MicroStatement } from "./block.ts";
 import { type MicroTemplate, operandsOf, type ResultStatement, type SlotRef, type Statement, type Terminator, type Value } from "./micro.ts";
 
 type Pure = Extract<Value, { kind: "pure" }>;
 
 /** How a value or a statement is made. Parts are numbers of values made before. */
 type Step =
-  /** There is no field in it, and no result. */
-  | { readonly kind: "kept"; readonly value: Value }
   | { readonly kind: "field"; readonly index: number }
   | { readonly kind: "result"; readonly statement: number }
   | { readonly kind: "codeAddress"; readonly offset: number }
   | { readonly kind: "pure"; readonly value: Pure; readonly parts: readonly number[] }
   | { readonly kind: "statement"; readonly statement: Statement; readonly parts: readonly number[] };
 
-export interface Instance {
-  readonly statements: readonly Statement[];
-  readonly terminator: Terminator | undefined;
-}
-
 export class Instantiator {
+  /** Values with no field in them, and no result: those of the template. They come first. */
+  private readonly kept: Value[] = [];
   private readonly steps: Step[] = [];
   private readonly terminator: Terminator | undefined;
   private readonly terminatorParts: readonly number[];
@@ -30,6 +26,15 @@ export class Instantiator {
   private readonly statements = new Map<Statement, number>();
 
   constructor({ statements, terminator }: MicroTemplate) {
+    const keep = (v: Value): void => {
+      if (this.values.has(v)) return;
+      if (!isOpen(v)) this.values.set(v, this.values.size);
+      else if (v.kind === "pure") v.args.forEach(keep);
+      else if (v.kind === "codeAddress") keep(v.offset);
+    };
+    for (const statement of statements) operandsOf(statement).forEach(keep);
+    if (terminator !== undefined) operandsOfTerminator(terminator).forEach(keep);
+    this.kept.push(...this.values.keys());
     for (const statement of statements) {
       const parts = operandsOf(statement).map((v) => this.number(v));
       this.statements.set(statement, this.statements.size);
@@ -52,7 +57,6 @@ export class Instantiator {
   }
 
   private step(v: Value): Step {
-    if (!isOpen(v)) return { kind: "kept", value: v };
     switch (v.kind) {
       case "field":
         return { kind: "field", index: v.index };
@@ -63,37 +67,39 @@ export class Instantiator {
       case "pure":
         return { kind: "pure", value: v, parts: v.args.map((a) => this.number(a)) };
       case "constant":
-        return { kind: "kept", value: v };
+        throw new Error("a constant is kept");
     }
   }
 
-  /** A copy. Its statements are its own: a block may have the same instruction twice. */
-  instantiate(fields: ArrayLike<number>): Instance {
-    const made: Value[] = [];
-    const statements: Statement[] = [];
-    for (const step of this.steps) {
+  /**
+   * Makes a copy: adds its statements to a block's, as those of its instruction number `instruction`, and returns its terminator. The statements are its own, for a block
+   * may have the same instruction twice.
+   */
+  instantiate(fields: ArrayLike<number>, instruction: number, out: MicroStatement[]): Terminator | undefined {
+    const { steps } = this;
+    const made = this.kept.slice();
+    const first = out.length;
+    for (let k = 0; k < steps.length; k++) {
+      const step = steps[k];
       switch (step.kind) {
-        case "kept":
-          made.push(step.value);
-          break;
         case "field":
           made.push({ kind: "constant", value: fields[step.index] });
           break;
-        case "result":
-          made.push({ kind: "result", statement: statements[step.statement] as ResultStatement });
+        case "statement":
+          out.push({ s: copyOf(step.statement, made, step.parts), instruction });
           break;
-        case "codeAddress":
-          made.push({ kind: "codeAddress", offset: made[step.offset] });
+        case "result":
+          made.push({ kind: "result", statement: out[first + step.statement].s as ResultStatement });
           break;
         case "pure":
           made.push({ kind: "pure", op: step.value.op, args: pick(made, step.parts), type: step.value.type });
           break;
-        case "statement":
-          statements.push(copyOf(step.statement, made, step.parts));
+        case "codeAddress":
+          made.push({ kind: "codeAddress", offset: made[step.offset] });
           break;
       }
     }
-    return { statements, terminator: this.terminator && terminatorOf(this.terminator, made, this.terminatorParts) };
+    return this.terminator && terminatorOf(this.terminator, made, this.terminatorParts);
   }
 }
 
@@ -113,9 +119,9 @@ function isOpen(v: Value): boolean {
 }
 
 function pick(made: readonly Value[], parts: readonly number[]): Value[] {
-  const out: Value[] = [];
-  for (const k of parts) out.push(made[k]);
-  return out;
+  // An array that grows from nothing is given room for 17.
+  if (parts.length === 2) return [made[parts[0]], made[parts[1]]];
+  return parts.length === 1 ? [made[parts[0]]] : parts.map((k) => made[k]);
 }
 
 function slotOf(ref: SlotRef, base: Value): SlotRef {

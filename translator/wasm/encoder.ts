@@ -104,7 +104,7 @@ const longest = 5;
 
 /** Grows as needed. Nearly all that is written is an instruction with one small operand: those take one call. */
 export class Bytes {
-  private data = new Uint8Array(256);
+  private data = new Uint8Array(1024);
   length = 0;
 
   private grow(more: number): void {

@@ -12,8 +12,9 @@ export function refuse(what: string): never {
 export type Type = "i32" | "u32" | "f64" | "bool";
 
 export interface Known {
-  /** What it is declared as, and all that is assigned to it. */
-  readonly values: Expression[];
+  /** What it is declared as, and what else is assigned to it: constants, which are most, need no list. */
+  first: Expression | undefined;
+  others: Expression[] | undefined;
   isConstant: boolean;
   /** Times it is named, its declaration not counted. */
   references: number;
@@ -58,7 +59,17 @@ export class Names {
   }
 
   private add(name: string, constant?: number): Known {
-    const known: Known = { values: [], isConstant: false, references: 0, loop: -1, type: undefined, isAsked: false, local: -1, constant };
+    const known: Known = {
+      first: undefined,
+      others: undefined,
+      isConstant: false,
+      references: 0,
+      loop: -1,
+      type: undefined,
+      isAsked: false,
+      local: -1,
+      constant,
+    };
     this.known.set(name, known);
     return known;
   }
@@ -73,11 +84,8 @@ export class Names {
   }
 
   private collectFrom(n: Node): void {
+    // The commonest first: code that is not warm compares with one after the other.
     switch (n.type) {
-      case "Literal":
-      case "BreakStatement":
-      case "ContinueStatement":
-        return;
       case "Identifier":
         return this.refer(this.of(n.name));
       case "BinaryExpression":
@@ -85,42 +93,47 @@ export class Names {
         this.collectFrom(n.left);
         // Half of them.
         return n.right.type === "Literal" ? undefined : this.collectFrom(n.right);
-      case "MemberExpression":
-        // Arrays and Math are no values.
-        return n.computed && n.property.type !== "Literal" ? this.collectFrom(n.property) : undefined;
+      case "ExpressionStatement":
+        return this.collectFrom(n.expression);
       case "AssignmentExpression":
         if (n.left.type === "Identifier") {
           const known = this.of(n.left.name);
-          known.values.push(n.right);
+          addValue(known, n.right);
           this.refer(known);
         } else this.collectFrom(n.left);
         return this.collectFrom(n.right);
+      case "MemberExpression":
+        // Arrays and Math are no values.
+        return n.computed && n.property.type !== "Literal" ? this.collectFrom(n.property) : undefined;
+      case "Literal":
+        return;
       case "VariableDeclaration":
         for (const { id, init } of n.declarations) {
           if (id.type !== "Identifier" || init == null) continue;
           const known = this.of(id.name);
-          known.values.push(init);
+          addValue(known, init);
           known.isConstant = n.kind === "const";
           known.loop = this.loop;
           this.collectFrom(init);
         }
         return;
-      case "ConditionalExpression":
       case "IfStatement":
+      case "ConditionalExpression":
         this.collectFrom(n.test);
         this.collectFrom(n.consequent);
         return n.alternate == null ? undefined : this.collectFrom(n.alternate);
-      case "ExpressionStatement":
-        return this.collectFrom(n.expression);
       case "BlockStatement":
         return this.collect(n.body);
-      case "UnaryExpression":
-      case "UpdateExpression":
-        return this.collectFrom(n.argument);
       case "CallExpression":
         return this.collect(n.arguments);
       case "SequenceExpression":
         return this.collect(n.expressions);
+      case "UnaryExpression":
+      case "UpdateExpression":
+        return this.collectFrom(n.argument);
+      case "BreakStatement":
+      case "ContinueStatement":
+        return;
       case "ReturnStatement":
         return n.argument == null ? undefined : this.collectFrom(n.argument);
       case "LabeledStatement":
@@ -156,17 +169,16 @@ export class Names {
   }
 
   private findType(known: Known): Type {
-    const { values } = known;
-    if (values.length === 0) return refuse("a name");
+    if (known.first === undefined) return refuse("a name");
     // Asked again while it is being found out, it says int32, which decides nothing: but then no answer that rests on this one is remembered, unless it is a double.
     known.type = "i32";
     known.isAsked = true;
     this.asking++;
-    const first = this.typeOf(values[0]);
+    const first = this.typeOf(known.first);
     let isDouble = first === "f64";
     let isUnsigned = first === "u32";
-    for (let k = 1; k < values.length; k++) {
-      const type = this.typeOf(values[k]);
+    for (const e of known.others ?? []) {
+      const type = this.typeOf(e);
       if (type === "f64") isDouble = true;
       else if (type === "u32") isUnsigned = true;
     }
@@ -182,12 +194,12 @@ export class Names {
   /** The type that an expression's value has. */
   typeOf(e: Expression): Type {
     switch (e.type) {
-      case "Literal":
-        return typeof e.value === "number" ? typeOfNumber(e.value) : refuse(e.type);
       case "Identifier": {
         const known = this.of(e.name);
         return known.constant === undefined ? this.typeOfKnown(known) : typeOfNumber(known.constant);
       }
+      case "Literal":
+        return typeof e.value === "number" ? typeOfNumber(e.value) : refuse(e.type);
       case "MemberExpression": {
         const kind = e.object.type === "Identifier" ? this.host.arrays[e.object.name]?.kind : undefined;
         return kind === "f64" || kind === "f32" ? "f64" : "i32";
@@ -258,6 +270,12 @@ export function typeOfOperation(e: Expression & { type: "BinaryExpression" }): T
     default:
       return "bool";
   }
+}
+
+function addValue(known: Known, value: Expression): void {
+  if (known.first === undefined) known.first = value;
+  else if (known.others === undefined) known.others = [value];
+  else known.others.push(value);
 }
 
 export function literalOf(e: Node): number | undefined {
