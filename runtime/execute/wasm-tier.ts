@@ -34,8 +34,10 @@ const mostInLine = 300;
 /** Slices that end in tier 0 between two looks at what it executes, at first and at most: each loop made is to run longer than the one before. */
 const firstWindow = 64;
 const longestWindow = 1024;
-/** Share of the instructions seen that are not in line, from which on a new loop is worth making. */
-const worthMaking = 1 / 8;
+/** When a new loop is worth making: instructions seen, and the share of them that are not in line. */
+const worthMaking = { seen: 1, share: 1 / 8 };
+/** After the prepared one, whose handlers' trees are yet to be made: a guest that idles is seen at the same few instructions again and again. */
+const worthMakingFirst = { seen: 256, share: 1 / 2 };
 
 /** The dispatcher's own instructions that are met often (see `makePseudoShapes` there). */
 const hostHandlers: readonly HostHandler[] = [
@@ -103,6 +105,7 @@ export class WasmTier {
   private seen = 0;
   private seenElsewhere = 0;
   private window = firstWindow;
+  private worth = worthMaking;
 
   constructor(cpu: Cpu, translator: Translator, host: WasmTierHost) {
     this.translator = translator;
@@ -173,8 +176,7 @@ export class WasmTier {
     this.preparedShapes = prepared?.shapeCount ?? 0;
     this.firstInLine = (prepared?.inLine ?? []).map((shape) => shape + firstShape);
     this.run = this.firstRun;
-    this.resetCases();
-    this.goOnIn(this.firstRun, this.firstInLine);
+    this.forget();
   }
 
   /** Index in C of the instruction under way when a function of the host was called last. */
@@ -218,6 +220,7 @@ export class WasmTier {
     this.resetCases();
     this.inLine = [];
     this.goOnIn(this.firstRun, this.firstInLine);
+    this.worth = this.firstInLine.length > 0 ? worthMakingFirst : worthMaking;
     this.window = firstWindow;
     this.slices = 0;
     this.seen = 0;
@@ -266,8 +269,9 @@ export class WasmTier {
       }
       p += this.host.sizes[number] ?? 1;
     }
-    if (++this.slices < this.window) return;
-    if (this.seenElsewhere > this.seen * worthMaking) {
+    if (++this.slices < this.window || this.seen < this.worth.seen) return;
+    if (this.seenElsewhere > this.seen * this.worth.share) {
+      this.worth = worthMaking;
       if (this.window < longestWindow) this.window *= 2;
       this.makeLoop();
     }
