@@ -442,7 +442,7 @@ class RegionPrinter implements Target {
     emitter.emit(this.current.statements, tailValues(block.terminator));
     // Before other blocks' code comes behind this one's.
     const { terminator } = block;
-    const value = terminator && valueOf(terminator);
+    const value = terminator && subjectOf(terminator);
     const printed = value && emitter.value(value);
     for (const name of emitter.freeNames) this.freeNames.add(name);
     this.terminator(node, block, printed as Expression, out);
@@ -715,7 +715,7 @@ function pagesOf(block: MicroBlock): readonly number[] {
 }
 
 /** What a terminator looks at before it goes anywhere. */
-function valueOf(t: Terminator): Value | undefined {
+function subjectOf(t: Terminator): Value | undefined {
   switch (t.kind) {
     case "branch":
     case "again":
