@@ -29,7 +29,7 @@ import * as js from "./estree.ts";
 import { assignCarry, carryVector, declareCarry, setBoth } from "./lazy-carry.ts";
 import { print } from "./print.ts";
 import type { PureTemplates } from "./pure-templates.ts";
-import { isVectorSlot } from "./simd/accesses.ts";
+import { isVectorSlot, mayAccessVectors } from "./simd/accesses.ts";
 import { VectorPlaces } from "./simd/places.ts";
 import { StatementEmitter, type Target } from "./statements.ts";
 import { tailValues } from "./tier0.ts";
@@ -161,10 +161,12 @@ class RegionPrinter implements Target {
     this.templates = templates;
     this.current = input.blocks[0];
     let callsSubroutines = false;
+    let hasVectors = false;
     input.blocks.forEach((block, k) => {
       this.numbers.set(block.offset, k + input.plan.first);
       for (const { s } of block.statements) {
         if (s.kind === "call" && s.callout === "subroutine") callsSubroutines = true;
+        if (!hasVectors && mayAccessVectors(s)) hasVectors = true;
         if (s.kind !== "get" && s.kind !== "set") continue;
         const n = slotNumber(s.slot);
         if (localNames[n] === undefined) continue;
@@ -178,7 +180,7 @@ class RegionPrinter implements Target {
     const graph = input.successors.map((list, k) =>
       usesSelector(k) ? selected : list.map((to) => (this.numbers.get(to) ?? -1) - first).filter((to) => to >= 0),
     );
-    this.vectors = input.inLineVectors ? new VectorPlaces(input.blocks, graph, templates) : new VectorPlaces([], [], templates);
+    this.vectors = input.inLineVectors && hasVectors ? new VectorPlaces(input.blocks, graph, templates) : new VectorPlaces([], [], templates);
     this.inLineVectors = input.inLineVectors ? this.vectors : undefined;
     for (const n of this.vectors.used) this.used.add(n);
     for (const n of this.vectors.dirty) this.dirty.add(n);
@@ -442,7 +444,7 @@ class RegionPrinter implements Target {
     emitter.emit(this.current.statements, tailValues(block.terminator));
     // Before other blocks' code comes behind this one's.
     const { terminator } = block;
-    const value = terminator && valueOf(terminator);
+    const value = terminator && subjectOf(terminator);
     const printed = value && emitter.value(value);
     for (const name of emitter.freeNames) this.freeNames.add(name);
     this.terminator(node, block, printed as Expression, out);
@@ -715,7 +717,7 @@ function pagesOf(block: MicroBlock): readonly number[] {
 }
 
 /** What a terminator looks at before it goes anywhere. */
-function valueOf(t: Terminator): Value | undefined {
+function subjectOf(t: Terminator): Value | undefined {
   switch (t.kind) {
     case "branch":
     case "again":

@@ -194,7 +194,7 @@ export class ExpressionWriter extends Emitter {
 
   /** Pushes what is to be stored in the local of a name, and returns its number. */
   private assigned(known: Known, value: Expression): number {
-    const type = this.names.typeOfKnown(known);
+    const type = known.type ?? this.names.typeOfKnown(known);
     if (type === "f64") this.double(value);
     else {
       if (type === "u32") throw new Refused("assignment to a uint32");
@@ -483,7 +483,7 @@ export class ExpressionWriter extends Emitter {
 
   /** Pushes what is in the local of a name. */
   private fromLocal(known: Known): Type {
-    const type = this.names.typeOfKnown(known);
+    const type = known.type ?? this.names.typeOfKnown(known);
     if (known.local < 0) refuse("a name");
     this.local("local.get", known.local);
     this.used(known, type);

@@ -95,6 +95,14 @@ export function numberOf(v: Value): number {
   return v.kind === "pure" && v.op === "add" && v.args.every((a) => a.kind === "constant") ? numberOf(v.args[0]) + numberOf(v.args[1]) : -1;
 }
 
+/** Whether a statement may have vector operands: what most regions need to be asked. */
+export function mayAccessVectors(s: Statement): boolean {
+  if (s.kind === "get" || s.kind === "set") return isVectorSlot(slotNumber(s.slot));
+  if (s.kind !== "call") return false;
+  const row: CalloutRow = callouts[s.callout];
+  return row.slots !== undefined || isExpanded(s.callout);
+}
+
 const none: readonly never[] = Object.freeze([]);
 
 /** The vector operands of an instantiated statement, reads first. */

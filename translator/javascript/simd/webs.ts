@@ -82,9 +82,8 @@ export class VectorWebs {
 
   /** @param successors numbers of each block's successors in the region */
   constructor(blocks: readonly MicroBlock[], successors: readonly (readonly number[])[]) {
-    // Most regions have no vector instructions.
-    if (!blocks.some(({ statements }) => statements.some(({ s }) => accessesOf(s).length > 0))) return;
     const scanned = blocks.map(scan);
+    if (scanned.every((list) => list.length === 0)) return;
     const live = liveness(scanned, successors);
     const entries = blocks.map(() => new Map(vectorPlaces.map((place) => [place, new Node(place)])));
     for (const node of entries[0].values()) node.isEntry = true;
