@@ -10,7 +10,8 @@ import type { HostHandler, PreparedTier, TierRequest, WasmLayout, WasmModule } f
 import { decode, decodeStatus } from "./decode/decode.ts";
 import { newInstruction } from "./decode/instruction.ts";
 import { invalidRow } from "./decode/opcode-map.ts";
-import { instantiate, type MicroBlock, type MicroStatement } from "./ir/block.ts";
+import type { MicroBlock, MicroStatement } from "./ir/block.ts";
+import { Instantiator } from "./ir/instantiate.ts";
 import type { MicroTemplate, Value } from "./ir/micro.ts";
 import { verify } from "./ir/verify.ts";
 import { PureTemplates } from "./javascript/pure-templates.ts";
@@ -18,7 +19,7 @@ import { type RegionParts, RegionTree, regionParts } from "./javascript/region.t
 import { type TierZeroCode, tierZeroCode } from "./javascript/tier0.ts";
 import { lift } from "./lift/index.ts";
 import { describeShape, type Shape, shapeKey, shapeOf, writeFields } from "./lift/shape.ts";
-import { allLive, dropDeadWrites, liveIn } from "./passes/dead.ts";
+import { allLive, dropDeadWrites, livenessOf } from "./passes/dead.ts";
 import { bodyOf, canFuse, fuse, type HandlerBody } from "./passes/fuse.ts";
 import { blockPasses, type Pass, type PassObserver, runPasses } from "./passes/pipeline.ts";
 import type { Fold } from "./passes/simplify.ts";
@@ -67,6 +68,7 @@ export class JavaScriptTranslator implements Translator {
   private readonly preparedData: PreparedData | undefined;
   private met = 0;
   private readonly templates: (MicroTemplate | undefined)[] = [];
+  private readonly instantiators: (Instantiator | undefined)[] = [];
   private readonly codes: (TierZeroCode | undefined)[] = [];
   private readonly bodies: (HandlerBody | undefined)[] = [];
   /** Shape number of a superinstruction, or -1, by first * 65536 + second. */
@@ -108,6 +110,7 @@ export class JavaScriptTranslator implements Translator {
     this.numbers.clear();
     this.shapes.length = 0;
     this.templates.length = 0;
+    this.instantiators.length = 0;
     this.codes.length = 0;
     this.bodies.length = 0;
     this.fused.clear();
@@ -162,6 +165,15 @@ export class JavaScriptTranslator implements Translator {
       this.templates[number] = template;
     }
     return template;
+  }
+
+  private instantiator(number: number): Instantiator {
+    let instantiator = this.instantiators[number];
+    if (instantiator === undefined) {
+      instantiator = new Instantiator(this.template(number));
+      this.instantiators[number] = instantiator;
+    }
+    return instantiator;
   }
 
   private body(number: number): HandlerBody {
@@ -260,8 +272,12 @@ export class JavaScriptTranslator implements Translator {
     const entry = found.get(request.entry);
     if (entry === undefined) return undefined;
     const ordered = [entry, ...[...found.values()].filter((block) => block !== entry)];
-    const pages = new Set(ordered.flatMap(({ instructions }) => instructions.flatMap(({ offset, next }) => [offset >> 12, (next - 1) >> 12])));
-    const addresses = new Map([...pages].map((k) => [k, (request.page(k) as RegionPage).address]));
+    const addresses = new Map<number, number>();
+    for (const { offset, instructions } of ordered) {
+      // No page lies between those of its first byte and its last.
+      for (const k of [offset >> 12, (instructions[instructions.length - 1].next - 1) >> 12])
+        if (!addresses.has(k)) addresses.set(k, (request.page(k) as RegionPage).address);
+    }
     return keepRegion(this, { name: request.name, key, ordered, addresses });
   }
 
@@ -310,10 +326,8 @@ export class JavaScriptTranslator implements Translator {
   rawBlock(block: RegionBlock): MicroBlock {
     const statements: MicroStatement[] = [];
     let terminator: MicroBlock["terminator"];
-    block.instructions.forEach((i, instruction) => {
-      const micro = instantiate(this.template(i.shape), i.fields);
-      for (const s of micro.statements) statements.push({ s, instruction });
-      terminator = micro.terminator;
+    block.instructions.forEach(({ shape, fields }, instruction) => {
+      terminator = this.instantiator(shape).instantiate(fields, instruction, statements);
     });
     return { offset: block.offset, instructions: block.instructions, statements, terminator };
   }
@@ -358,19 +372,18 @@ function dropDead(
   const { order } = analysis;
   // A back edge may leave to the dispatcher, as may an edge through the selector.
   const mayLeave = (from: number, to: number): boolean => order[to + first] <= order[from + first] || isRedirected(from, to);
-  const out = (k: number): number => {
-    const { terminator } = blocks[k];
+  const own = blocks.map(livenessOf);
+  /** Blocks that are next for certain; undefined: everything lives at the end. */
+  const next = blocks.map(({ terminator }, k) => {
     const isStatic = terminator === undefined || terminator.kind === "jump" || terminator.kind === "branch" || terminator.kind === "call";
-    if (!isStatic) return allLive;
-    return successors[k].reduce((bits, offset) => {
-      const to = numbers.get(offset);
-      return bits | (to === undefined || mayLeave(k, to) ? allLive : live[to]);
-    }, 0);
-  };
+    const list = successors[k].map((offset) => numbers.get(offset));
+    return isStatic && list.every((to) => to !== undefined && !mayLeave(k, to)) ? (list as number[]) : undefined;
+  });
+  const out = (k: number): number => next[k]?.reduce((bits, to) => bits | live[to], 0) ?? allLive;
   for (let changed = true; changed; ) {
     changed = false;
     for (let k = blocks.length - 1; k >= 0; k--) {
-      const bits = liveIn(blocks[k], out(k));
+      const bits = own[k].reads | (out(k) & own[k].through);
       if (bits === live[k]) continue;
       live[k] = bits;
       changed = true;

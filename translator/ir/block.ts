@@ -1,5 +1,5 @@
 /** A basic block of micro-ops: instantiated templates of consecutive instructions, for the region tier. */
-import type { MicroTemplate, ResultStatement, SlotRef, Statement, Terminator, Value } from "./micro.ts";
+import type { ResultStatement, SlotRef, Statement, Terminator, Value } from "./micro.ts";
 
 export interface MicroStatement {
   readonly s: Statement;
@@ -22,51 +22,77 @@ export interface MicroBlock {
   readonly terminator: Terminator | undefined;
 }
 
-/** Copies a template with its fields replaced by constants. */
-export function instantiate(template: MicroTemplate, fields: ArrayLike<number>): { statements: Statement[]; terminator: Terminator | undefined } {
-  const mapper = new ValueMapper((v) => (v.kind === "field" ? { kind: "constant", value: fields[v.index] } : undefined));
-  const statements = template.statements.map((s) => mapper.statement(s));
-  return { statements, terminator: template.terminator && mapper.terminator(template.terminator) };
-}
+type Field = Extract<Value, { kind: "field" }>;
+type Pure = Extract<Value, { kind: "pure" }>;
+type Result = Extract<Value, { kind: "result" }>;
 
-/** Rebuilds statements and values with some values replaced; sharing is kept. */
+const asItIs = (v: Value): Value => v;
+
+/**
+ * Rebuilds statements and values with some values replaced; sharing is kept, and what has nothing new in it stays what it was. Every value of a region goes through here
+ * several times: leaves, which are most of them, are not looked up.
+ */
 export class ValueMapper {
-  private readonly replace: (v: Value) => Value | undefined;
-  private readonly after: (v: Value) => Value;
-  private readonly values = new Map<Value, Value>();
-  private readonly results = new Map<ResultStatement, Statement>();
+  private readonly replace: (v: Field | Result) => Value | undefined;
+  private readonly after: (v: Pure) => Value;
+  private readonly isCopy: boolean;
+  /** What values with parts, and leaves that are replaced by new values, have become. */
+  private values: Map<Value, Value> | undefined;
+  /** The same for statements. */
+  private results: Map<Statement, Statement> | undefined;
 
-  /** @param replace answers for a value before its parts are mapped; @param after rewrites a value whose parts are mapped */
-  constructor(replace: (v: Value) => Value | undefined, after: (v: Value) => Value = (v) => v) {
+  /**
+   * @param replace answers for leaves; @param after rewrites a pure value whose parts are mapped
+   * @param isCopy statements are new ones even where nothing in them is
+   */
+  constructor(replace: (v: Field | Result) => Value | undefined, after: (v: Pure) => Value = asItIs, isCopy = false) {
     this.replace = replace;
     this.after = after;
+    this.isCopy = isCopy;
   }
 
   value(v: Value): Value {
-    const known = this.values.get(v);
+    if (v.kind === "constant") return v;
+    if (v.kind === "result") {
+      const replaced = this.replace(v);
+      if (replaced !== undefined) return replaced;
+      // Seldom: the statement is another one now.
+      if (this.results?.get(v.statement) === undefined) return v;
+    }
+    const known = this.values?.get(v);
     if (known !== undefined) return known;
-    const replaced = this.replace(v) ?? this.after(this.rebuild(v));
-    this.values.set(v, replaced);
-    return replaced;
+    const mapped = this.rebuild(v);
+    this.values ??= new Map();
+    this.values.set(v, mapped);
+    return mapped;
   }
 
-  private rebuild(v: Value): Value {
+  private rebuild(v: Field | Pure | Result | Extract<Value, { kind: "codeAddress" }>): Value {
     switch (v.kind) {
-      case "pure": {
-        const args = v.args.map((a) => this.value(a));
-        return args.every((a, k) => a === v.args[k]) ? v : { ...v, args };
-      }
+      case "field":
+        return this.replace(v) ?? v;
+      case "result":
+        return { kind: "result", statement: this.results?.get(v.statement) as ResultStatement };
       case "codeAddress": {
         const offset = this.value(v.offset);
         return offset === v.offset ? v : { kind: "codeAddress", offset };
       }
-      case "result": {
-        const s = this.results.get(v.statement);
-        return s === undefined ? v : { kind: "result", statement: s as ResultStatement };
+      case "pure": {
+        const args = this.list(v.args);
+        return this.after(args === v.args ? v : { kind: "pure", op: v.op, args, type: v.type });
       }
-      default:
-        return v;
     }
+  }
+
+  private list(values: readonly Value[]): readonly Value[] {
+    let mapped: Value[] | undefined;
+    for (let k = 0; k < values.length; k++) {
+      const v = this.value(values[k]);
+      if (mapped === undefined && v === values[k]) continue;
+      mapped ??= values.slice();
+      mapped[k] = v;
+    }
+    return mapped ?? values;
   }
 
   private slot(ref: SlotRef): SlotRef {
@@ -76,24 +102,38 @@ export class ValueMapper {
 
   statement(s: Statement): Statement {
     const mapped = this.rebuildStatement(s);
-    if (mapped.kind !== "set" && mapped.kind !== "store") this.results.set(s as ResultStatement, mapped);
+    if (mapped === s || s.kind === "set" || s.kind === "store") return mapped;
+    this.results ??= new Map();
+    this.results.set(s, mapped);
     return mapped;
   }
 
   private rebuildStatement(s: Statement): Statement {
     switch (s.kind) {
-      case "get":
-        return { ...s, slot: this.slot(s.slot) };
-      case "set":
-        return { ...s, slot: this.slot(s.slot), value: this.value(s.value) };
-      case "load":
-        return { ...s, address: this.value(s.address) };
-      case "store":
-        return { ...s, address: this.value(s.address), value: this.value(s.value) };
+      case "get": {
+        const slot = this.slot(s.slot);
+        return slot === s.slot && !this.isCopy ? s : { kind: "get", slot, type: s.type };
+      }
+      case "set": {
+        const slot = this.slot(s.slot);
+        const value = this.value(s.value);
+        return slot === s.slot && value === s.value && !this.isCopy ? s : { kind: "set", slot, type: s.type, value };
+      }
+      case "load": {
+        const address = this.value(s.address);
+        return address === s.address && !this.isCopy ? s : { kind: "load", size: s.size, address, forWrite: s.forWrite };
+      }
+      case "store": {
+        const address = this.value(s.address);
+        const value = this.value(s.value);
+        return address === s.address && value === s.value && !this.isCopy ? s : { kind: "store", size: s.size, address, value };
+      }
       case "segment":
         return { ...s, offset: this.value(s.offset) };
-      case "call":
-        return { ...s, args: s.args.map((a) => this.value(a)) };
+      case "call": {
+        const args = this.list(s.args);
+        return args === s.args && !this.isCopy ? s : { kind: "call", callout: s.callout, args };
+      }
     }
   }
 

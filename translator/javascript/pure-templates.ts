@@ -13,6 +13,8 @@ export interface PureTemplate {
   readonly uses: readonly number[];
   /** The helpers it calls. */
   readonly helpers: readonly string[];
+  /** A fresh copy of the meaning with `args` in place of its parameters. */
+  instantiate(args: readonly Expression[]): Expression;
 }
 
 /** Any ESTree node of the small expression language the rows are written in. */
@@ -35,8 +37,7 @@ export class PureTemplates {
 
   /** A fresh copy of the meaning of `op` with `args` in place of its parameters. */
   instantiate(op: PureOp, args: readonly Expression[]): Expression {
-    const { parameters, tree } = this.get(op);
-    return substitute(tree as unknown as Node, parameters, args) as unknown as Expression;
+    return this.get(op).instantiate(args);
   }
 
   /** The int32 (or boolean, as 0 or 1) value of `op` over constants; undefined where a helper call makes that impossible. */
@@ -52,7 +53,8 @@ function templateOf(row: PureOpRow): PureTemplate {
   const tree = strip(parseExpressionAt(row.js, 0, { ecmaVersion: 2022 }) as unknown as Node) as unknown as Expression;
   const uses = parameters.map((p) => countUses(tree as unknown as Node, p));
   const helpers = pureHelpers.filter((helper) => countUses(tree as unknown as Node, helper) > 0);
-  return { parameters, tree, uses, helpers };
+  const instantiate = (args: readonly Expression[]): Expression => substitute(tree as unknown as Node, parameters, args) as unknown as Expression;
+  return { parameters, tree, uses, helpers, instantiate };
 }
 
 /** Drops acorn's positions. */

@@ -29,12 +29,14 @@ import * as js from "./estree.ts";
 import { assignCarry, carryVector, declareCarry, setBoth } from "./lazy-carry.ts";
 import { print } from "./print.ts";
 import type { PureTemplates } from "./pure-templates.ts";
-import { isVectorSlot } from "./simd/accesses.ts";
+import { isVectorSlot, mayAccessVectors } from "./simd/accesses.ts";
 import { VectorPlaces } from "./simd/places.ts";
 import { StatementEmitter, type Target } from "./statements.ts";
 import { tailValues } from "./tier0.ts";
 import { isInLineX87Affordable, x87ExpansionOf } from "./x87/expand.ts";
 import type { X87Site } from "./x87/stack.ts";
+
+const nothing: readonly never[] = Object.freeze([]);
 
 /** Exits other than to a link. */
 const leaving = {
@@ -158,23 +160,27 @@ class RegionPrinter implements Target {
     this.input = input;
     this.templates = templates;
     this.current = input.blocks[0];
-    for (const [k, block] of input.blocks.entries()) this.numbers.set(block.offset, k + input.plan.first);
-    this.analysis = input.plan.analysis;
-    this.callsSubroutines = input.blocks.some(({ statements }) => statements.some(({ s }) => s.kind === "call" && s.callout === "subroutine"));
-    for (const block of input.blocks) {
+    let callsSubroutines = false;
+    let hasVectors = false;
+    input.blocks.forEach((block, k) => {
+      this.numbers.set(block.offset, k + input.plan.first);
       for (const { s } of block.statements) {
+        if (s.kind === "call" && s.callout === "subroutine") callsSubroutines = true;
+        if (!hasVectors && mayAccessVectors(s)) hasVectors = true;
         if (s.kind !== "get" && s.kind !== "set") continue;
         const n = slotNumber(s.slot);
         if (localNames[n] === undefined) continue;
         this.used.add(n);
         if (s.kind === "set") this.dirty.add(n);
       }
-    }
+    });
+    this.callsSubroutines = callsSubroutines;
+    this.analysis = input.plan.analysis;
     const { first, selected, usesSelector } = input.plan;
     const graph = input.successors.map((list, k) =>
       usesSelector(k) ? selected : list.map((to) => (this.numbers.get(to) ?? -1) - first).filter((to) => to >= 0),
     );
-    this.vectors = input.inLineVectors ? new VectorPlaces(input.blocks, graph, templates) : new VectorPlaces([], [], templates);
+    this.vectors = input.inLineVectors && hasVectors ? new VectorPlaces(input.blocks, graph, templates) : new VectorPlaces([], [], templates);
     this.inLineVectors = input.inLineVectors ? this.vectors : undefined;
     for (const n of this.vectors.used) this.used.add(n);
     for (const n of this.vectors.dirty) this.dirty.add(n);
@@ -189,7 +195,8 @@ class RegionPrinter implements Target {
   }
 
   print(): RegionParts {
-    const body = this.tree(0);
+    const body: Statement[] = [];
+    this.tree(0, body);
     const fault = leaving.fault;
     const spill = this.writeBack(this.dirty);
     const statements: Statement[] = [
@@ -307,41 +314,52 @@ class RegionPrinter implements Target {
 
   // ---- structure
 
-  private tree(node: number): Statement[] {
+  // What is nested goes to the end of a list, `out`: lists that are put together level by level would be copied again and again.
+
+  private tree(node: number, out: Statement[]): void {
     const { isLoopHeader, isMerge, children } = this.analysis;
     const merges = children[node].filter((child) => isMerge[child]);
-    const inner = this.within(node, merges);
-    if (!isLoopHeader[node]) return inner;
-    return [js.labeled(`L${node}`, js.forever(inner))];
+    if (!isLoopHeader[node]) return this.within(node, merges, 0, out);
+    const inner: Statement[] = [];
+    this.within(node, merges, 0, inner);
+    out.push(js.labeled(`L${node}`, js.forever(inner)));
   }
 
-  /** Code of `node` with the merge nodes it dominates behind labelled blocks, the latest outermost. */
-  private within(node: number, merges: readonly number[]): Statement[] {
-    if (merges.length === 0) return this.block(node);
-    const [latest, ...rest] = merges;
-    return [js.labeled(`B${latest}`, js.block(this.within(node, rest))), ...this.tree(latest)];
+  /** Code of `node` with the merge nodes it dominates, from number `k` on, behind labelled blocks, the latest outermost. */
+  private within(node: number, merges: readonly number[], k: number, out: Statement[]): void {
+    if (k === merges.length) return this.block(node, out);
+    const inner: Statement[] = [];
+    this.within(node, merges, k + 1, inner);
+    out.push(js.labeled(`B${merges[k]}`, js.block(inner)));
+    this.tree(merges[k], out);
   }
 
   /** An edge from `from` to page offset `target`. @param wraps EIP there is taken modulo 64 KiB; inside the region it is below that */
-  private edge(from: number, target: number, wraps = false): Statement[] {
+  private edge(from: number, target: number, out: Statement[], wraps = false): void {
     const to = this.numbers.get(target);
-    if (to === undefined) return this.exit(target, wraps);
+    if (to === undefined) return void out.push(...this.exit(target, wraps));
     const { first, isRedirected } = this.input.plan;
     if (from >= first && isRedirected(from - first, to - first)) {
-      return [js.expressionStatement(js.assign(js.identifier("t"), this.codeAddress(js.literal(target)))), ...this.toSelector()];
+      out.push(js.expressionStatement(js.assign(js.identifier("t"), this.codeAddress(js.literal(target)))), ...this.toSelector());
+      return;
     }
-    const checks = this.pageChecks(from, to, target, wraps);
-    if (checks.length > 0) return [...checks, ...this.edgeOnPage(from, to, target)];
-    return this.edgeOnPage(from, to, target);
+    this.pageChecks(from, to, target, wraps, out);
+    this.edgeOnPage(from, to, target, out);
+  }
+  /** The same as a list of its own. */
+  private edgeAlone(from: number, target: number, wraps = false): Statement[] {
+    const out: Statement[] = [];
+    this.edge(from, target, out, wraps);
+    return out;
   }
 
   /** Leaves by the exit to `target` if a page that `to` is on and `from` is not is another one now, or not wholly in the code segment. */
-  private pageChecks(from: number, to: number, target: number, wraps: boolean): Statement[] {
+  private pageChecks(from: number, to: number, target: number, wraps: boolean, out: Statement[]): void {
     const { first } = this.input.plan;
-    const known = from < first ? new Set<number>() : pagesOf(this.input.blocks[from - first]);
-    return [...pagesOf(this.input.blocks[to - first])]
-      .filter((k) => k !== 0 && !known.has(k))
-      .map((k) => js.ifStatement(this.isAnotherPage(k), this.exit(target, wraps)));
+    const known = from < first ? [] : pagesOf(this.input.blocks[from - first]);
+    for (const k of pagesOf(this.input.blocks[to - first])) {
+      if (k !== 0 && !known.includes(k)) out.push(js.ifStatement(this.isAnotherPage(k), this.exit(target, wraps)));
+    }
   }
 
   /** Whether the page `k` pages behind the entry's is not the one that this was made from any more, or not in the TLB, or not in the code segment. */
@@ -358,11 +376,12 @@ class RegionPrinter implements Target {
     return js.logical("||", js.binary(">=", unsigned(eip), unsigned(this.register(slot.codeEnd))), isAnother);
   }
 
-  private edgeOnPage(from: number, to: number, target: number): Statement[] {
+  private edgeOnPage(from: number, to: number, target: number, out: Statement[]): void {
     const { order, isMerge } = this.analysis;
     // Looked at here rather than at the loop's header, so that only the way out needs the flags.
-    if (order[to] <= order[from]) return [this.outOfTime(this.leaveAt(this.codeAddress(js.literal(target)), 0)), js.continueTo(`L${to}`)];
-    return isMerge[to] ? [js.breakTo(`B${to}`)] : this.tree(to);
+    if (order[to] <= order[from]) out.push(this.outOfTime(this.leaveAt(this.codeAddress(js.literal(target)), 0)), js.continueTo(`L${to}`));
+    else if (isMerge[to]) out.push(js.breakTo(`B${to}`));
+    else this.tree(to, out);
   }
 
   private exit(target: number, wraps: boolean): Statement[] {
@@ -409,28 +428,26 @@ class RegionPrinter implements Target {
     return [this.outOfTime(this.leaveBy(leaving.dispatchAt)), js.continueTo("L0")];
   }
 
-  private block(node: number): Statement[] {
+  private block(node: number, out: Statement[]): void {
     const { first, selected } = this.input.plan;
     if (node < first) {
       const targets = selected.map((k) => this.input.blocks[k].offset);
-      return [...this.computedEdges(node, targets), ...this.leaveBy(leaving.computed)];
+      out.push(...this.computedEdges(node, targets), ...this.leaveBy(leaving.computed));
+      return;
     }
     const block = this.input.blocks[node - first];
     const count = js.literal(block.instructions.length);
-    const out: Statement[] = [];
-    const less = js.expressionStatement(js.assign(js.identifier("n"), js.toInt32(js.binary("-", js.identifier("n"), count))));
-    out.push(less);
-    const emitter = new StatementEmitter(this, this.templates);
+    out.push(js.expressionStatement(js.assign(js.identifier("n"), js.toInt32(js.binary("-", js.identifier("n"), count)))));
+    const emitter = new StatementEmitter(this, this.templates, out);
     this.current = { ...block, statements: block.statements.filter(({ s }) => s.kind !== "call" || !this.isCheckedBefore(node, s.callout)) };
     this.calledOut = false;
-    const last = block.instructions[block.instructions.length - 1];
-    emitter.emit(
-      this.current.statements.map(({ s }) => s),
-      tailValues(block.terminator),
-    );
-    const tail = this.terminator(node, block, emitter, last.offset, last.next);
+    emitter.emit(this.current.statements, tailValues(block.terminator));
+    // Before other blocks' code comes behind this one's.
+    const { terminator } = block;
+    const value = terminator && subjectOf(terminator);
+    const printed = value && emitter.value(value);
     for (const name of emitter.freeNames) this.freeNames.add(name);
-    return [...out, ...emitter.out, ...tail];
+    this.terminator(node, block, printed as Expression, out);
   }
 
   /** A check that a block before it on every way to `node` makes. */
@@ -447,41 +464,39 @@ class RegionPrinter implements Target {
     return false;
   }
 
-  private terminator(node: number, block: MicroBlock, emitter: StatementEmitter, offset: number, next: number): Statement[] {
+  /** @param value what the terminator looks at, if it does */
+  private terminator(node: number, block: MicroBlock, value: Expression, out: Statement[]): void {
     const t: Terminator | undefined = block.terminator;
     const { first, usesSelector } = this.input.plan;
     const successors = this.input.successors[node - first];
-    if (t === undefined) return this.edge(node, successors[0]);
+    const { offset, next } = block.instructions[block.instructions.length - 1];
+    if (t === undefined) return this.edge(node, successors[0], out);
     switch (t.kind) {
       case "jump":
-        return this.edge(node, constant(t.target), t.wraps);
       case "call":
-        return this.edge(node, constant(t.target), t.wraps);
-      case "branch": {
-        const condition = emitter.value(t.condition);
-        const taken = this.edge(node, constant(t.taken), t.wraps);
-        return [js.ifStatement(condition, taken), ...this.edge(node, constant(t.fall))];
-      }
+        return this.edge(node, constant(t.target), out, t.wraps);
+      case "branch":
+        out.push(js.ifStatement(value, this.edgeAlone(node, constant(t.taken), t.wraps)));
+        return this.edge(node, constant(t.fall), out);
       case "again":
-        return [
-          js.ifStatement(emitter.value(t.condition), this.leaveAt(this.codeAddress(js.literal(offset)), 0)),
+        out.push(
+          js.ifStatement(value, this.leaveAt(this.codeAddress(js.literal(offset)), 0)),
           js.ifStatement(js.binary("!==", this.register(slot.leave), js.literal(0)), this.leaveAt(this.codeAddress(js.literal(next)), 0)),
-          ...this.edge(node, next),
-        ];
+        );
+        return this.edge(node, next, out);
       case "indirect":
-        return [
-          js.expressionStatement(js.assign(js.identifier("t"), emitter.value(t.target))),
-          ...(usesSelector(node - first)
-            ? this.toSelector()
-            : [
-                ...this.computedEdges(node, successors),
-                ...this.leaveBy(t.flavour === "return" && this.isLinear ? leaving.returned : leaving.computed),
-              ]),
-        ];
+        out.push(js.expressionStatement(js.assign(js.identifier("t"), value)));
+        if (usesSelector(node - first)) out.push(...this.toSelector());
+        else {
+          out.push(...this.computedEdges(node, successors));
+          out.push(...this.leaveBy(t.flavour === "return" && this.isLinear ? leaving.returned : leaving.computed));
+        }
+        return;
       case "proceed":
-        return [js.ifStatement(js.binary("!==", emitter.value(t.unless), js.literal(0)), this.leaveBy(leaving.dispatch)), ...this.edge(node, next)];
+        out.push(js.ifStatement(js.binary("!==", value, js.literal(0)), this.leaveBy(leaving.dispatch)));
+        return this.edge(node, next, out);
       case "dispatch":
-        return this.leaveBy(leaving.dispatch);
+        out.push(...this.leaveBy(leaving.dispatch));
     }
   }
 
@@ -490,7 +505,7 @@ class RegionPrinter implements Target {
     const inside = successors.filter((target) => this.numbers.has(target));
     if (inside.length <= 4) {
       return inside.map((target) =>
-        js.ifStatement(js.binary("===", js.identifier("t"), this.codeAddress(js.literal(target))), this.edge(node, target)),
+        js.ifStatement(js.binary("===", js.identifier("t"), this.codeAddress(js.literal(target))), this.edgeAlone(node, target)),
       );
     }
     const sorted = inside.toSorted((a, b) => a - b);
@@ -546,12 +561,7 @@ class RegionPrinter implements Target {
     this.unexecuted = this.current.instructions.length - this.current.statements[k].instruction;
   }
   /** After the last statement of an instruction with a callout that may have written memory: leave if that was our code. */
-  afterStatement(k: number): Statement[] {
-    const { statements } = this.current;
-    const isLast = k + 1 === statements.length || statements[k + 1].instruction !== statements[k].instruction;
-    return [...this.afterOne(k), ...(isLast ? this.behind.splice(0) : [])];
-  }
-  private afterOne(k: number): Statement[] {
+  afterStatement(k: number): readonly Statement[] {
     const { statements } = this.current;
     const { s, instruction } = statements[k];
     if (s.kind === "call") {
@@ -561,20 +571,28 @@ class RegionPrinter implements Target {
       if (row.neverFaults !== true && row.writesMemory !== false && !isInLine) this.calledOut = true;
     }
     const settled = this.settleVectors(k);
-    if (!this.calledOut || (k + 1 < statements.length && statements[k + 1].instruction === instruction)) return settled;
+    if (k + 1 < statements.length && statements[k + 1].instruction === instruction) return settled;
+    // Nearly always.
+    if (!this.calledOut && this.behind.length === 0) return settled;
+    return [...settled, ...this.afterCallout(instruction), ...this.behind.splice(0)];
+  }
+  private afterCallout(instruction: number): Statement[] {
+    if (!this.calledOut) return [];
     this.calledOut = false;
     // The terminator of the same instruction looks after this itself; a jump behind it does not.
-    if (this.current.terminator !== undefined && instruction === this.current.instructions.length - 1) return settled;
+    if (this.current.terminator !== undefined && instruction === this.current.instructions.length - 1) return [];
     const left = js.binary("!==", this.register(slot.leave), js.literal(0));
-    return [...settled, js.ifStatement(left, this.leaveAt(this.codeAddress(js.literal(this.next)), this.unexecuted - 1))];
+    return [js.ifStatement(left, this.leaveAt(this.codeAddress(js.literal(this.next)), this.unexecuted - 1))];
   }
   /** Keeps track of vector words written; after the last one set in a row, numbers that the region has of them follow. */
-  private settleVectors(k: number): Statement[] {
+  private settleVectors(k: number): readonly Statement[] {
     const { statements } = this.current;
     const { s, instruction } = statements[k];
     if (s.kind === "call") return this.vectors.changeHomes();
-    if (s.kind !== "set" || !isVectorSlot(slotNumber(s.slot))) return [];
-    this.vectors.noteSet(slotNumber(s.slot), s.value.kind === "constant" && s.value.value === 0);
+    if (s.kind !== "set") return nothing;
+    const n = slotNumber(s.slot);
+    if (!isVectorSlot(n)) return nothing;
+    this.vectors.noteSet(n, s.value.kind === "constant" && s.value.value === 0);
     const next = statements[k + 1];
     const goesOn = next?.instruction === instruction && next.s.kind === "set" && isVectorSlot(slotNumber(next.s.slot));
     return [...(goesOn ? [] : this.vectors.settle()), ...this.vectors.changeHomes()];
@@ -657,7 +675,7 @@ class RegionPrinter implements Target {
     );
     // The pages that the rest of the region takes for granted.
     const leave = this.leaveAt(this.codeAddress(js.literal(this.next)), 0);
-    const changed = [...new Set([0, ...pagesOf(this.current)])].map((k) => this.isAnotherPage(k));
+    const changed = [0, ...pagesOf(this.current).filter((k) => k !== 0)].map((k) => this.isAnotherPage(k));
     const outOfTime = js.binary("<", js.identifier("n"), js.literal(0));
     out.push(
       js.ifStatement(
@@ -692,6 +710,23 @@ function constant(v: Value): number {
 }
 
 /** The pages, relative to the entry's, that the block's bytes are on. */
-function pagesOf(block: MicroBlock): Set<number> {
-  return new Set([block.offset >> 12, (block.instructions[block.instructions.length - 1].next - 1) >> 12]);
+function pagesOf(block: MicroBlock): readonly number[] {
+  const first = block.offset >> 12;
+  const last = (block.instructions[block.instructions.length - 1].next - 1) >> 12;
+  return first === last ? [first] : [first, last];
+}
+
+/** What a terminator looks at before it goes anywhere. */
+function subjectOf(t: Terminator): Value | undefined {
+  switch (t.kind) {
+    case "branch":
+    case "again":
+      return t.condition;
+    case "indirect":
+      return t.target;
+    case "proceed":
+      return t.unless;
+    default:
+      return undefined;
+  }
 }

@@ -53,7 +53,7 @@ export interface Target {
   afterCall(row: CalloutRow): Statement[];
   /** Told before and after statement number `k` is printed; may add statements after it. */
   beforeStatement?(k: number): void;
-  afterStatement?(k: number): Statement[];
+  afterStatement?(k: number): readonly Statement[];
   /** Prints the callout `subroutine` for a function at an EIP that is computed, or at a page offset that is known. */
   subroutine?(target: { readonly eip: Expression } | { readonly offset: number }): Statement[];
   /** Whether two places may be the same. */
@@ -81,28 +81,47 @@ export function calloutName(name: string): string {
   return `v_${name}`;
 }
 
+/** A statement of a block. */
+interface Numbered {
+  readonly s: MicroStatement;
+}
+
+/** What is known of a statement's result. */
+interface ResultUse {
+  count: number;
+  /** Index of the last statement that (directly or not) uses it; the number of statements for the terminator. */
+  last: number;
+  expression: Expression | undefined;
+}
+
+/** What is known of a value with parts, or a field. */
+interface ValueUse {
+  count: number;
+  /** Statement up to which it was extended: values are shared, so trees must not be walked again and again. */
+  extended: number;
+  /** Where it is to be had, if it was bound. */
+  expression: Expression | undefined;
+}
+
 export class StatementEmitter {
-  readonly out: Statement[] = [];
+  readonly out: Statement[];
   /** Free names of the generated text that the host must bind. */
   readonly freeNames = new Set<string>();
   private readonly target: Target;
   private readonly templates: PureTemplates;
-  private readonly useCounts = new Map<Value, number>();
-  private readonly resultUses = new Map<ResultStatement, number>();
-  /** Index of the last statement that (directly or not) uses a state read; statements.length for the terminator. */
-  private readonly lastUse = new Map<ResultStatement, number>();
-  /** Statement up to which a value was extended: values are shared, so trees must not be walked again and again. */
-  private readonly extended = new Map<Value, number>();
-  private readonly bound = new Map<Value | ResultStatement, Expression>();
+  private readonly values = new Map<Value, ValueUse>();
+  private readonly results = new Map<ResultStatement, ResultUse>();
   /** TLB entry local of the latest load for writing, by the text of its address; forgotten when a local named there changes. */
   private readonly writeEntries = new Map<string, string>();
 
-  private readonly x87: X87Stack | undefined;
+  /** Made for the first instruction that is done in line. */
+  private x87: X87Stack | undefined;
 
-  constructor(target: Target, templates: PureTemplates) {
+  /** @param out the list that statements are added to */
+  constructor(target: Target, templates: PureTemplates, out: Statement[] = []) {
+    this.out = out;
     this.target = target;
     this.templates = templates;
-    this.x87 = target.x87 && new X87Stack(this.lent(), target.x87);
   }
 
   /** What expansions of callouts use. */
@@ -117,16 +136,15 @@ export class StatementEmitter {
   }
 
   /** Emits `statements`; `tail` are the values the terminator uses afterwards (kept computable). */
-  emit(statements: readonly MicroStatement[], tail: readonly Value[]): void {
-    statements.forEach((s, k) => {
-      for (const v of operandsOf(s)) this.count(v, k);
-    });
+  emit(statements: readonly Numbered[], tail: readonly Value[]): void {
+    for (let k = 0; k < statements.length; k++) this.countOperands(statements[k].s, k);
     for (const v of tail) this.count(v, statements.length);
-    statements.forEach((s, k) => {
+    for (let k = 0; k < statements.length; k++) {
       this.target.beforeStatement?.(k);
-      this.statement(s, k, statements);
-      for (const extra of this.target.afterStatement?.(k) ?? []) this.push(extra);
-    });
+      this.statement(statements[k].s, k, statements);
+      const after = this.target.afterStatement?.(k);
+      if (after !== undefined) for (let n = 0; n < after.length; n++) this.push(after[n]);
+    }
     this.x87?.flush();
     // State read by the terminator after the last set was bound already (see `keepsValue`).
   }
@@ -136,35 +154,75 @@ export class StatementEmitter {
     return this.expression(v);
   }
 
-  private count(v: Value, at: number): void {
-    const seen = this.useCounts.get(v) ?? 0;
-    this.useCounts.set(v, seen + 1);
-    if (v.kind === "result") {
-      this.resultUses.set(v.statement, (this.resultUses.get(v.statement) ?? 0) + 1);
-      this.lastUse.set(v.statement, Math.max(this.lastUse.get(v.statement) ?? 0, at));
+  private resultOf(s: ResultStatement): ResultUse {
+    let use = this.results.get(s);
+    if (use === undefined) {
+      use = { count: 0, last: 0, expression: undefined };
+      this.results.set(s, use);
     }
-    if (v.kind === "pure") {
-      if (seen === 0) {
+    return use;
+  }
+  private useOf(v: Value): ValueUse {
+    let use = this.values.get(v);
+    if (use === undefined) {
+      use = { count: 0, extended: -1, expression: undefined };
+      this.values.set(v, use);
+    }
+    return use;
+  }
+  private bind(v: Value, expression: Expression): void {
+    if (v.kind === "result") this.resultOf(v.statement).expression = expression;
+    else this.useOf(v).expression = expression;
+  }
+
+  private countOperands(s: MicroStatement, at: number): void {
+    // Those of most statements, with no list made of them.
+    if (s.kind === "set") this.count(s.value, at);
+    else if (s.kind === "load" || s.kind === "store") {
+      this.count(s.address, at);
+      if (s.kind === "store") this.count(s.value, at);
+    } else if (s.kind !== "get") for (const v of operandsOf(s)) this.count(v, at);
+  }
+
+  private count(v: Value, at: number): void {
+    switch (v.kind) {
+      case "result": {
+        const use = this.resultOf(v.statement);
+        use.count++;
+        if (at > use.last) use.last = at;
+        return;
+      }
+      case "pure": {
+        const use = this.useOf(v);
+        if (use.count++ > 0) return this.extendPure(use, v.args, at);
         const { uses } = this.templates.get(v.op);
-        v.args.forEach((a, k) => {
+        for (let k = 0; k < v.args.length; k++) {
+          const a = v.args[k];
           this.count(a, at);
           // A meaning that mentions a parameter twice needs a simple expression there.
-          if (uses[k] > 1 && !isSimple(a)) this.useCounts.set(a, (this.useCounts.get(a) ?? 0) + 1);
-        });
-      } else this.extend(v, at);
+          if (uses[k] > 1 && (a.kind === "pure" || a.kind === "codeAddress")) this.useOf(a).count++;
+        }
+        return;
+      }
+      case "codeAddress":
+        if (this.useOf(v).count++ === 0) this.count(v.offset, at);
     }
-    if (v.kind === "codeAddress" && seen === 0) this.count(v.offset, at);
   }
 
   /** `v` was counted before; it is used again, later. */
   private extend(v: Value, at: number): void {
-    if (this.extended.get(v) === at) return;
-    this.extended.set(v, at);
-    if (v.kind === "result") this.lastUse.set(v.statement, Math.max(this.lastUse.get(v.statement) ?? 0, at));
-    else if (v.kind === "pure") for (const a of v.args) this.extend(a, at);
+    if (v.kind === "pure") return this.extendPure(this.useOf(v), v.args, at);
+    if (v.kind !== "result") return;
+    const use = this.resultOf(v.statement);
+    if (at > use.last) use.last = at;
+  }
+  private extendPure(use: ValueUse, args: readonly Value[], at: number): void {
+    if (use.extended === at) return;
+    use.extended = at;
+    for (const a of args) this.extend(a, at);
   }
 
-  private statement(s: MicroStatement, at: number, all: readonly MicroStatement[]): void {
+  private statement(s: MicroStatement, at: number, all: readonly Numbered[]): void {
     if (s.kind === "load" || s.kind === "store" || s.kind === "segment") this.x87?.flush();
     switch (s.kind) {
       case "get":
@@ -220,12 +278,12 @@ export class StatementEmitter {
           this.callout(s, row, args, local === undefined ? undefined : (r) => js.expressionStatement(js.assign(js.identifier(local), r))),
         tlbEntry: (table, address) => js.identifier(this.entry(table, address)),
       });
-      if (result !== undefined) this.bound.set(s, result);
+      if (result !== undefined) this.resultOf(s).expression = result;
       return;
     }
-    const isUsed = (this.resultUses.get(s) ?? 0) > 0;
+    const isUsed = this.isUsed(s);
     const local = isUsed ? this.target.name("r") : "";
-    if (isUsed) this.bound.set(s, js.identifier(local));
+    if (isUsed) this.resultOf(s).expression = js.identifier(local);
     for (const x of this.callout(s, row, args, isUsed ? (r) => js.declare("const", local, r) : undefined)) this.push(x);
     for (const x of vectors?.afterCallout(row, numbers) ?? []) this.push(x);
     // Registers may have other values now, and the TLB other entries.
@@ -242,22 +300,23 @@ export class StatementEmitter {
 
   /** Does an x87 instruction in line. */
   private expandX87(s: CallStatement, row: CalloutRow, args: readonly Expression[]): boolean {
-    const stack = this.x87;
-    if (stack === undefined) return false;
-    const expand = x87ExpansionOf(s.callout, stack.inDoubles);
+    const site = this.target.x87;
+    if (site === undefined) return false;
+    const expand = x87ExpansionOf(s.callout, site.inDoubles);
     if (expand === undefined) {
-      stack.forget();
+      this.x87?.forget();
       return false;
     }
+    this.x87 ??= new X87Stack(this.lent(), site);
     const result = expand({
       ...this.lent(),
-      stack,
+      stack: this.x87,
       args,
       callout: (local) =>
         this.callout(s, row, args, local === undefined ? undefined : (r) => js.expressionStatement(js.assign(js.identifier(local), r))),
       tlbEntry: (table, address) => js.identifier(this.entry(table, address)),
     });
-    if (result !== undefined) this.bound.set(s, result);
+    if (result !== undefined) this.resultOf(s).expression = result;
     return true;
   }
 
@@ -283,23 +342,26 @@ export class StatementEmitter {
     return js.expressionStatement(js.increment(js.index("X", js.binary("+", js.literal(calloutExit(callout) * ringCount), ring))));
   }
 
-  private get(s: GetStatement, at: number, all: readonly MicroStatement[]): void {
-    const uses = this.resultUses.get(s) ?? 0;
-    if (uses === 0) return;
+  private get(s: GetStatement, at: number, all: readonly Numbered[]): void {
+    const use = this.results.get(s);
+    if (use === undefined || use.count === 0) return;
     const place = this.target.slotPlace(s.slot, s.type);
-    const last = this.lastUse.get(s) ?? at;
-    if (this.keepsValue(s, at, last, all) && (uses === 1 || place.type === "Identifier")) this.bound.set(s, place);
+    if ((use.count === 1 || place.type === "Identifier") && this.keepsValue(s, at, use.last, all)) use.expression = place;
     else {
       const local = this.target.name("g");
       this.push(js.declare("const", local, place));
-      this.bound.set(s, js.identifier(local));
+      use.expression = js.identifier(local);
     }
   }
 
+  private isUsed(s: ResultStatement): boolean {
+    return (this.results.get(s)?.count ?? 0) > 0;
+  }
+
   /** Nothing between statement `from` and statement `to` (the user itself excluded, for its operands are read first) may write the slot. */
-  private keepsValue(s: GetStatement, from: number, to: number, all: readonly MicroStatement[]): boolean {
+  private keepsValue(s: GetStatement, from: number, to: number, all: readonly Numbered[]): boolean {
     for (let k = from + 1; k < Math.min(to, all.length); k++) {
-      const other = all[k];
+      const other = all[k].s;
       if (other.kind === "call") {
         const row: CalloutRow = callouts[other.callout];
         if (row.general !== false || !isGeneral(s.slot)) return false;
@@ -332,10 +394,10 @@ export class StatementEmitter {
       this.fastRead(entry, address, s.size),
       this.target.slowPath(js.call(slow, [address])),
     );
-    if ((this.resultUses.get(s) ?? 0) > 0) {
+    if (this.isUsed(s)) {
       const local = this.target.name("m");
       this.push(js.declare("const", local, value));
-      this.bound.set(s, js.identifier(local));
+      this.resultOf(s).expression = js.identifier(local);
     } else this.push(js.expressionStatement(value));
   }
 
@@ -390,42 +452,41 @@ export class StatementEmitter {
     if (e.type === "UnaryExpression" && e.argument.type === "Literal") return e;
     const local = this.target.name(hint);
     this.push(js.declare("const", local, e));
-    this.bound.set(v, js.identifier(local));
-    if (v.kind === "result") this.bound.set(v.statement, js.identifier(local));
-    return js.identifier(local);
+    const name = js.identifier(local);
+    this.bind(v, name);
+    return name;
   }
 
   private expression(v: Value): Expression {
-    const known = this.bound.get(v);
-    if (known !== undefined) return known;
     switch (v.kind) {
       case "constant":
         return js.literal(v.value);
       case "field":
-        return this.target.field(v.index);
-      case "result": {
-        const e = this.bound.get(v.statement);
-        if (e === undefined) throw new Error(`a ${v.statement.kind} is used before its statement`);
-        return e;
+        return this.values.get(v)?.expression ?? this.target.field(v.index);
+      case "result":
+        return this.results.get(v.statement)?.expression ?? unbound(v.statement);
+      case "codeAddress": {
+        const use = this.useOf(v);
+        return use.expression ?? this.shared(use, this.target.codeAddress(this.expression(v.offset)));
       }
-      case "codeAddress":
-        return this.shared(v, this.target.codeAddress(this.expression(v.offset)));
       case "pure": {
-        const { uses, helpers } = this.templates.get(v.op);
-        for (const helper of helpers) this.free(helper);
-        const args = v.args.map((a, k) => (uses[k] > 1 ? this.simple(a, "t") : this.expression(a)));
-        return this.shared(v, this.templates.instantiate(v.op, args));
+        const use = this.useOf(v);
+        if (use.expression !== undefined) return use.expression;
+        const template = this.templates.get(v.op);
+        for (const helper of template.helpers) this.free(helper);
+        const args = v.args.map((a, k) => (template.uses[k] > 1 ? this.simple(a, "t") : this.expression(a)));
+        return this.shared(use, template.instantiate(args));
       }
     }
   }
 
   /** A const for an expression with several users. */
-  private shared(v: Value, e: Expression): Expression {
-    if ((this.useCounts.get(v) ?? 0) < 2 || e.type === "Identifier" || e.type === "Literal") return e;
+  private shared(use: ValueUse, e: Expression): Expression {
+    if (use.count < 2 || e.type === "Identifier" || e.type === "Literal") return e;
     const local = this.target.name("t");
     this.push(js.declare("const", local, e));
-    this.bound.set(v, js.identifier(local));
-    return js.identifier(local);
+    use.expression = js.identifier(local);
+    return use.expression;
   }
 
   private free(name: string): void {
@@ -445,8 +506,8 @@ function keyOf(e: Expression): string {
   return e.type === "Identifier" ? e.name : e.type === "Literal" ? String(e.value) : JSON.stringify(e);
 }
 
-function isSimple(v: Value): boolean {
-  return v.kind === "constant" || v.kind === "field";
+function unbound(s: ResultStatement): never {
+  throw new Error(`a ${s.kind} is used before its statement`);
 }
 
 /** General registers and flag words: what callouts with `general: false` leave alone. */

@@ -118,10 +118,7 @@ export function tierZeroCode(body: HandlerBody, templates: PureTemplates, name: 
   const emitter = new StatementEmitter(target, templates);
   const { terminator } = body;
   const next = body.nextFields[body.nextFields.length - 1];
-  emitter.emit(
-    body.statements.map(({ s }) => s),
-    tailValues(terminator),
-  );
+  emitter.emit(body.statements, tailValues(terminator));
   const tail = terminator === undefined ? undefined : tailOf(terminator, emitter);
   const statements = [...emitter.out];
   const exits = terminator === undefined ? [] : exitsOf(terminator, next);

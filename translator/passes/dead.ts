@@ -17,12 +17,15 @@ function readBits(n: number): number {
 }
 
 /** Instructions with a callout that may write over code, or find x87 state other than expected: the region may go on behind them through the dispatcher. */
-function instructionsToLeaveBehind(block: MicroBlock): ReadonlySet<number> {
-  const found = new Set<number>();
+function instructionsToLeaveBehind(block: MicroBlock): ReadonlySet<number> | undefined {
+  let found: Set<number> | undefined;
   for (const { s, instruction } of block.statements) {
     if (s.kind !== "call") continue;
     const row: CalloutRow = callouts[s.callout];
-    if (row.neverFaults !== true && (row.writesMemory !== false || s.callout in x87Callouts)) found.add(instruction);
+    if (row.neverFaults !== true && (row.writesMemory !== false || s.callout in x87Callouts)) {
+      found ??= new Set();
+      found.add(instruction);
+    }
   }
   return found;
 }
@@ -39,7 +42,7 @@ export function dropDeadWrites(block: MicroBlock, liveOut: number): MicroBlock {
   for (let k = block.statements.length - 1; k >= 0; k--) {
     const statement = block.statements[k];
     const { s } = statement;
-    if (isLastOf(block, k) && leaving.has(statement.instruction)) live = all;
+    if (leaving?.has(statement.instruction) && isLastOf(block, k)) live = all;
     if (s.kind === "set" && s.type === "i32") {
       const n = slotNumberIfKnown(s.slot);
       if (n >= 0 && n < trackedSlots) {
@@ -54,21 +57,28 @@ export function dropDeadWrites(block: MicroBlock, liveOut: number): MicroBlock {
   return { ...block, statements: out.reverse() };
 }
 
-/** Slots seen by the block before it writes them, given those live at its end. */
-export function liveIn(block: MicroBlock, liveOut: number): number {
-  let live = liveOut;
+/** Slots seen by the block before it writes them: of those live at its end, those that live on through it, and what it reads itself. */
+export interface Liveness {
+  readonly reads: number;
+  readonly through: number;
+}
+
+export function livenessOf(block: MicroBlock): Liveness {
+  let reads = 0;
+  let through = all;
   const leaving = instructionsToLeaveBehind(block);
   for (let k = block.statements.length - 1; k >= 0; k--) {
     const { s, instruction } = block.statements[k];
-    if (isLastOf(block, k) && leaving.has(instruction)) live = all;
+    if (leaving?.has(instruction) && isLastOf(block, k)) reads = all;
     if (s.kind === "set") {
       const n = slotNumberIfKnown(s.slot);
-      if (n >= 0 && n < trackedSlots) live &= ~(1 << n);
-    } else if (s.kind === "get") {
-      live |= readBits(slotNumberIfKnown(s.slot));
-    } else live = all;
+      if (n < 0 || n >= trackedSlots) continue;
+      reads &= ~(1 << n);
+      through &= ~(1 << n);
+    } else if (s.kind === "get") reads |= readBits(slotNumberIfKnown(s.slot));
+    else reads = all;
   }
-  return live;
+  return { reads, through };
 }
 
 export const allLive = all;

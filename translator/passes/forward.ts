@@ -31,7 +31,8 @@ export function forward(block: MicroBlock): MicroBlock {
   const mapper = new ValueMapper((v) => (v.kind === "result" ? replaced.get(v.statement) : undefined));
   const out: MicroStatement[] = [];
   const checked = new Set<CalloutName>();
-  for (const { s, instruction } of block.statements) {
+  for (const statement of block.statements) {
+    const { s, instruction } = statement;
     if (s.kind === "get" && s.type === "i32") {
       const n = slotNumberIfKnown(s.slot);
       const value = known.get(n);
@@ -41,13 +42,13 @@ export function forward(block: MicroBlock): MicroBlock {
       }
       const mapped = mapper.statement(s) as ResultStatement;
       if (n >= 0) known.set(n, { kind: "result", statement: mapped });
-      out.push({ s: mapped, instruction });
+      out.push(mapped === s ? statement : { s: mapped, instruction });
       continue;
     }
     const mapped = mapper.statement(s);
     if (mapped.kind === "call" && isRepeatedCheck(mapped.callout, checked)) continue;
     if (mapped.kind === "set" && mapped.type === "i32" && isKnown(known.get(slotNumberIfKnown(mapped.slot)), mapped.value)) continue;
-    out.push({ s: mapped, instruction });
+    out.push(mapped === s ? statement : { s: mapped, instruction });
     if (mapped.kind === "set") {
       const n = slotNumberIfKnown(mapped.slot);
       if (n < 0) {

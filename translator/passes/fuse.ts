@@ -39,7 +39,8 @@ export function canFuse(first: HandlerBody, second: HandlerBody): boolean {
 export function fuse(first: HandlerBody, second: HandlerBody): HandlerBody {
   const { fieldCount } = first;
   const parts = first.nextFields.length;
-  const mapper = new ValueMapper((v) => (v.kind === "field" ? { kind: "field", index: v.index + fieldCount } : undefined));
+  // Copies: both may be of the same shape.
+  const mapper = new ValueMapper((v) => (v.kind === "field" ? { kind: "field", index: v.index + fieldCount } : undefined), undefined, true);
   return {
     statements: [
       ...first.statements,

@@ -238,18 +238,22 @@ function narrowStore(s: Statement): Statement {
 export function simplify(block: MicroBlock, fold: Fold): MicroBlock {
   const mapper = new ValueMapper(
     () => undefined,
-    (v) => {
-      if (v.kind !== "pure") return v;
-      if (v.type !== "f64" && v.args.every((a) => a.kind === "constant")) {
-        const value = fold(
-          v.op,
-          v.args.map((a) => (a as { value: number }).value),
-        );
-        if (value !== undefined) return constant(value);
-      }
-      return rewrite(v);
-    },
+    (v) => folded(v, fold) ?? rewrite(v),
   );
-  const statements = block.statements.map(({ s, instruction }) => ({ s: narrowStore(mapper.statement(s)), instruction }));
+  const statements = block.statements.map((statement) => {
+    const s = narrowStore(mapper.statement(statement.s));
+    return s === statement.s ? statement : { s, instruction: statement.instruction };
+  });
   return { ...block, statements, terminator: block.terminator && mapper.terminator(block.terminator) };
+}
+
+/** The constant that an op over constants is. */
+function folded({ op, type, args }: Pure, fold: Fold): Value | undefined {
+  if (type === "f64") return undefined;
+  for (const a of args) if (a.kind !== "constant") return undefined;
+  const value = fold(
+    op,
+    args.map((a) => (a as Constant).value),
+  );
+  return value === undefined ? undefined : constant(value);
 }

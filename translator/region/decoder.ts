@@ -51,7 +51,10 @@ export class RegionDecoder implements Decoder {
     const next = offset + translator.length;
     const { within } = request;
     if (within !== undefined && (offset < within[0] || next > within[1])) return undefined;
-    return { offset, next, shape, fields: translator.fields.slice() };
+    // Not a typed array of its own: making one costs more than the rest of this.
+    const fields: number[] = [];
+    for (let k = 0; k < translator.fieldCount; k++) fields.push(translator.fields[k]);
+    return { offset, next, shape, fields };
   }
 
   private page(k: number): RegionPage | undefined {

@@ -14,7 +14,7 @@ export interface RegionInstruction {
   readonly offset: number;
   readonly next: number;
   readonly shape: number;
-  readonly fields: Int32Array;
+  readonly fields: ArrayLike<number>;
 }
 
 export interface RegionBlock {
@@ -53,7 +53,7 @@ const rarestShare = 1 / 64;
 const maximumReturnSites = 6;
 
 /** Value of a static exit: always a field of the shape. */
-function offsetOf(v: Value, fields: Int32Array): number {
+function offsetOf(v: Value, fields: ArrayLike<number>): number {
   if (v.kind === "field") return fields[v.index];
   if (v.kind === "constant") return v.value;
   throw new Error("a static exit is a field");

@@ -34,11 +34,11 @@ export function analyse(graph: Graph): Analysis {
 function attempt(graph: Graph, cut: Set<number>): Analysis | undefined {
   const size = graph.successors.length;
   const edges = graph.successors.map((list, from) => list.filter((to) => !cut.has(from * size + to)));
-  const order = reversePostorder(edges);
-  const nodes = order
-    .map((_, n) => n)
-    .filter((n) => order[n] >= 0)
-    .sort((a, b) => order[a] - order[b]);
+  const nodes = reversePostorder(edges);
+  const order: number[] = edges.map(() => -1);
+  nodes.forEach((n, k) => {
+    order[n] = k;
+  });
   const predecessors: number[][] = edges.map(() => []);
   for (const from of nodes) for (const to of edges[from]) predecessors[to].push(from);
   const dominator = dominators(nodes, order, predecessors);
@@ -63,8 +63,8 @@ function attempt(graph: Graph, cut: Set<number>): Analysis | undefined {
   return { order, dominator, isLoopHeader, isMerge: forwardEdges.map((n) => n > 1), children, cut };
 }
 
+/** The nodes that can be reached. */
 function reversePostorder(edges: readonly (readonly number[])[]): number[] {
-  const order: number[] = edges.map(() => -1);
   const seen = new Set<number>([0]);
   const post: number[] = [];
   const stack: { node: number; next: number }[] = [{ node: 0, next: 0 }];
@@ -81,10 +81,7 @@ function reversePostorder(edges: readonly (readonly number[])[]): number[] {
       stack.pop();
     }
   }
-  post.reverse().forEach((n, k) => {
-    order[n] = k;
-  });
-  return order;
+  return post.reverse();
 }
 
 /** Immediate dominators by iteration (Cooper, Harvey, Kennedy). */

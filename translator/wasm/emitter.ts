@@ -16,8 +16,7 @@ export class Emitter {
   }
 
   begin(kind: "block" | "loop" | "if", result?: ValueType): void {
-    this.op(kind);
-    this.body.byte(result === undefined ? 0x40 : valueType[result]);
+    this.body.pair(opcode[kind], result === undefined ? 0x40 : valueType[result]);
     this.depth++;
   }
   end(): void {
@@ -26,12 +25,10 @@ export class Emitter {
   }
   /** To the label that `depth` was just inside of. */
   branch(label: number): void {
-    this.op("br");
-    this.body.unsigned(this.depth - label);
+    this.withNumber(opcode.br, this.depth - label);
   }
   branchIf(label: number): void {
-    this.op("br_if");
-    this.body.unsigned(this.depth - label);
+    this.withNumber(opcode.br_if, this.depth - label);
   }
   /** The number on the stack: 0 to the innermost label, and so on for `count` labels; 0 if it is larger. */
   branchTable(count: number): void {
@@ -42,8 +39,7 @@ export class Emitter {
   }
   /** @param isTail the function's own frame goes before the call */
   call(index: number, isTail = false): void {
-    this.op(isTail ? "return_call" : "call");
-    this.body.unsigned(index);
+    this.withNumber(isTail ? opcode.return_call : opcode.call, index);
   }
   callIndirect(type: number, isTail = false): void {
     this.op(isTail ? "return_call_indirect" : "call_indirect");
@@ -53,11 +49,17 @@ export class Emitter {
 
   op(name: Opcode): void {
     const code = opcode[name];
-    if (code > 0xff) this.body.byte(code >>> 8);
-    this.body.byte(code & 0xff);
+    if (code > 0xff) this.body.pair(code >>> 8, code & 0xff);
+    else this.body.byte(code);
+  }
+  /** An instruction, of one byte, and an unsigned number. */
+  private withNumber(code: number, operand: number): void {
+    this.body.byte(code);
+    this.body.unsigned(operand);
   }
   constant(value: number): void {
-    this.op("i32.const");
+    if (value >= -0x40 && value < 0x40) return this.body.pair(opcode["i32.const"], value & 0x7f);
+    this.body.byte(opcode["i32.const"]);
     this.body.signed(value);
   }
   doubleConstant(value: number): void {
@@ -65,13 +67,14 @@ export class Emitter {
     this.body.double(value);
   }
   local(kind: "local.get" | "local.set" | "local.tee", index: number): void {
-    this.op(kind);
-    this.body.unsigned(index);
+    // Named one by one, for V8 finds what it is told to find by name sooner.
+    const code = kind === "local.get" ? opcode["local.get"] : kind === "local.set" ? opcode["local.set"] : opcode["local.tee"];
+    if (index < 0x80) this.body.pair(code, index);
+    else this.withNumber(code, index);
   }
   access(name: Opcode, offset: number): void {
-    this.op(name);
     // Alignment is a hint.
-    this.body.byte(0);
+    this.body.pair(opcode[name], 0);
     this.body.unsigned(offset);
   }
 

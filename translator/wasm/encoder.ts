@@ -98,40 +98,52 @@ export const opcode = {
 } as const;
 export type Opcode = keyof typeof opcode;
 
-/** Grows as needed. */
+const utf8 = new TextEncoder();
+/** Bytes of a number of 32 bits. */
+const longest = 5;
+
+/** Grows as needed. Nearly all that is written is an instruction with one small operand: those take one call. */
 export class Bytes {
-  private data = new Uint8Array(256);
+  private data = new Uint8Array(1024);
   length = 0;
 
+  private grow(more: number): void {
+    const larger = new Uint8Array(2 * (this.data.length + more));
+    larger.set(this.data);
+    this.data = larger;
+  }
+
   byte(value: number): void {
-    if (this.length === this.data.length) {
-      const larger = new Uint8Array(2 * this.length);
-      larger.set(this.data);
-      this.data = larger;
-    }
+    if (this.length === this.data.length) this.grow(1);
     this.data[this.length++] = value;
+  }
+  /** Two of them. */
+  pair(first: number, second: number): void {
+    const { length } = this;
+    if (length + 2 > this.data.length) this.grow(2);
+    this.data[length] = first;
+    this.data[length + 1] = second;
+    this.length = length + 2;
   }
 
   unsigned(value: number): void {
+    if (this.length + longest > this.data.length) this.grow(longest);
+    const { data } = this;
+    let { length } = this;
     let rest = value >>> 0;
-    while (rest >= 0x80) {
-      this.byte((rest & 0x7f) | 0x80);
-      rest >>>= 7;
-    }
-    this.byte(rest);
+    for (; rest >= 0x80; rest >>>= 7) data[length++] = (rest & 0x7f) | 0x80;
+    data[length++] = rest;
+    this.length = length;
   }
 
   signed(value: number): void {
+    if (this.length + longest > this.data.length) this.grow(longest);
+    const { data } = this;
+    let { length } = this;
     let rest = value | 0;
-    for (;;) {
-      const low = rest & 0x7f;
-      rest >>= 7;
-      if ((rest === 0 && (low & 0x40) === 0) || (rest === -1 && (low & 0x40) !== 0)) {
-        this.byte(low);
-        return;
-      }
-      this.byte(low | 0x80);
-    }
+    for (; rest < -0x40 || rest >= 0x40; rest >>= 7) data[length++] = (rest & 0x7f) | 0x80;
+    data[length++] = rest & 0x7f;
+    this.length = length;
   }
 
   double(value: number): void {
@@ -139,9 +151,28 @@ export class Bytes {
   }
 
   name(text: string): void {
-    const utf8 = new TextEncoder().encode(text);
-    this.unsigned(utf8.length);
-    for (const b of utf8) this.byte(b);
+    const start = this.length;
+    for (let k = 0; k < text.length; k++) {
+      const code = text.charCodeAt(k);
+      if (code >= 0x80) {
+        this.length = start;
+        for (const b of utf8.encode(text)) this.byte(b);
+        break;
+      }
+      this.byte(code);
+    }
+    this.prefixLength(start);
+  }
+
+  /** Puts the number of bytes from `start` on in front of them. */
+  prefixLength(start: number): void {
+    const count = this.length - start;
+    this.unsigned(count);
+    const size = this.length - start - count;
+    this.data.copyWithin(start + size, start, start + count);
+    this.length = start;
+    this.unsigned(count);
+    this.length = start + size + count;
   }
 
   append(other: Bytes): void {
@@ -204,107 +235,108 @@ export function encodeModule({ functions, imports, pages, mayHaveMore, tableSize
   for (const b of [0, 0x61, 0x73, 0x6d, 1, 0, 0, 0]) out.byte(b);
   const allTypes = [...types];
   const numberOf = (type: FunctionType): number => {
-    const known = allTypes.findIndex((t) => t.parameters.join() === type.parameters.join() && t.results.join() === type.results.join());
+    const known = allTypes.findIndex((t) => isSame(t.parameters, type.parameters) && isSame(t.results, type.results));
     return known >= 0 ? known : allTypes.push(type) - 1;
   };
   const importTypes = imports.map((i) => numberOf(i.type));
   const functionTypes = functions.map((f) => numberOf(f.type));
-  const section = (id: number, fill: (bytes: Bytes) => void): void => {
-    const content = new Bytes();
-    fill(content);
+  const section = (id: number, fill: () => void): void => {
     out.byte(id);
-    out.unsigned(content.length);
-    out.append(content);
+    const start = out.length;
+    fill();
+    out.prefixLength(start);
   };
-  section(1, (s) => {
-    s.unsigned(allTypes.length);
-    for (const type of allTypes) {
-      s.byte(0x60);
-      for (const list of [type.parameters, type.results]) {
-        s.unsigned(list.length);
-        for (const t of list) s.byte(valueType[t]);
-      }
+  section(1, () => {
+    out.unsigned(allTypes.length);
+    for (const { parameters, results } of allTypes) {
+      out.byte(0x60);
+      out.unsigned(parameters.length);
+      for (const t of parameters) out.byte(valueType[t]);
+      out.unsigned(results.length);
+      for (const t of results) out.byte(valueType[t]);
     }
   });
-  section(2, (s) => {
-    s.unsigned(imports.length + 2);
-    s.name("m");
-    s.name("memory");
-    s.byte(2);
-    s.byte(1);
-    s.unsigned(pages);
-    s.unsigned(mayHaveMore ? mostPages : pages);
-    s.name("m");
-    s.name("table");
-    s.byte(1);
-    s.byte(0x70);
-    s.byte(0);
-    s.unsigned(tableSize);
+  section(2, () => {
+    out.unsigned(imports.length + 2);
+    out.name("m");
+    out.name("memory");
+    out.byte(2);
+    out.byte(1);
+    out.unsigned(pages);
+    out.unsigned(mayHaveMore ? mostPages : pages);
+    out.name("m");
+    out.name("table");
+    out.byte(1);
+    out.byte(0x70);
+    out.byte(0);
+    out.unsigned(tableSize);
     imports.forEach((i, k) => {
-      s.name("m");
-      s.name(i.name);
-      s.byte(0);
-      s.unsigned(importTypes[k]);
+      out.name("m");
+      out.name(i.name);
+      out.byte(0);
+      out.unsigned(importTypes[k]);
     });
   });
-  section(3, (s) => {
-    s.unsigned(functions.length);
-    for (const type of functionTypes) s.unsigned(type);
+  section(3, () => {
+    out.unsigned(functions.length);
+    for (const type of functionTypes) out.unsigned(type);
   });
-  section(7, (s) => {
-    s.unsigned(functions.filter(({ name }) => name !== undefined).length);
+  section(7, () => {
+    out.unsigned(functions.filter(({ name }) => name !== undefined).length);
     functions.forEach(({ name }, k) => {
       if (name === undefined) return;
-      s.name(name);
-      s.byte(0);
-      s.unsigned(imports.length + k);
+      out.name(name);
+      out.byte(0);
+      out.unsigned(imports.length + k);
     });
   });
   if (elements !== undefined) {
-    section(9, (s) => {
+    section(9, () => {
       // One segment, active, of table 0.
-      s.byte(1);
-      s.byte(0);
-      s.byte(opcode["i32.const"]);
-      s.signed(elements.first);
-      s.byte(opcode.end);
-      s.unsigned(elements.functions.length);
-      for (const k of elements.functions) s.unsigned(imports.length + k);
+      out.byte(1);
+      out.byte(0);
+      out.byte(opcode["i32.const"]);
+      out.signed(elements.first);
+      out.byte(opcode.end);
+      out.unsigned(elements.functions.length);
+      for (const k of elements.functions) out.unsigned(imports.length + k);
     });
   }
-  section(10, (s) => {
-    s.unsigned(functions.length);
+  section(10, () => {
+    out.unsigned(functions.length);
     for (const f of functions) {
-      const code = new Bytes();
+      const start = out.length;
       const runs: { type: ValueType; count: number }[] = [];
       for (const type of f.locals) {
         const last = runs[runs.length - 1];
         if (last?.type === type) last.count++;
         else runs.push({ type, count: 1 });
       }
-      code.unsigned(runs.length);
+      out.unsigned(runs.length);
       for (const { type, count } of runs) {
-        code.unsigned(count);
-        code.byte(valueType[type]);
+        out.unsigned(count);
+        out.byte(valueType[type]);
       }
-      code.append(f.body);
-      code.byte(opcode.end);
-      s.unsigned(code.length);
-      s.append(code);
+      out.append(f.body);
+      out.byte(opcode.end);
+      out.prefixLength(start);
     }
   });
   // The custom section that says what functions are called (appendix, "Name Section").
-  section(0, (s) => {
-    s.name("name");
-    const names = new Bytes();
-    names.unsigned(functions.length);
+  section(0, () => {
+    out.name("name");
+    out.byte(1);
+    const start = out.length;
+    out.unsigned(functions.length);
     functions.forEach(({ name, label }, k) => {
-      names.unsigned(imports.length + k);
-      names.name(label ?? name ?? "");
+      out.unsigned(imports.length + k);
+      out.name(label ?? name ?? "");
     });
-    s.byte(1);
-    s.unsigned(names.length);
-    s.append(names);
+    out.prefixLength(start);
   });
   return out.toArray();
+}
+
+function isSame(a: readonly ValueType[], b: readonly ValueType[]): boolean {
+  return a.length === b.length && a.every((t, k) => t === b[k]);
 }

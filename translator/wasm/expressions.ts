@@ -8,7 +8,7 @@ import type { PlainAccess } from "../javascript/plain-access.ts";
 import { Emitter } from "./emitter.ts";
 import type { Opcode } from "./encoder.ts";
 import type { WasmHost } from "./host.ts";
-import { isNotNegative, literalOf, Names, Refused, refuse, type Type } from "./names.ts";
+import { isNotNegative, type Known, literalOf, Names, Refused, refuse, type Type, typeOfNumber, typeOfOperation } from "./names.ts";
 
 /** What `return` is in code taken in line: a value for a local, and a jump. */
 export interface ReturnTo {
@@ -25,26 +25,44 @@ const elementShift = { i8: 0, i16: 1, i32: 2, f32: 2, f64: 3 } as const;
 const elementLoad = { i8: "i32.load8_s", i16: "i32.load16_s", i32: "i32.load", f32: "f32.load", f64: "f64.load" } as const;
 const elementStore = { i8: "i32.store8", i16: "i32.store16", i32: "i32.store", f32: "f32.store", f64: "f64.store" } as const;
 
-const compareSigned: Record<string, Opcode> = {
-  "<": "i32.lt_s",
-  "<=": "i32.le_s",
-  ">": "i32.gt_s",
-  ">=": "i32.ge_s",
-  "===": "i32.eq",
-  "!==": "i32.ne",
-};
-const compareUnsigned: Record<string, Opcode> = {
-  "<": "i32.lt_u",
-  "<=": "i32.le_u",
-  ">": "i32.gt_u",
-  ">=": "i32.ge_u",
-  "===": "i32.eq",
-  "!==": "i32.ne",
-};
-const compareDouble: Record<string, Opcode> = { "<": "f64.lt", "<=": "f64.le", ">": "f64.gt", ">=": "f64.ge", "===": "f64.eq", "!==": "f64.ne" };
-const bitwise: Record<string, Opcode> = { "&": "i32.and", "|": "i32.or", "^": "i32.xor", "<<": "i32.shl", ">>": "i32.shr_s", ">>>": "i32.shr_u" };
-const wrapping: Record<string, Opcode> = { "+": "i32.add", "-": "i32.sub" };
-const doubles: Record<string, Opcode> = { "+": "f64.add", "-": "f64.sub", "*": "f64.mul", "/": "f64.div" };
+/** Instructions for a binary operator. All fields are there in all rows, for V8 reads them faster then. */
+interface Operator {
+  /** Of integers, signed or not, with a result of 32 bits. */
+  readonly bitwise: Opcode | undefined;
+  /** Of integers, its result wrapped. */
+  readonly wrapping: Opcode | undefined;
+  /** Of doubles, with a double for a result. */
+  readonly double: Opcode | undefined;
+  readonly comparison: { readonly signed: Opcode; readonly unsigned: Opcode; readonly double: Opcode } | undefined;
+}
+const bitwise = (opcode: Opcode): Operator => ({ bitwise: opcode, wrapping: undefined, double: undefined, comparison: undefined });
+const arithmetic = (double: Opcode, wrapping?: Opcode): Operator => ({ bitwise: undefined, wrapping, double, comparison: undefined });
+const comparison = (signed: Opcode, unsigned: Opcode, double: Opcode): Operator => ({
+  bitwise: undefined,
+  wrapping: undefined,
+  double: undefined,
+  comparison: { signed, unsigned, double },
+});
+const operators: ReadonlyMap<string, Operator> = new Map([
+  ["&", bitwise("i32.and")],
+  ["|", bitwise("i32.or")],
+  ["^", bitwise("i32.xor")],
+  ["<<", bitwise("i32.shl")],
+  [">>", bitwise("i32.shr_s")],
+  [">>>", bitwise("i32.shr_u")],
+  ["+", arithmetic("f64.add", "i32.add")],
+  ["-", arithmetic("f64.sub", "i32.sub")],
+  ["*", arithmetic("f64.mul")],
+  ["/", arithmetic("f64.div")],
+  ["<", comparison("i32.lt_s", "i32.lt_u", "f64.lt")],
+  ["<=", comparison("i32.le_s", "i32.le_u", "f64.le")],
+  [">", comparison("i32.gt_s", "i32.gt_u", "f64.gt")],
+  [">=", comparison("i32.ge_s", "i32.ge_u", "f64.ge")],
+  ["===", comparison("i32.eq", "i32.eq", "f64.eq")],
+  ["!==", comparison("i32.ne", "i32.ne", "f64.ne")],
+]);
+
+type Binary = Expression & { type: "BinaryExpression" };
 
 /** Functions of generated code that are instructions here. */
 const intrinsics = new Set(["mulhu", "mulhs", "divu", "divs"]);
@@ -144,7 +162,7 @@ export class ExpressionWriter extends Emitter {
     }
     if (e.type === "AssignmentExpression" && e.operator === "=") {
       const { left } = e;
-      if (left.type === "Identifier") return this.local("local.set", this.assigned(left.name, e.right));
+      if (left.type === "Identifier") return this.local("local.set", this.assigned(this.names.of(left.name), e.right));
       if (left.type !== "MemberExpression" || left.object.type !== "Identifier") throw new Refused("assignment");
       const place = this.place(left.object.name);
       const offset = this.element(place, left.property as Expression);
@@ -175,22 +193,22 @@ export class ExpressionWriter extends Emitter {
     this.op("drop");
   }
 
-  /** Pushes what is to be stored in the local for `name`, which it returns. */
-  private assigned(name: string, value: Expression): number {
-    const type = this.names.typeOfName(name);
+  /** Pushes what is to be stored in the local of a name, and returns its number. */
+  private assigned(known: Known, value: Expression): number {
+    const type = known.type ?? this.names.typeOfKnown(known);
     if (type === "f64") this.double(value);
     else {
       if (type === "u32") throw new Refused("assignment to a uint32");
       this.int(value);
     }
-    const local = this.names.localOf(name);
-    this.used(name);
-    return local;
+    if (known.local < 0) refuse("a name");
+    this.used(known, type);
+    return known.local;
   }
 
   /** A name was seen: if never again, its local is free. */
-  private used(name: string): void {
-    if (this.names.isDone(name)) this.release(this.names.localOf(name), this.names.typeOfName(name) === "f64" ? "f64" : "i32");
+  private used(known: Known, type: Type): void {
+    if (--known.references === 0) this.release(known.local, type === "f64" ? "f64" : "i32");
   }
 
   private place(array: string): ArrayPlace {
@@ -208,12 +226,13 @@ export class ExpressionWriter extends Emitter {
       return place.offset + value * 2 ** shift;
     }
     if (index.type === "BinaryExpression" && index.operator === "+") {
-      for (const [fixed, rest] of [
-        [index.right as Expression, index.left as Expression],
-        [index.left as Expression, index.right as Expression],
-      ]) {
-        const more = this.constantOf(fixed);
-        if (more === undefined || more < 0) continue;
+      let rest = index.left as Expression;
+      let more = this.constantOf(index.right);
+      if (more === undefined || more < 0) {
+        rest = index.right;
+        more = this.constantOf(index.left as Expression);
+      }
+      if (more !== undefined && more >= 0) {
         this.int(rest);
         this.scaled(shift);
         return place.offset + more * 2 ** shift;
@@ -249,57 +268,71 @@ export class ExpressionWriter extends Emitter {
 
   /** The number that an expression is known to be. */
   private constantOf(e: Expression): number | undefined {
-    return literalOf(e) ?? (e.type === "Identifier" ? this.host.constants[e.name] : undefined);
+    return e.type === "Identifier" ? this.names.of(e.name).constant : literalOf(e);
   }
 
   /** Pushes the value modulo 2^32. */
   protected int(e: Expression): void {
-    const value = this.constantOf(e);
-    if (value !== undefined) {
-      if (!Number.isInteger(value)) throw new Refused("a fraction as an integer");
-      return this.constant(value | 0);
-    }
-    if (e.type === "BinaryExpression") {
-      const operator = wrapping[e.operator];
-      if (operator !== undefined && this.fitsWrapped(e, 0)) {
+    switch (e.type) {
+      case "Literal":
+        return this.integer(literalOf(e) ?? refuse(e.type));
+      case "Identifier": {
+        const known = this.names.of(e.name);
+        if (known.constant !== undefined) return this.integer(known.constant);
+        if (this.fromLocal(known) === "f64") this.wrap();
+        return;
+      }
+      case "BinaryExpression": {
+        const row = operators.get(e.operator) ?? refuse(e.operator);
+        const operation =
+          row.wrapping !== undefined && this.fitsWrapped(e, 0) ? row.wrapping : e.operator === "/" ? this.integerQuotient(e) : undefined;
+        if (operation === undefined) {
+          if (this.binary(row, e) === "f64") this.wrap();
+          return;
+        }
         this.int(e.left as Expression);
         this.int(e.right);
-        return this.op(operator);
+        return this.op(operation);
       }
-      if (e.operator === "/") {
-        const operation = this.integerQuotient(e.left as Expression, e.right);
-        if (operation !== undefined) {
-          this.int(e.left as Expression);
-          this.int(e.right);
-          return this.op(operation);
-        }
+      case "ConditionalExpression":
+        return this.choose(
+          e.test,
+          () => this.int(e.consequent),
+          () => this.int(e.alternate),
+          "i32",
+        );
+      case "UnaryExpression": {
+        if (e.operator !== "-") break;
+        const value = literalOf(e);
+        if (value !== undefined) return this.integer(value);
+        if (this.names.typeOf(e.argument) === "f64") break;
+        this.constant(0);
+        this.int(e.argument);
+        return this.op("i32.sub");
       }
     }
-    if (e.type === "ConditionalExpression")
-      return this.choose(
-        e.test,
-        () => this.int(e.consequent),
-        () => this.int(e.alternate),
-        "i32",
-      );
-    if (e.type === "UnaryExpression" && e.operator === "-" && this.names.typeOf(e.argument) !== "f64") {
-      this.constant(0);
-      this.int(e.argument);
-      return this.op("i32.sub");
-    }
-    if (this.value(e) === "f64") {
-      // JavaScript's ToInt32 for magnitudes below 2^63; what is larger here is compared with the number it was, and differs from it either way.
-      this.op("i64.trunc_sat_f64_s");
-      this.op("i32.wrap_i64");
-    }
+    if (this.value(e) === "f64") this.wrap();
+  }
+
+  private integer(value: number): void {
+    if (!Number.isInteger(value)) throw new Refused("a fraction as an integer");
+    this.constant(value | 0);
+  }
+
+  /** The double that was pushed becomes an integer. */
+  private wrap(): void {
+    // JavaScript's ToInt32 for magnitudes below 2^63; what is larger here is compared with the number it was, and differs from it either way.
+    this.op("i64.trunc_sat_f64_s");
+    this.op("i32.wrap_i64");
   }
 
   /**
    * The instruction for a quotient that is wrapped: of two unsigned numbers (n >>> 0), or of two signed ones. Generated code divides only after it has looked at the divisor
    * and, of signed numbers, at the quotient that overflows.
    */
-  private integerQuotient(left: Expression, right: Expression): Opcode | undefined {
-    const [a, b] = [this.names.typeOf(left), this.names.typeOf(right)];
+  private integerQuotient(e: Binary): Opcode | undefined {
+    const a = this.names.typeOf(e.left as Expression);
+    const b = this.names.typeOf(e.right);
     if (a === "u32" && b === "u32") return "i32.div_u";
     return a === "i32" && b === "i32" ? "i32.div_s" : undefined;
   }
@@ -307,7 +340,7 @@ export class ExpressionWriter extends Emitter {
   /** Whether a sum of int32 and uint32 parts is exact in doubles, so that wrapping it is what ToInt32 does: fewer than 2^20 of them. */
   private fitsWrapped(e: Expression, depth: number): boolean {
     if (depth > 16) return false;
-    if (e.type === "BinaryExpression" && wrapping[e.operator] !== undefined)
+    if (e.type === "BinaryExpression" && (e.operator === "+" || e.operator === "-"))
       return this.fitsWrapped(e.left as Expression, depth + 1) && this.fitsWrapped(e.right, depth + 1);
     const value = this.constantOf(e);
     if (value !== undefined) return Number.isInteger(value) && Math.abs(value) <= 2 ** 32;
@@ -318,12 +351,8 @@ export class ExpressionWriter extends Emitter {
   protected double(e: Expression): void {
     const value = this.constantOf(e);
     if (value !== undefined) return this.doubleConstant(value);
-    if (e.type === "BinaryExpression" && doubles[e.operator] !== undefined) {
-      if (e.operator === "/" && literalOf(e.left as Expression) === 0 && literalOf(e.right) === 0) return this.doubleConstant(Number.NaN);
-      this.double(e.left as Expression);
-      this.double(e.right);
-      return this.op(doubles[e.operator]);
-    }
+    const operation = e.type === "BinaryExpression" ? operators.get(e.operator)?.double : undefined;
+    if (operation !== undefined) return this.doubleOperation(operation, e as Binary);
     if (e.type === "UnaryExpression" && e.operator === "-") {
       this.double(e.argument);
       return this.op("f64.neg");
@@ -338,6 +367,13 @@ export class ExpressionWriter extends Emitter {
     const type = this.value(e);
     if (type === "u32") this.op("f64.convert_i32_u");
     else if (type !== "f64") this.op("f64.convert_i32_s");
+  }
+
+  private doubleOperation(operation: Opcode, e: Binary): void {
+    if (e.operator === "/" && literalOf(e.left as Expression) === 0 && literalOf(e.right) === 0) return this.doubleConstant(Number.NaN);
+    this.double(e.left as Expression);
+    this.double(e.right);
+    this.op(operation);
   }
 
   /** Pushes 0 or not 0. */
@@ -356,10 +392,11 @@ export class ExpressionWriter extends Emitter {
       this.condition(e.argument);
       return this.op("i32.eqz");
     }
-    if (e.type === "BinaryExpression" && literalOf(e.right) === 0 && (e.operator === "===" || e.operator === "!==")) {
+    if (e.type === "BinaryExpression" && (e.operator === "===" || e.operator === "!==") && literalOf(e.right) === 0) {
       if ("bytes" in e) return this.liesInPage(e as PlainAccess);
-      if (this.names.typeOf(e.left as Expression) !== "f64") {
-        this.int(e.left as Expression);
+      const left = e.left as Expression;
+      if (this.names.typeOf(left) !== "f64") {
+        this.int(left);
         if (e.operator === "===") this.op("i32.eqz");
         return;
       }
@@ -390,19 +427,12 @@ export class ExpressionWriter extends Emitter {
 
   /** Pushes the value as it is. */
   private value(e: Expression): Type {
-    const constant = this.constantOf(e);
-    if (constant !== undefined) {
-      const type = this.names.typeOf(e);
-      if (type === "f64") this.double(e);
-      else this.constant(constant | 0);
-      return type;
-    }
     switch (e.type) {
+      case "Literal":
+        return this.number(literalOf(e) ?? refuse(e.type));
       case "Identifier": {
-        const type = this.names.typeOfName(e.name);
-        this.local("local.get", this.names.localOf(e.name));
-        this.used(e.name);
-        return type;
+        const known = this.names.of(e.name);
+        return known.constant === undefined ? this.fromLocal(known) : this.number(known.constant);
       }
       case "MemberExpression": {
         if (e.object.type !== "Identifier") throw new Refused("member");
@@ -412,7 +442,7 @@ export class ExpressionWriter extends Emitter {
         return place.kind === "f64" || place.kind === "f32" ? "f64" : "i32";
       }
       case "BinaryExpression":
-        return this.binary(e.operator, e.left as Expression, e.right, e);
+        return this.binary(operators.get(e.operator) ?? refuse(e.operator), e);
       case "LogicalExpression":
         for (const part of [e.left, e.right]) if (this.names.typeOf(part) !== "bool") throw new Refused("a logical value");
         this.condition(e);
@@ -429,6 +459,7 @@ export class ExpressionWriter extends Emitter {
           return "i32";
         }
         if (e.operator !== "-") throw new Refused(e.operator);
+        if (e.argument.type === "Literal") return this.number(literalOf(e) ?? refuse(e.type));
         this.double(e);
         return "f64";
       case "ConditionalExpression": {
@@ -445,58 +476,74 @@ export class ExpressionWriter extends Emitter {
       }
       case "AssignmentExpression": {
         if (e.operator !== "=" || e.left.type !== "Identifier") throw new Refused("the value of an assignment");
-        const { name } = e.left;
-        this.local("local.tee", this.assigned(name, e.right));
-        return this.names.typeOfName(name);
+        const known = this.names.of(e.left.name);
+        this.local("local.tee", this.assigned(known, e.right));
+        return this.names.typeOfKnown(known);
       }
       default:
         throw new Refused(e.type);
     }
   }
 
-  private binary(operator: string, left: Expression, right: Expression, e: Expression): Type {
-    if (bitwise[operator] !== undefined) {
+  private number(value: number): Type {
+    const type = typeOfNumber(value);
+    if (type === "f64") this.doubleConstant(value);
+    else this.constant(value | 0);
+    return type;
+  }
+
+  /** Pushes what is in the local of a name. */
+  private fromLocal(known: Known): Type {
+    const type = known.type ?? this.names.typeOfKnown(known);
+    if (known.local < 0) refuse("a name");
+    this.local("local.get", known.local);
+    this.used(known, type);
+    return type;
+  }
+
+  private binary(row: Operator, e: Binary): Type {
+    const left = e.left as Expression;
+    const { right, operator } = e;
+    if (row.bitwise !== undefined) {
       if (operator === "&" && this.loadUnsigned(left, right)) return "i32";
       this.int(left);
       // `x | 0` only says that x is wrapped, `x >>> 0` how it is to be read.
-      if ((operator === "|" || operator === ">>>") && literalOf(right) === 0) return this.names.typeOf(e);
+      if ((operator === "|" || operator === ">>>") && literalOf(right) === 0) return typeOfOperation(e);
       this.int(right);
-      this.op(bitwise[operator]);
-      return this.names.typeOf(e);
+      this.op(row.bitwise);
+      return typeOfOperation(e);
     }
-    if (doubles[operator] !== undefined) {
-      this.double(e);
+    if (row.double !== undefined) {
+      this.doubleOperation(row.double, e);
       return "f64";
     }
+    const { signed, unsigned, double } = row.comparison ?? refuse(operator);
     const a = this.names.typeOf(left);
     const b = this.names.typeOf(right);
-    const fits = (type: Type, x: Expression, wanted: "i32" | "u32") => {
-      const value = this.constantOf(x);
-      if (value !== undefined)
-        return (
-          Number.isInteger(value) &&
-          !Object.is(value, -0) &&
-          (wanted === "i32" ? value >= -(2 ** 31) && value < 2 ** 31 : value >= 0 && value < 2 ** 32)
-        );
-      return type === wanted || type === "bool" || (wanted === "u32" && isNotNegative(x));
-    };
-    if (fits(a, left, "i32") && fits(b, right, "i32")) {
+    if (isSigned(a) && isSigned(b)) {
       this.int(left);
-      if (literalOf(right) === 0 && operator === "===") this.op("i32.eqz");
+      if (operator === "===" && literalOf(right) === 0) this.op("i32.eqz");
       else {
         this.int(right);
-        this.op(compareSigned[operator] ?? refuse(operator));
+        this.op(signed);
       }
-    } else if (fits(a, left, "u32") && fits(b, right, "u32")) {
+    } else if (this.isUnsigned(a, left) && this.isUnsigned(b, right)) {
       this.int(left);
       this.int(right);
-      this.op(compareUnsigned[operator] ?? refuse(operator));
+      this.op(unsigned);
     } else {
       this.double(left);
       this.double(right);
-      this.op(compareDouble[operator] ?? refuse(operator));
+      this.op(double);
     }
     return "bool";
+  }
+
+  /** Whether a value may be compared as an uint32. */
+  private isUnsigned(type: Type, e: Expression): boolean {
+    if (type === "u32" || type === "bool") return true;
+    const value = this.constantOf(e);
+    return value === undefined ? isNotNegative(e) : type === "i32" && value >= 0;
   }
 
   /** `M8[...] & 255` and `M16[...] & 65535`. */
@@ -633,14 +680,16 @@ export class ExpressionWriter extends Emitter {
       return "i32";
     }
     // The callouts' first argument is the CPU, which the host knows.
-    const args = (e.arguments as Expression[]).filter((a) => !(a.type === "Identifier" && a.name === "cpu"));
-    for (const a of args) {
+    let count = 0;
+    for (const a of e.arguments as Expression[]) {
+      if (a.type === "Identifier" && a.name === "cpu") continue;
       if (this.names.typeOf(a) === "u32") throw new Refused("a uint32 as an argument");
       this.int(a);
+      count++;
     }
     const result = this.host.isDouble(name) ? "f64" : "i32";
     const yields = hasResult || this.host.isHelper(name);
-    this.call(this.host.imported(name, args.length, yields ? result : undefined) ?? refuse(`call of ${name}`), isTail);
+    this.call(this.host.imported(name, count, yields ? result : undefined) ?? refuse(`call of ${name}`), isTail);
     if (yields && !hasResult) this.op("drop");
     if (this.host.mayFault(name)) this.leaveOnFault();
     return result;
@@ -663,4 +712,9 @@ export class ExpressionWriter extends Emitter {
     }
     this.end();
   }
+}
+
+/** Whether a value may be compared as an int32. */
+function isSigned(type: Type): boolean {
+  return type === "i32" || type === "bool";
 }

@@ -10,8 +10,9 @@ import { Names, Refused, refuse } from "./names.ts";
 
 export class WasmFunction extends ExpressionWriter {
   private readonly parameterNames: readonly string[];
-  /** Depths of the labels in force, by name; of loops, where they begin. */
-  private readonly labels = new Map<string, number>();
+  /** Depths of the labels in force, by name: blocks behind their ends, loops where they begin. */
+  private readonly breaks = new Map<string, number>();
+  private readonly continues = new Map<string, number>();
 
   /** @param parameters names of the int32 parameters */
   constructor(host: WasmHost, parameters: readonly string[]) {
@@ -47,7 +48,7 @@ export class WasmFunction extends ExpressionWriter {
   }
 
   private all(list: readonly Statement[]): void {
-    for (const s of list) this.statement(s);
+    for (let k = 0; k < list.length; k++) this.statement(list[k]);
   }
 
   private statement(s: Statement): void {
@@ -77,8 +78,9 @@ export class WasmFunction extends ExpressionWriter {
       case "LabeledStatement":
         return this.labeled(s.label.name, s.body);
       case "BreakStatement":
+        return this.branch(this.breaks.get(s.label?.name ?? "") ?? refuse(s.type));
       case "ContinueStatement":
-        return this.branch(this.labels.get(`${s.type === "BreakStatement" ? "break" : "continue"} ${s.label?.name}`) ?? refuse(s.type));
+        return this.branch(this.continues.get(s.label?.name ?? "") ?? refuse(s.type));
       case "TryStatement":
         return this.tryCatch(s);
       default:
@@ -94,31 +96,32 @@ export class WasmFunction extends ExpressionWriter {
       this.functions.set(name, index);
       return;
     }
-    const type = this.names.typeOfName(name);
-    if (type === "f64") this.double(init);
+    const known = this.names.of(name);
+    const kind = this.names.typeOfKnown(known) === "f64" ? "f64" : "i32";
+    if (kind === "f64") this.double(init);
     else this.int(init);
-    const local = this.acquire(type === "f64" ? "f64" : "i32");
-    this.local("local.set", local);
-    this.names.place(name, local);
+    // From here on the name is in this local.
+    known.local = this.acquire(kind);
+    this.local("local.set", known.local);
   }
 
   private labeled(name: string, body: Statement): void {
     if (body.type === "ForStatement") {
       if (body.init != null || body.test != null || body.update != null) throw new Refused("a loop with a head");
       this.begin("loop");
-      this.within(`continue ${name}`, body.body);
+      this.within(this.continues, name, body.body);
       this.branch(this.depth);
     } else {
       this.begin("block");
-      this.within(`break ${name}`, body);
+      this.within(this.breaks, name, body);
     }
     this.end();
   }
 
-  private within(label: string, body: Statement): void {
-    this.labels.set(label, this.depth);
+  private within(labels: Map<string, number>, name: string, body: Statement): void {
+    labels.set(name, this.depth);
     this.statement(body);
-    this.labels.delete(label);
+    labels.delete(name);
   }
 
   /**

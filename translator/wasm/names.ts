@@ -11,9 +11,10 @@ export function refuse(what: string): never {
 /** Of a value: an int32, an uint32 (both in an i32), a double, or 0 or 1 for a truth. */
 export type Type = "i32" | "u32" | "f64" | "bool";
 
-interface Known {
-  /** What it is declared as, and all that is assigned to it. */
-  readonly values: Expression[];
+export interface Known {
+  /** What it is declared as, and what else is assigned to it: constants, which are most, need no list. */
+  first: Expression | undefined;
+  others: Expression[] | undefined;
   isConstant: boolean;
   /** Times it is named, its declaration not counted. */
   references: number;
@@ -23,6 +24,8 @@ interface Known {
   /** Its type is being found out. */
   isAsked: boolean;
   local: number;
+  /** The number it stands for, known from the host. */
+  readonly constant: number | undefined;
 }
 
 interface TypeHost {
@@ -30,9 +33,6 @@ interface TypeHost {
   readonly constants: Readonly<Record<string, number>>;
   isDouble(name: string): boolean;
 }
-
-const bitwise = new Set(["&", "|", "^", "<<", ">>", ">>>"]);
-const arithmetic = new Set(["+", "-", "*", "/"]);
 
 export class Names {
   private readonly host: TypeHost;
@@ -46,74 +46,94 @@ export class Names {
 
   constructor(host: TypeHost, parameters: readonly string[], list: readonly Statement[]) {
     this.host = host;
+    for (const [name, constant] of Object.entries(host.constants)) this.add(name, constant);
     parameters.forEach((name, local) => {
-      this.known.set(name, { values: [], isConstant: true, references: Number.POSITIVE_INFINITY, loop: 0, type: "i32", isAsked: false, local });
+      const known = this.add(name);
+      known.isConstant = true;
+      known.references = Number.POSITIVE_INFINITY;
+      known.loop = 0;
+      known.type = "i32";
+      known.local = local;
     });
     this.collect(list);
   }
 
-  private of(name: string): Known {
-    let known = this.known.get(name);
-    if (known === undefined) {
-      known = { values: [], isConstant: false, references: 0, loop: -1, type: undefined, isAsked: false, local: -1 };
-      this.known.set(name, known);
-    }
+  private add(name: string, constant?: number): Known {
+    const known: Known = {
+      first: undefined,
+      others: undefined,
+      isConstant: false,
+      references: 0,
+      loop: -1,
+      type: undefined,
+      isAsked: false,
+      local: -1,
+      constant,
+    };
+    this.known.set(name, known);
     return known;
   }
 
+  /** What is known of a name: asked once wherever it is met. */
+  of(name: string): Known {
+    return this.known.get(name) ?? this.add(name);
+  }
+
   private collect(list: readonly Node[]): void {
-    for (const node of list) this.collectFrom(node);
+    for (let k = 0; k < list.length; k++) this.collectFrom(list[k]);
   }
 
   private collectFrom(n: Node): void {
+    // The commonest first: code that is not warm compares with one after the other.
     switch (n.type) {
-      case "Literal":
-      case "BreakStatement":
-      case "ContinueStatement":
-        return;
-      case "Identifier": {
-        const known = this.of(n.name);
-        // In a loop that it was not declared in, it is needed again in the next round.
-        known.references += known.loop === this.loop ? 1 : Number.POSITIVE_INFINITY;
-        return;
-      }
+      case "Identifier":
+        return this.refer(this.of(n.name));
       case "BinaryExpression":
       case "LogicalExpression":
         this.collectFrom(n.left);
-        return this.collectFrom(n.right);
-      case "MemberExpression":
-        // Arrays and Math are no values.
-        return n.computed ? this.collectFrom(n.property) : undefined;
+        // Half of them.
+        return n.right.type === "Literal" ? undefined : this.collectFrom(n.right);
       case "ExpressionStatement":
         return this.collectFrom(n.expression);
       case "AssignmentExpression":
-        if (n.left.type === "Identifier") this.of(n.left.name).values.push(n.right);
-        this.collectFrom(n.left);
+        if (n.left.type === "Identifier") {
+          const known = this.of(n.left.name);
+          addValue(known, n.right);
+          this.refer(known);
+        } else this.collectFrom(n.left);
         return this.collectFrom(n.right);
+      case "MemberExpression":
+        // Arrays and Math are no values.
+        return n.computed && n.property.type !== "Literal" ? this.collectFrom(n.property) : undefined;
+      case "Literal":
+        return;
       case "VariableDeclaration":
         for (const { id, init } of n.declarations) {
           if (id.type !== "Identifier" || init == null) continue;
           const known = this.of(id.name);
-          known.values.push(init);
+          addValue(known, init);
           known.isConstant = n.kind === "const";
           known.loop = this.loop;
           this.collectFrom(init);
         }
         return;
-      case "ConditionalExpression":
       case "IfStatement":
+      case "ConditionalExpression":
         this.collectFrom(n.test);
         this.collectFrom(n.consequent);
         return n.alternate == null ? undefined : this.collectFrom(n.alternate);
       case "BlockStatement":
         return this.collect(n.body);
-      case "UnaryExpression":
-      case "UpdateExpression":
-        return this.collectFrom(n.argument);
       case "CallExpression":
         return this.collect(n.arguments);
       case "SequenceExpression":
         return this.collect(n.expressions);
+      case "UnaryExpression":
+      case "UpdateExpression":
+        return this.collectFrom(n.argument);
+      case "BreakStatement":
+      case "ContinueStatement":
+        return;
       case "ReturnStatement":
         return n.argument == null ? undefined : this.collectFrom(n.argument);
       case "LabeledStatement":
@@ -133,63 +153,67 @@ export class Names {
     }
   }
 
-  /** The local that a name is in from now on. */
-  place(name: string, local: number): void {
-    this.of(name).local = local;
-  }
-  localOf(name: string): number {
-    const { local = -1 } = this.known.get(name) ?? {};
-    return local < 0 ? refuse(`name ${name}`) : local;
-  }
-  /** Counts one more use of a name: true if it was the last. */
-  isDone(name: string): boolean {
-    return --this.of(name).references === 0;
+  private refer(known: Known): void {
+    // In a loop that it was not declared in, it is needed again in the next round.
+    known.references += known.loop === this.loop ? 1 : Number.POSITIVE_INFINITY;
   }
 
+  /** The type of what a name stands for. */
   typeOfName(name: string): Type {
-    const known = this.known.get(name);
-    if (known === undefined || known.values.length + (known.type === undefined ? 0 : 1) === 0) return refuse(`name ${name}`);
-    if (known.type === undefined) {
-      // Asked again while it is being found out, it says int32, which decides nothing: but then no answer that rests on this one is remembered, unless it is a double.
-      known.type = "i32";
-      known.isAsked = true;
-      this.asking++;
-      const types = known.values.map((e) => this.typeOf(e));
-      this.asking--;
-      const isDouble = types.includes("f64");
-      if (!known.isConstant && !isDouble && types.includes("u32")) throw new Refused("a variable of uint32");
-      const type: Type = isDouble ? "f64" : known.isConstant && types[0] === "u32" ? "u32" : "i32";
-      known.type = isDouble || !this.wentRound || this.asking === 0 ? type : undefined;
-      known.isAsked = false;
-      if (this.asking === 0) this.wentRound = false;
-      return type;
-    }
+    return this.typeOfKnown(this.of(name));
+  }
+  typeOfKnown(known: Known): Type {
+    if (known.type === undefined) return this.findType(known);
     if (known.isAsked) this.wentRound = true;
     return known.type;
   }
 
+  private findType(known: Known): Type {
+    if (known.first === undefined) return refuse("a name");
+    // Asked again while it is being found out, it says int32, which decides nothing: but then no answer that rests on this one is remembered, unless it is a double.
+    known.type = "i32";
+    known.isAsked = true;
+    this.asking++;
+    const first = this.typeOf(known.first);
+    let isDouble = first === "f64";
+    let isUnsigned = first === "u32";
+    for (const e of known.others ?? []) {
+      const type = this.typeOf(e);
+      if (type === "f64") isDouble = true;
+      else if (type === "u32") isUnsigned = true;
+    }
+    this.asking--;
+    if (!known.isConstant && !isDouble && isUnsigned) throw new Refused("a variable of uint32");
+    const type: Type = isDouble ? "f64" : known.isConstant && first === "u32" ? "u32" : "i32";
+    known.type = isDouble || !this.wentRound || this.asking === 0 ? type : undefined;
+    known.isAsked = false;
+    if (this.asking === 0) this.wentRound = false;
+    return type;
+  }
+
   /** The type that an expression's value has. */
   typeOf(e: Expression): Type {
-    const value = literalOf(e) ?? (e.type === "Identifier" ? this.host.constants[e.name] : undefined);
-    if (value !== undefined) {
-      if (!Number.isInteger(value) || Object.is(value, -0) || value < -(2 ** 31) || value >= 2 ** 32) return "f64";
-      return value < 2 ** 31 ? "i32" : "u32";
-    }
     switch (e.type) {
-      case "Identifier":
-        return this.typeOfName(e.name);
+      case "Identifier": {
+        const known = this.of(e.name);
+        return known.constant === undefined ? this.typeOfKnown(known) : typeOfNumber(known.constant);
+      }
+      case "Literal":
+        return typeof e.value === "number" ? typeOfNumber(e.value) : refuse(e.type);
       case "MemberExpression": {
         const kind = e.object.type === "Identifier" ? this.host.arrays[e.object.name]?.kind : undefined;
         return kind === "f64" || kind === "f32" ? "f64" : "i32";
       }
       case "BinaryExpression":
-        if (e.operator === ">>>") return isUnsignedShift(e) ? "i32" : "u32";
-        if (bitwise.has(e.operator)) return "i32";
-        return arithmetic.has(e.operator) ? "f64" : "bool";
+        return typeOfOperation(e);
       case "LogicalExpression":
         return "bool";
-      case "UnaryExpression":
-        return e.operator === "!" ? "bool" : e.operator === "~" ? "i32" : "f64";
+      case "UnaryExpression": {
+        if (e.operator === "!") return "bool";
+        if (e.operator === "~") return "i32";
+        const value = literalOf(e);
+        return value === undefined ? "f64" : typeOfNumber(value);
+      }
       case "ConditionalExpression": {
         const a = this.typeOf(e.consequent);
         const b = this.typeOf(e.alternate);
@@ -219,6 +243,39 @@ export class Names {
     if (name === "min" || name === "max") return (e.arguments as Expression[]).every((a) => this.typeOf(a) === "i32") ? "i32" : "f64";
     return "f64";
   }
+}
+
+export function typeOfNumber(value: number): Type {
+  // -0 is a double.
+  if ((value | 0) === value) return value === 0 && Object.is(value, -0) ? "f64" : "i32";
+  return value >>> 0 === value ? "u32" : "f64";
+}
+
+/** The type of what an operator yields, whatever it is applied to. */
+export function typeOfOperation(e: Expression & { type: "BinaryExpression" }): Type {
+  switch (e.operator) {
+    case "&":
+    case "|":
+    case "^":
+    case "<<":
+    case ">>":
+      return "i32";
+    case ">>>":
+      return isUnsignedShift(e) ? "i32" : "u32";
+    case "+":
+    case "-":
+    case "*":
+    case "/":
+      return "f64";
+    default:
+      return "bool";
+  }
+}
+
+function addValue(known: Known, value: Expression): void {
+  if (known.first === undefined) known.first = value;
+  else if (known.others === undefined) known.others = [value];
+  else known.others.push(value);
 }
 
 export function literalOf(e: Node): number | undefined {

@@ -95,18 +95,29 @@ export function numberOf(v: Value): number {
   return v.kind === "pure" && v.op === "add" && v.args.every((a) => a.kind === "constant") ? numberOf(v.args[0]) + numberOf(v.args[1]) : -1;
 }
 
+/** Whether a statement may have vector operands: what most regions need to be asked. */
+export function mayAccessVectors(s: Statement): boolean {
+  if (s.kind === "get" || s.kind === "set") return isVectorSlot(slotNumber(s.slot));
+  if (s.kind !== "call") return false;
+  const row: CalloutRow = callouts[s.callout];
+  return row.slots !== undefined || isExpanded(s.callout);
+}
+
+const none: readonly never[] = Object.freeze([]);
+
 /** The vector operands of an instantiated statement, reads first. */
 export function accessesOf(s: Statement): readonly Access[] {
   if (s.kind === "get" || s.kind === "set") {
     const at = slotNumber(s.slot);
-    if (!isVectorSlot(at)) return [];
+    if (!isVectorSlot(at)) return none;
     const isZero = s.kind === "set" && s.value.kind === "constant" && s.value.value === 0;
     const kind = s.type === "f64" ? "memory" : isZero ? "any" : "words";
     return [{ at, words: s.type === "f64" ? 2 : 1, kind, reads: s.kind === "get", writes: s.kind === "set" }];
   }
-  if (s.kind !== "call") return [];
+  if (s.kind !== "call") return none;
   const row: CalloutRow = callouts[s.callout];
-  const accesses = table[s.callout]?.accesses ?? (row.slots ?? []).map((argument) => both(argument, "memory", 4));
+  const accesses = table[s.callout]?.accesses ?? row.slots?.map((argument) => both(argument, "memory", 4));
+  if (accesses === undefined || accesses.length === 0) return none;
   return accesses
     .map(({ argument, ...access }) => {
       const at = numberOf(s.args[argument]);

@@ -75,9 +75,11 @@ export class VectorPlaces {
         }
       }
     }
-    for (const { s } of blocks.flatMap((block) => block.statements)) {
-      const limit = s.kind === "call" ? limitOf(s.callout) : undefined;
-      if (limit !== undefined) this.limits.add(limit);
+    for (const { statements } of blocks) {
+      for (const { s } of statements) {
+        const limit = s.kind === "call" ? limitOf(s.callout) : undefined;
+        if (limit !== undefined) this.limits.add(limit);
+      }
     }
   }
 
@@ -150,7 +152,7 @@ export class VectorPlaces {
   /** Whose words the statement just emitted has made the newer ones. */
   changeHomes(): Statement[] {
     const statement = this.current;
-    if (statement === undefined) return [];
+    if (statement === undefined || this.mixed.size === 0) return [];
     const set = (place: number, value: number): Statement => js.expressionStatement(js.assign(js.identifier(newerName(place)), js.literal(value)));
     const defined = this.webs.definedAt(statement);
     const places = new Set(
