@@ -326,9 +326,10 @@ export class JavaScriptTranslator implements Translator {
   rawBlock(block: RegionBlock): MicroBlock {
     const statements: MicroStatement[] = [];
     let terminator: MicroBlock["terminator"];
-    block.instructions.forEach(({ shape, fields }, instruction) => {
-      terminator = this.instantiator(shape).instantiate(fields, instruction, statements);
-    });
+    for (let k = 0; k < block.instructions.length; k++) {
+      const { shape, fields } = block.instructions[k];
+      terminator = this.instantiator(shape).instantiate(fields, k, statements);
+    }
     return { offset: block.offset, instructions: block.instructions, statements, terminator };
   }
 }

@@ -87,8 +87,9 @@ export class ValueMapper {
   private list(values: readonly Value[]): readonly Value[] {
     let mapped: Value[] | undefined;
     for (let k = 0; k < values.length; k++) {
+      if (values[k].kind === "constant") continue;
       const v = this.value(values[k]);
-      if (mapped === undefined && v === values[k]) continue;
+      if (v === values[k]) continue;
       mapped ??= values.slice();
       mapped[k] = v;
     }
@@ -96,6 +97,7 @@ export class ValueMapper {
   }
 
   private slot(ref: SlotRef): SlotRef {
+    if (ref.base.kind === "constant") return ref;
     const base = this.value(ref.base);
     return base === ref.base ? ref : { base, offset: ref.offset };
   }

@@ -104,8 +104,13 @@ const longest = 5;
 
 /** Grows as needed. Nearly all that is written is an instruction with one small operand: those take one call. */
 export class Bytes {
-  private data = new Uint8Array(1024);
+  private data: Uint8Array<ArrayBuffer>;
   length = 0;
+
+  /** @param room bytes that fit before it has to grow */
+  constructor(room = 1024) {
+    this.data = new Uint8Array(room);
+  }
 
   private grow(more: number): void {
     const larger = new Uint8Array(2 * (this.data.length + more));
@@ -231,7 +236,9 @@ export interface ModuleDescription {
 const mostPages = 0x10000;
 
 export function encodeModule({ functions, imports, pages, mayHaveMore, tableSize, types, elements }: ModuleDescription): Uint8Array<ArrayBuffer> {
-  const out = new Bytes();
+  // What is not code: types, imports, names.
+  const rest = 512 + 32 * imports.length + 64 * functions.length;
+  const out = new Bytes(functions.reduce((sum, f) => sum + f.body.length, rest));
   for (const b of [0, 0x61, 0x73, 0x6d, 1, 0, 0, 0]) out.byte(b);
   const allTypes = [...types];
   const numberOf = (type: FunctionType): number => {

@@ -53,14 +53,14 @@ export class WasmFunction extends ExpressionWriter {
 
   private statement(s: Statement): void {
     switch (s.type) {
+      case "ExpressionStatement":
+        return this.effect(s.expression);
       case "VariableDeclaration":
         for (const d of s.declarations) {
           if (d.id.type !== "Identifier" || d.init == null) throw new Refused("a declaration without a value");
           this.declaration(d.id.name, d.init);
         }
         return;
-      case "ExpressionStatement":
-        return this.effect(s.expression);
       case "ReturnStatement":
         if (s.argument == null) throw new Refused("return");
         if (s.argument.type === "CallExpression" && this.returnTo === undefined && this.isTailCall(s.argument)) {
