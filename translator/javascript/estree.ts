@@ -18,6 +18,13 @@ export function binary(operator: string, left: Expression, right: Expression): E
 export function logical(operator: "&&" | "||", left: Expression, right: Expression): Expression {
   return { type: "LogicalExpression", operator, left, right };
 }
+/** A test that mostly holds, or mostly does not: a hint for WebAssembly's branches. */
+export function mostly(test: Expression, holds: boolean): Expression {
+  return { ...test, isLikely: holds } as unknown as Expression;
+}
+export function likelihoodOf(test: Expression): boolean | undefined {
+  return (test as { isLikely?: boolean }).isLikely;
+}
 export function unary(operator: "!" | "~" | "-", argument: Expression): Expression {
   return { type: "UnaryExpression", operator, prefix: true, argument };
 }

@@ -12,7 +12,7 @@ export type PlainAccess = Extract<Expression, { type: "BinaryExpression" }> & { 
 
 /** @param size in bytes; @param isLikelyMisaligned and the element is named by its address */
 export function isPlainAccess(T: Expression, A: Expression, size: number, isLikelyMisaligned: boolean): Expression {
-  if (size === 1) return js.binary("===", js.binary("&", T, js.literal(1)), js.literal(0));
-  const test = js.binary("===", js.binary("&", js.binary("|", T, A), js.literal(size - 1)), js.literal(0));
+  if (size === 1) return js.mostly(js.binary("===", js.binary("&", T, js.literal(1)), js.literal(0)), true);
+  const test = js.mostly(js.binary("===", js.binary("&", js.binary("|", T, A), js.literal(size - 1)), js.literal(0)), true);
   return isLikelyMisaligned ? ({ ...test, bytes: size } as PlainAccess) : test;
 }

@@ -358,7 +358,7 @@ class RegionPrinter implements Target {
     const { first } = this.input.plan;
     const known = from < first ? [] : pagesOf(this.input.blocks[from - first]);
     for (const k of pagesOf(this.input.blocks[to - first])) {
-      if (k !== 0 && !known.includes(k)) out.push(js.ifStatement(this.isAnotherPage(k), this.exit(target, wraps)));
+      if (k !== 0 && !known.includes(k)) out.push(js.ifStatement(js.mostly(this.isAnotherPage(k), false), this.exit(target, wraps)));
     }
   }
 
@@ -420,7 +420,10 @@ class RegionPrinter implements Target {
     this.freeNames.add("moreTime");
     const n = js.identifier("n");
     const more = js.assign(n, js.assign(js.identifier("n0"), js.call("moreTime", [js.binary("-", js.identifier("n0"), n)])));
-    return js.ifStatement(js.binary("<", n, js.literal(0)), [js.expressionStatement(more), js.ifStatement(js.binary("<", n, js.literal(0)), leave)]);
+    return js.ifStatement(js.mostly(js.binary("<", n, js.literal(0)), false), [
+      js.expressionStatement(more),
+      js.ifStatement(js.binary("<", n, js.literal(0)), leave),
+    ]);
   }
 
   /** On at EIP t, inside if the selector knows it. */
@@ -481,7 +484,10 @@ class RegionPrinter implements Target {
       case "again":
         out.push(
           js.ifStatement(value, this.leaveAt(this.codeAddress(js.literal(offset)), 0)),
-          js.ifStatement(js.binary("!==", this.register(slot.leave), js.literal(0)), this.leaveAt(this.codeAddress(js.literal(next)), 0)),
+          js.ifStatement(
+            js.mostly(js.binary("!==", this.register(slot.leave), js.literal(0)), false),
+            this.leaveAt(this.codeAddress(js.literal(next)), 0),
+          ),
         );
         return this.edge(node, next, out);
       case "indirect":
@@ -551,7 +557,7 @@ class RegionPrinter implements Target {
     const name = `sg${size}`;
     this.freeNames.add(name);
     const refused = this.slowPath(js.call(name, [address, value]));
-    return [js.ifStatement(refused, this.leaveAt(this.codeAddress(js.literal(this.offset)), this.unexecuted))];
+    return [js.ifStatement(js.mostly(refused, false), this.leaveAt(this.codeAddress(js.literal(this.offset)), this.unexecuted))];
   }
   beforeStatement(k: number): void {
     this.vectors.move(this.current.statements[k].s);
@@ -582,7 +588,7 @@ class RegionPrinter implements Target {
     // The terminator of the same instruction looks after this itself; a jump behind it does not.
     if (this.current.terminator !== undefined && instruction === this.current.instructions.length - 1) return [];
     const left = js.binary("!==", this.register(slot.leave), js.literal(0));
-    return [js.ifStatement(left, this.leaveAt(this.codeAddress(js.literal(this.next)), this.unexecuted - 1))];
+    return [js.ifStatement(js.mostly(left, false), this.leaveAt(this.codeAddress(js.literal(this.next)), this.unexecuted - 1))];
   }
   /** Keeps track of vector words written; after the last one set in a row, numbers that the region has of them follow. */
   private settleVectors(k: number): readonly Statement[] {
@@ -651,12 +657,12 @@ class RegionPrinter implements Target {
       this.freeNames.add("callee");
       out.push(
         set(x, js.call("callee", [js.index("C", js.binary("+", js.identifier("L"), js.literal(k)))])),
-        js.ifStatement(isZero, this.leaveBy(k)),
+        js.ifStatement(js.mostly(isZero, false), this.leaveBy(k)),
       );
     } else {
       this.freeNames.add("calleeAt");
       const left = [set(js.identifier("t"), target.eip), ...this.leaveBy(leaving.computed)];
-      out.push(set(x, js.call("calleeAt", [target.eip])), js.ifStatement(isZero, left));
+      out.push(set(x, js.call("calleeAt", [target.eip])), js.ifStatement(js.mostly(isZero, false), left));
     }
     this.freeNames.add("J");
     this.freeNames.add("H");
@@ -667,7 +673,7 @@ class RegionPrinter implements Target {
       js.declare("const", callee, js.index("H", x)),
       set(x, js.call(callee, [])),
       step(-1),
-      js.ifStatement(js.binary("!==", x, js.literal(jsCall.returned)), [js.returnStatement(x)]),
+      js.ifStatement(js.mostly(js.binary("!==", x, js.literal(jsCall.returned)), false), [js.returnStatement(x)]),
       set(js.index("J", js.literal(jsCall.returnTo)), js.identifier("r")),
       set(this.register(slot.page), js.identifier("PB")),
       ...this.reload(),
@@ -679,7 +685,10 @@ class RegionPrinter implements Target {
     const outOfTime = js.binary("<", js.identifier("n"), js.literal(0));
     out.push(
       js.ifStatement(
-        [...changed, outOfTime].reduce((a, b) => js.logical("||", a, b)),
+        js.mostly(
+          [...changed, outOfTime].reduce((a, b) => js.logical("||", a, b)),
+          false,
+        ),
         leave,
       ),
     );

@@ -261,7 +261,7 @@ export class StatementEmitter {
     const guard = guards[s.callout];
     if (guard !== undefined) {
       const slots = guard.slots.map((n) => this.constantSlot(n));
-      return this.push(js.ifStatement(this.templates.instantiate(guard.op, [...slots, ...args]), this.callout(s, row, args)));
+      return this.push(js.ifStatement(js.mostly(this.templates.instantiate(guard.op, [...slots, ...args]), false), this.callout(s, row, args)));
     }
     const expand = vectors === undefined ? undefined : expansionOf(s.callout);
     if (vectors !== undefined && expand !== undefined) {

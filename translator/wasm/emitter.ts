@@ -4,6 +4,8 @@ import { Bytes, type Opcode, opcode, type ValueType, valueType } from "./encoder
 export class Emitter {
   readonly body = new Bytes();
   readonly locals: ValueType[] = [];
+  /** Of conditional branches: place in the body, and 1 if it is mostly taken, 0 if seldom. */
+  readonly hints: number[] = [];
   /** Labels around the instruction being written. */
   depth = 0;
   private readonly parameters: number;
@@ -15,7 +17,9 @@ export class Emitter {
     this.parameters = parameters;
   }
 
-  begin(kind: "block" | "loop" | "if", result?: ValueType): void {
+  /** @param isLikely of `if`: whether its condition mostly holds */
+  begin(kind: "block" | "loop" | "if", result?: ValueType, isLikely?: boolean): void {
+    this.hint(isLikely);
     this.body.pair(opcode[kind], result === undefined ? 0x40 : valueType[result]);
     this.depth++;
   }
@@ -27,8 +31,13 @@ export class Emitter {
   branch(label: number): void {
     this.withNumber(opcode.br, this.depth - label);
   }
-  branchIf(label: number): void {
+  branchIf(label: number, isLikely?: boolean): void {
+    this.hint(isLikely);
     this.withNumber(opcode.br_if, this.depth - label);
+  }
+  /** What is known of the conditional branch that comes next. */
+  private hint(isLikely: boolean | undefined): void {
+    if (isLikely !== undefined) this.hints.push(this.body.length, isLikely ? 1 : 0);
   }
   /** The number on the stack: 0 to the innermost label, and so on for `count` labels; 0 if it is larger. */
   branchTable(count: number): void {

@@ -210,6 +210,8 @@ export interface FunctionCode {
   readonly type: FunctionType;
   /** Beyond the parameters. */
   readonly locals: readonly ValueType[];
+  /** Conditional branches that mostly go one way, as an `Emitter` notes them. */
+  readonly hints?: readonly number[];
   /** Instructions without the final `end`. */
   readonly body: Bytes;
   /** Exported as; none: it is not. */
@@ -309,21 +311,30 @@ export function encodeModule({ functions, imports, pages, mayHaveMore, tableSize
       for (const k of elements.functions) out.unsigned(imports.length + k);
     });
   }
+  const declarations = functions.map(({ locals }) => declarationsOf(locals));
+  // The custom section that says which branches are seldom taken (the branch hinting proposal): V8 keeps what is behind them out of the way, and does not save registers before.
+  if (functions.some(({ hints }) => hints !== undefined && hints.length > 0)) {
+    section(0, () => {
+      out.name("metadata.code.branch_hint");
+      const hinted = functions.flatMap(({ hints }, k) => (hints !== undefined && hints.length > 0 ? [{ hints, k }] : []));
+      out.unsigned(hinted.length);
+      for (const { hints, k } of hinted) {
+        out.unsigned(imports.length + k);
+        out.unsigned(hints.length >> 1);
+        for (let at = 0; at < hints.length; at += 2) {
+          // From the beginning of the function, where its locals are declared.
+          out.unsigned(declarations[k].length + hints[at]);
+          out.byte(1);
+          out.byte(hints[at + 1]);
+        }
+      }
+    });
+  }
   section(10, () => {
     out.unsigned(functions.length);
-    for (const f of functions) {
+    for (const [k, f] of functions.entries()) {
       const start = out.length;
-      const runs: { type: ValueType; count: number }[] = [];
-      for (const type of f.locals) {
-        const last = runs[runs.length - 1];
-        if (last?.type === type) last.count++;
-        else runs.push({ type, count: 1 });
-      }
-      out.unsigned(runs.length);
-      for (const { type, count } of runs) {
-        out.unsigned(count);
-        out.byte(valueType[type]);
-      }
+      out.append(declarations[k]);
       out.append(f.body);
       out.byte(opcode.end);
       out.prefixLength(start);
@@ -342,6 +353,23 @@ export function encodeModule({ functions, imports, pages, mayHaveMore, tableSize
     out.prefixLength(start);
   });
   return out.toArray();
+}
+
+/** Locals as a function begins with them: runs of one type. */
+function declarationsOf(locals: readonly ValueType[]): Bytes {
+  const runs: { type: ValueType; count: number }[] = [];
+  for (const type of locals) {
+    const last = runs[runs.length - 1];
+    if (last?.type === type) last.count++;
+    else runs.push({ type, count: 1 });
+  }
+  const out = new Bytes();
+  out.unsigned(runs.length);
+  for (const { type, count } of runs) {
+    out.unsigned(count);
+    out.byte(valueType[type]);
+  }
+  return out;
 }
 
 function isSame(a: readonly ValueType[], b: readonly ValueType[]): boolean {

@@ -4,6 +4,7 @@
  */
 import type { Expression } from "estree";
 import type { ArrayPlace } from "../contract/wasm.ts";
+import * as js from "../javascript/estree.ts";
 import type { PlainAccess } from "../javascript/plain-access.ts";
 import { Emitter } from "./emitter.ts";
 import type { Opcode } from "./encoder.ts";
@@ -86,9 +87,10 @@ export class ExpressionWriter extends Emitter {
 
   /** One or the other. Where a test has parts, each of them branches: a truth put together from them would be tested once more. */
   protected choose(test: Expression, consequent: () => void, alternate: (() => void) | undefined, result?: "i32" | "f64"): void {
+    const isLikely = js.likelihoodOf(test);
     if (!this.hasParts(test)) {
       this.condition(test);
-      this.begin("if", result);
+      this.begin("if", result, isLikely);
       consequent();
       if (alternate !== undefined) {
         this.op("else");
@@ -99,7 +101,7 @@ export class ExpressionWriter extends Emitter {
     if (alternate !== undefined) this.begin("block", result);
     const done = this.depth;
     this.begin("block");
-    this.branchUnless(test, this.depth);
+    this.branchUnless(test, this.depth, isLikely);
     consequent();
     if (alternate !== undefined) this.branch(done);
     this.end();
@@ -113,37 +115,42 @@ export class ExpressionWriter extends Emitter {
     return e.type === "LogicalExpression";
   }
 
-  private branchUnless(e: Expression, label: number): void {
-    if (e.type === "UnaryExpression" && e.operator === "!") return this.branchWhen(e.argument, label);
+  /** @param isLikely whether it mostly holds */
+  private branchUnless(e: Expression, label: number, isLikely: boolean | undefined): void {
+    if (e.type === "UnaryExpression" && e.operator === "!")
+      return this.branchWhen(e.argument, label, opposite(isLikely) ?? js.likelihoodOf(e.argument));
     if (e.type === "LogicalExpression") {
+      const [left, right] = likelihoodOfParts(e, isLikely);
       if (e.operator === "&&") {
-        this.branchUnless(e.left, label);
-        return this.branchUnless(e.right, label);
+        this.branchUnless(e.left, label, left);
+        return this.branchUnless(e.right, label, right);
       }
       this.begin("block");
-      this.branchWhen(e.left, this.depth);
-      this.branchUnless(e.right, label);
+      this.branchWhen(e.left, this.depth, left);
+      this.branchUnless(e.right, label, right);
       return this.end();
     }
     this.condition(e);
     this.op("i32.eqz");
-    this.branchIf(label);
+    this.branchIf(label, opposite(isLikely));
   }
 
-  private branchWhen(e: Expression, label: number): void {
-    if (e.type === "UnaryExpression" && e.operator === "!") return this.branchUnless(e.argument, label);
+  private branchWhen(e: Expression, label: number, isLikely: boolean | undefined): void {
+    if (e.type === "UnaryExpression" && e.operator === "!")
+      return this.branchUnless(e.argument, label, opposite(isLikely) ?? js.likelihoodOf(e.argument));
     if (e.type === "LogicalExpression") {
+      const [left, right] = likelihoodOfParts(e, isLikely);
       if (e.operator === "||") {
-        this.branchWhen(e.left, label);
-        return this.branchWhen(e.right, label);
+        this.branchWhen(e.left, label, left);
+        return this.branchWhen(e.right, label, right);
       }
       this.begin("block");
-      this.branchUnless(e.left, this.depth);
-      this.branchWhen(e.right, label);
+      this.branchUnless(e.left, this.depth, left);
+      this.branchWhen(e.right, label, right);
       return this.end();
     }
     this.condition(e);
-    this.branchIf(label);
+    this.branchIf(label, isLikely);
   }
 
   /** An expression whose value nobody wants. */
@@ -699,8 +706,8 @@ export class ExpressionWriter extends Emitter {
   private leaveOnFault(): void {
     this.constant(0);
     this.access("i32.load", this.host.faulted);
-    if (this.handler !== undefined) return this.branchIf(this.handler);
-    this.begin("if");
+    if (this.handler !== undefined) return this.branchIf(this.handler, false);
+    this.begin("if", undefined, false);
     const { returnTo } = this;
     if (returnTo === undefined) {
       this.constant(~this.host.faultBlock);
@@ -717,4 +724,14 @@ export class ExpressionWriter extends Emitter {
 /** Whether a value may be compared as an int32. */
 function isSigned(type: Type): boolean {
   return type === "i32" || type === "bool";
+}
+
+function opposite(isLikely: boolean | undefined): boolean | undefined {
+  return isLikely === undefined ? undefined : !isLikely;
+}
+
+/** All parts of a conjunction mostly hold if it does; none of a disjunction does if it mostly does not. */
+function likelihoodOfParts(e: Expression & { type: "LogicalExpression" }, isLikely: boolean | undefined): (boolean | undefined)[] {
+  const ofAll = isLikely === (e.operator === "&&") ? isLikely : undefined;
+  return [e.left, e.right].map((part) => js.likelihoodOf(part) ?? ofAll);
 }

@@ -101,7 +101,7 @@ export function handlerFunction(imports: Imports, { name, statements }: HandlerT
   const f = new WasmFunction(imports, ["p"]);
   if (!compiled(() => f.statements(statements))) return undefined;
   f.op("unreachable");
-  return { type: handlerType, locals: f.locals, body: f.body, label: name };
+  return { type: handlerType, locals: f.locals, hints: f.hints, body: f.body, label: name };
 }
 
 /** A region as the function `region`; undefined if something in it is not for WebAssembly. @param links what L stands for */
@@ -114,7 +114,7 @@ export function regionModule(
   const f = new WasmFunction(imports, ["p"]);
   if (!compiled(() => f.statements(statements))) return undefined;
   f.op("unreachable");
-  return imports.module([{ type: handlerType, locals: f.locals, body: f.body, name: "region", label: name }]);
+  return imports.module([{ type: handlerType, locals: f.locals, hints: f.hints, body: f.body, name: "region", label: name }]);
 }
 
 /** Whether it was not refused. */
@@ -139,7 +139,7 @@ export function helperFunction(imports: Imports, name: string, text: string): Fu
   const f = new WasmFunction(imports, parameters);
   f.statements(statements);
   f.op("unreachable");
-  return { type: f.type, locals: f.locals, body: f.body, name };
+  return { type: f.type, locals: f.locals, hints: f.hints, body: f.body, name };
 }
 
 /** The text of an arrow function with a block for a body. */
@@ -269,5 +269,5 @@ export function loopFunction(
   f.end();
   f.end();
   f.op("unreachable");
-  return { code: { type: handlerType, locals: f.locals, body: f.body, name: "run" }, taken: taken.map(({ shape }) => shape) };
+  return { code: { type: handlerType, locals: f.locals, hints: f.hints, body: f.body, name: "run" }, taken: taken.map(({ shape }) => shape) };
 }

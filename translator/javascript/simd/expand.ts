@@ -110,7 +110,7 @@ function arithmetic({ op, isZeroExact, isExact }: Arithmetic, format: Format, la
       results.push(r);
     }
     const fast = results.flatMap((r, lane) => places.setNumber(format, target + words * lane, r));
-    e.push(js.ifStatement(and(...tests), fast, fallBack(e, target, words * lanes)));
+    e.push(js.ifStatement(js.mostly(and(...tests), true), fast, fallBack(e, target, words * lanes)));
   };
 }
 
@@ -131,7 +131,7 @@ function squareRoot(format: Format, lanes: number): Expand {
       return and(js.binary(">=", r, js.literal(0)), js.logical("||", js.binary(">", limit, js.literal(0)), isExact));
     });
     const fast = results.flatMap((r, lane) => places.setNumber(format, target + words * lane, r));
-    e.push(js.ifStatement(and(...tests), fast, fallBack(e, target, words * lanes)));
+    e.push(js.ifStatement(js.mostly(and(...tests), true), fast, fallBack(e, target, words * lanes)));
   };
 }
 
@@ -151,7 +151,7 @@ function extreme(operator: "<" | ">", format: Format, lanes: number): Expand {
       fast.push(js.declare("const", name, js.conditional(js.binary(operator, a, b), a, b)));
       fast.push(...places.setNumber(format, target + words * lane, js.identifier(name)));
     }
-    e.push(js.ifStatement(isOrdered(...operands), fast, fallBack(e, target, words * lanes)));
+    e.push(js.ifStatement(js.mostly(isOrdered(...operands), true), fast, fallBack(e, target, words * lanes)));
   };
 }
 
@@ -181,7 +181,7 @@ function compareInto(format: Format, lanes: number): Expand {
       fast.push(places.assignCache(format, at, js.conditional(isZero(mask), js.literal(0), notANumber())));
       fast.push(...places.refreshCaches(at, words, format === "f64" ? "f32" : "f64"));
     }
-    e.push(js.ifStatement(isOrdered(...operands), fast, fallBack(e, target, words * lanes)));
+    e.push(js.ifStatement(js.mostly(isOrdered(...operands), true), fast, fallBack(e, target, words * lanes)));
   };
 }
 
@@ -193,7 +193,7 @@ function compareFlags(format: Format): Expand {
     const result = e.name("r");
     e.push(js.declare("let", result, js.literal(0)));
     const flags = js.binary("|", js.binary("<", a, b), js.binary("<<", js.binary("===", a, b), js.literal(6)));
-    e.push(js.ifStatement(isOrdered(a, b), [assign(result, flags)], [...e.callout(result), ...places.refreshLimits()]));
+    e.push(js.ifStatement(js.mostly(isOrdered(a, b), true), [assign(result, flags)], [...e.callout(result), ...places.refreshLimits()]));
     return js.identifier(result);
   };
 }
@@ -207,7 +207,7 @@ function toInteger(format: Format, truncates: boolean): Expand {
     e.push(js.declare("let", result, js.literal(0)));
     const rounded = truncates ? x : constant(e, "q", places.op("roundToNearest", x));
     const isInRange = places.op(truncates ? "truncatesToInt32" : "isInt32", rounded, places.limit(format));
-    e.push(js.ifStatement(isInRange, [assign(result, js.toInt32(rounded))], [...e.callout(result), ...places.refreshLimits()]));
+    e.push(js.ifStatement(js.mostly(isInRange, true), [assign(result, js.toInt32(rounded))], [...e.callout(result), ...places.refreshLimits()]));
     return js.identifier(result);
   };
 }
@@ -221,14 +221,14 @@ const integerToSingle: Expand = (e) => {
   const target = e.numbers[0];
   const r = constant(e, "q", places.op("roundSingle", e.args[1]));
   const isFine = js.logical("||", js.binary(">", places.limit("f32"), js.literal(0)), equal(r, e.args[1]));
-  e.push(js.ifStatement(isFine, places.setNumber("f32", target, r), fallBack(e, target, 1)));
+  e.push(js.ifStatement(js.mostly(isFine, true), places.setNumber("f32", target, r), fallBack(e, target, 1)));
 };
 
 const singleToDouble: Expand = (e) => {
   const { places } = e;
   const [target, source] = e.numbers;
   const x = places.cache("f32", source);
-  e.push(js.ifStatement(isOrdered(x), places.setNumber("f64", target, x), fallBack(e, target, 2)));
+  e.push(js.ifStatement(js.mostly(isOrdered(x), true), places.setNumber("f64", target, x), fallBack(e, target, 2)));
 };
 
 const doubleToSingle: Expand = (e) => {
@@ -239,7 +239,7 @@ const doubleToSingle: Expand = (e) => {
   const r = constant(e, "q", places.op("roundSingle", x));
   const isExact = and(equal(r, x), places.op("isOrdinarySingle", r));
   const test = js.logical("||", places.op("isNormalSingle", r, limit), isExact);
-  e.push(js.ifStatement(test, places.setNumber("f32", target, r), fallBack(e, target, 1)));
+  e.push(js.ifStatement(js.mostly(test, true), places.setNumber("f32", target, r), fallBack(e, target, 1)));
 };
 
 const integersToDoubles: Expand = (e) => {

@@ -12,7 +12,7 @@ const pageOffset = (A: Expression): Expression => js.binary("&", A, js.literal(0
 /** Valid translation, whole access inside the page, and aligned for the units it goes by. */
 function fastTest(T: Expression, A: Expression, size: number, unit: number): Expression {
   const aligned = js.binary("===", js.binary("&", js.binary("|", T, A), js.literal(unit - 1)), js.literal(0));
-  return unit === size ? aligned : js.logical("&&", aligned, js.binary("<=", pageOffset(A), js.literal(0x1000 - size)));
+  return js.mostly(unit === size ? aligned : js.logical("&&", aligned, js.binary("<=", pageOffset(A), js.literal(0x1000 - size))), true);
 }
 
 const isSame = (x: Expression): Expression => js.binary("===", x, x);

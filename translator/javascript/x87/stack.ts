@@ -264,7 +264,7 @@ export class X87Stack {
     this.emit.free("R");
     this.emit.free("F");
     if (this.keeps) this.commitLater(condition, effects, callout);
-    else this.emit.push(js.ifStatement(condition, this.stores(effects), callout));
+    else this.emit.push(js.ifStatement(js.mostly(condition, true), this.stores(effects), callout));
   }
 
   /** Tier 0: everything at once. */
@@ -362,7 +362,9 @@ export class X87Stack {
       this.site.afterInstruction?.(leaveIf(js.identifier(flag)));
     }
     const slow = [...before, ...callout, ...read, check];
-    this.emit.push(fast.length > 0 ? js.ifStatement(condition, fast, slow) : js.ifStatement(js.unary("!", condition), slow));
+    this.emit.push(
+      fast.length > 0 ? js.ifStatement(js.mostly(condition, true), fast, slow) : js.ifStatement(js.mostly(js.unary("!", condition), false), slow),
+    );
   }
 
   private topNow(): Expression {
