@@ -14,6 +14,7 @@ import { planBoot } from "../boot/detect.ts";
 import { describeSize } from "../boot/error.ts";
 import type { BootPlan, GuestFile } from "../boot/plan.ts";
 import { Board, type BoardSignals } from "./board.ts";
+import { allowBranchHints } from "./branch-hints.ts";
 import { Engine } from "./engine.ts";
 import { Events, type Listener } from "./events.ts";
 import { Firmware } from "./firmware.ts";
@@ -106,6 +107,7 @@ export class Machine {
 
   /** Use `createMachine`. */
   constructor(options: ResolvedOptions, inLockstep = false) {
+    allowBranchHints();
     this.#options = options;
     this.#directBoot = options.kernel && planDirectBoot(options.kernel, options);
     const warnings = [...(this.#directBoot?.plan.warnings ?? [])];
