@@ -20,10 +20,18 @@ function isZero(b: Builder, by: ShapeOperand, count: Value): Value {
   return by.kind === operandKind.immediate ? b.constant(by.isZeroCount ? 1 : 0) : b.equal(count, 0);
 }
 
+/** CF and CF ^ OF, the bits of `flagCarry` that are theirs. */
+const top = 1 << 31;
+const second = 1 << 30;
+
+/** The vector with CF and OF in it. */
+function vectorOf(b: Builder, cf: Value, of: Value): Value {
+  return b.or(b.shl(cf, 31), b.shl(b.xor(cf, of), 30));
+}
+
 /** Sets flags only where `count` is not zero. */
-function setFlagsUnlessZero(b: Builder, by: ShapeOperand, count: Value, result: Value, size: number, cf: Value, of: Value): void {
+function setFlagsUnlessZero(b: Builder, by: ShapeOperand, count: Value, result: Value, size: number, vector: Value): void {
   const none = isZero(b, by, count);
-  const vector = b.or(b.shl(cf, 31), b.shl(b.xor(cf, of), 30));
   const extended = b.signExtend(result, size);
   const [carry, zero, sign] = [b.get(slot.flagCarry), b.get(slot.flagZero), b.get(slot.flagSign)];
   b.set(slot.flagCarry, b.select(none, carry, vector));
@@ -40,7 +48,9 @@ const liftShiftLeft: LiftFunction = (b, i) => {
   // The last bit out: bit (bits - count), which for narrow operands may lie above the operand once shifted by count - 1.
   const cf = b.and(b.shr(b.shl(x, b.sub(count, 1)), bits - 1), 1);
   b.write(target, r);
-  setFlagsUnlessZero(b, by, count, r, target.size, cf, b.xor(cf, b.and(b.shr(r, bits - 1), 1)));
+  // CF is the sign of what is shifted by one less, CF ^ OF the bit behind it: the result's sign.
+  const vector = bits === 32 ? b.and(b.shl(x, b.sub(count, 1)), top | second) : vectorOf(b, cf, b.xor(cf, b.and(b.shr(r, bits - 1), 1)));
+  setFlagsUnlessZero(b, by, count, r, target.size, vector);
 };
 
 function liftShiftRight(arithmetic: boolean): LiftFunction {
@@ -55,7 +65,10 @@ function liftShiftRight(arithmetic: boolean): LiftFunction {
     const cf = b.and(b.pure(op, x, b.sub(count, 1)), 1);
     const of = arithmetic ? b.constant(0) : b.and(b.shr(value, bits - 1), 1);
     b.write(target, r);
-    setFlagsUnlessZero(b, by, count, r, target.size, cf, of);
+    // SAR clears OF: both bits are CF.
+    const isWide = arithmetic && bits === 32;
+    const vector = isWide ? b.and(b.pure("sar", b.shl(x, b.sub(b.constant(32), count)), b.constant(1)), top | second) : vectorOf(b, cf, of);
+    setFlagsUnlessZero(b, by, count, r, target.size, vector);
   };
 }
 
@@ -136,7 +149,7 @@ function liftDoubleShift(left: boolean): LiftFunction {
     }
     const of = b.and(b.shr(b.xor(r, x), bits - 1), 1);
     b.write(target, r);
-    setFlagsUnlessZero(b, by, count, r, target.size, cf, of);
+    setFlagsUnlessZero(b, by, count, r, target.size, vectorOf(b, cf, of));
   };
 }
 
