@@ -79,6 +79,13 @@ function elementsInPage(R: Int32Array, s: number, linear: number, offset: number
   return (R[slot.mode] & mode.singleStep) !== 0 ? Math.min(room, 1) : room;
 }
 
+/** The same going down from there, with 32-bit offsets in a segment without checks; 0: one of another kind, or in two pages. */
+function elementsDownInPage(R: Int32Array, s: number, linear: number, size: number): number {
+  const offset = linear & 0xfff;
+  if (offset + size > 0x1000 || R[slot.segmentChecked + s] !== 0 || (R[slot.mode] & mode.singleStep) !== 0) return 0;
+  return Math.trunc(offset / size) + 1;
+}
+
 function elementsInSegment(R: Int32Array, s: number, offset: number, size: number): number {
   if ((R[slot.segmentAccess + s] & (access.code | access.expandDown)) === access.expandDown) return 1;
   return Math.trunc(((R[slot.segmentLimit + s] >>> 0) - (offset >>> 0) + 1) / size);
@@ -109,7 +116,16 @@ export function tryMovs(cpu: Cpu, size: number, addressSize: number, source: num
       const room = Math.min(elementsInPage(R, source, fromLinear, from, size, mask), elementsInPage(R, segment.es, toLinear, to, size, mask));
       n = Math.min(count, room);
     }
-    if (plain && !backward && n > 0) {
+    if (plain && backward && mask === -1) {
+      n = Math.min(count, elementsDownInPage(R, source, fromLinear, size), elementsDownInPage(R, segment.es, toLinear, size));
+      const bytes = n * size;
+      // The lowest byte of each.
+      const a = ((TF ^ fromLinear) >>> 0) - bytes + size;
+      const b = ((TT ^ toLinear) >>> 0) - bytes + size;
+      // A backward copy onto itself from above repeats a pattern; memmove would not.
+      if (b < a && a < b + bytes) n = 0;
+      else if (n > 0) u8.copyWithin(b, a, a + bytes);
+    } else if (plain && !backward && n > 0) {
       const a = (TF ^ fromLinear) >>> 0;
       const b = (TT ^ toLinear) >>> 0;
       const bytes = n * size;
