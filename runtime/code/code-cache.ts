@@ -14,7 +14,7 @@
  * Blocks lie one behind the other from the start of the array, for what runs together is best kept together; stubs, which are seldom run more than once, from its end.
  * Links hold ~header of the next block. A dead block is *poisoned*: each of its instructions' shape word becomes the `poison` shape, so that whoever arrives, through
  * a link or in the middle of running it, leaves to the dispatcher at that very instruction, and is given back what the rest of the block had cost. Nobody needs to
- * know who links to a block.
+ * know who links to a block. Where another block was decoded since, the dead one becomes a way to it (Dispatcher.revive).
  */
 import { type ModeKey, modeWidth as modeWidthImported } from "../../translator/contract/mode-key.ts";
 import { stubWords } from "./pseudo-shapes.ts";
@@ -54,6 +54,7 @@ export class CodeCache {
   instructionsOf: (shape: number) => number = () => 1;
   /** The first of the shape numbers that leave to the dispatcher: see pseudo-shapes.ts. */
   poison = 0;
+  poisonAtStart = 0;
   /** Decodes again what of a block was made from bytes [from, to) of its page, in place; false: it cannot stay. */
   repair: (header: number, from: number, to: number) => boolean = () => false;
   /** Told when a block dies, before it is poisoned. */
@@ -256,7 +257,7 @@ export class CodeCache {
     let left = C[header];
     for (let p = header + 2; p < end; ) {
       const shape = C[p] & shapeBits;
-      C[p] = (C[p] & ~shapeBits) | (this.poison + left);
+      C[p] = (C[p] & ~shapeBits) | ((p === header + 2 ? this.poisonAtStart : this.poison) + left);
       left -= this.instructionsOf(shape);
       p += this.sizeOf(shape);
     }

@@ -2,9 +2,12 @@
  * Shape numbers that are not the translator's: the dispatcher's own pseudo-instructions, and regions. And the fixed blocks at the start of the code array.
  */
 
+/** Guest instructions of a block of tier 0 at most. */
+export const maximumBlockInstructions = 48;
+
 /**
  * A stub stands in for a block not decoded yet; poison for an instruction of one that died: `poison + n` where n instructions of the block, itself included, were
- * taken off the budget and will not run.
+ * taken off the budget and will not run; `poisonAtStart + n` for the first one of the block.
  */
 export const pseudo = {
   stop: 0,
@@ -20,11 +23,10 @@ export const pseudo = {
   /** A guest exception was met in WebAssembly. */
   fault: 9,
   poison: 10,
+  poisonAtStart: 10 + maximumBlockInstructions + 1,
 } as const;
-/** Guest instructions of a block of tier 0 at most. */
-export const maximumBlockInstructions = 48;
 /** The translator's shape n has number n + firstShape. */
-export const firstShape = pseudo.poison + maximumBlockInstructions + 1;
+export const firstShape = pseudo.poisonAtStart + maximumBlockInstructions + 1;
 /** From here on shape numbers are regions: a region is the one handler of its own shape, so that entering it is one indirect call. */
 export const firstRegionShape = 1 << 14;
 /** Shapes of instructions to keep: some 20 KiB of host memory each. What a region or a block adds beyond has room below `firstRegionShape`. */

@@ -79,6 +79,8 @@ const maximumPlaces = 1 << 20;
 const hotCall = 4000;
 /** Executions of a block after which its instructions are worth handlers of their own. */
 const fuseThreshold = 2000;
+/** Dead blocks that may lead to each other before it is faster to look the last one up. */
+const maximumHops = 4;
 /** A region that loops leaves after this many slices plus one, a power of two. */
 const slicesMask = 15;
 
@@ -126,6 +128,8 @@ export class Dispatcher {
   /** Where `edge` pages lie in their segments: numbers by limit of CS and EIP of the page. */
   private readonly places = new Map<number, Map<number, number>>();
   private placeCount = 0;
+  /** Dead blocks that one behind the other lead to a block, by its header. */
+  private readonly hops = new Map<number, number>();
   private readonly builder: BlockBuilder;
   /** Handlers by shape number. */
   private readonly H: Handler[];
@@ -230,6 +234,7 @@ export class Dispatcher {
     this.cache.sizeOf = (shape) => this.builder.sizes[shape];
     this.cache.instructionsOf = (shape) => (shape === pseudo.straddle || shape === pseudo.fall ? 0 : this.builder.instructions[shape]);
     this.cache.poison = pseudo.poison;
+    this.cache.poisonAtStart = pseudo.poisonAtStart;
     const { physical } = cpu.board;
     this.cache.pageHasCode = (page, has) => {
       physical.codePages[page] = has ? 1 : 0;
@@ -381,6 +386,7 @@ export class Dispatcher {
     }
     for (let at = p; (C[at] & shapeBits) !== pseudo.fall; at += sizes[C[at] & shapeBits]) {
       const shape = C[at] & shapeBits;
+      if (shape >= pseudo.poisonAtStart && shape < firstShape) return count + shape - pseudo.poisonAtStart;
       if (shape >= pseudo.poison && shape < firstShape) return count + shape - pseudo.poison;
       if (shape === pseudo.stub) break;
       if (shape !== pseudo.straddle) count += instructions[shape];
@@ -684,6 +690,7 @@ export class Dispatcher {
     this.places.clear();
     this.placeCount = 0;
     this.promotion.clear();
+    this.hops.clear();
     this.builder.clear();
   }
 
@@ -705,6 +712,10 @@ export class Dispatcher {
         R[eipSlot] = (R[pageSlot] + (C[p] >>> 16)) | 0;
         R[budget] += left;
         return ~this.dispatch();
+      });
+      define(pseudo.poisonAtStart + left, 1, (p) => {
+        R[budget] += left;
+        return ~this.revive(p);
       });
     }
     define(pseudo.fall, 2, (p) => C[p + 1]);
@@ -868,6 +879,34 @@ export class Dispatcher {
       C[p + 3] = C[header - 3] & ~0xfff;
       C[p + 4] = header;
     }
+    return header;
+  }
+
+  /**
+   * Arrival at the first word `p` of a dead block, by a link made when it lived. Such links are for good (a kernel patches its own functions, and whoever called them goes on
+   * to), so the dead block becomes a way to the one that was decoded since.
+   */
+  private revive(p: number): number {
+    const { C } = this;
+    const R = this.cpu.R;
+    const offset = C[p] >>> 16;
+    const key = C[p - 4] & modeMask;
+    const { epoch } = this.cache;
+    const eip = (R[pageSlot] + offset) | 0;
+    const modeBefore = R[modeSlot];
+    R[eipSlot] = eip;
+    const header = this.dispatch();
+    // Not a plain arrival, as in `link`.
+    if (!this.keepsLinks || header < fixedWords || this.cache.epoch !== epoch || R[eipSlot] !== eip || R[modeSlot] !== modeBefore) return header;
+    if ((key & linearCode) !== linearCode || (key & singleStep) !== 0 || (C[header - 2] & modeMask) !== key) return header;
+    if (C[header - 3] === -1 || (C[header - 3] & 0xfff) !== offset) return header;
+    const hops = (this.hops.get(p - 2) ?? 0) + 1;
+    if (hops > maximumHops || C[p - 3] < p + 2) return header;
+    this.hops.set(header, hops);
+    // No instructions are taken off the budget for it.
+    C[p - 2] = 0;
+    C[p] = pseudo.fall | (offset << 16);
+    C[p + 1] = ~header;
     return header;
   }
 
