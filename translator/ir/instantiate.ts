@@ -3,7 +3,16 @@
  * making a copy is a walk over a list, with nothing to be looked up.
  */
 import type { MicroStatement } from "./block.ts";
-import { type MicroTemplate, operandsOf, type ResultStatement, type SlotRef, type Statement, type Terminator, type Value } from "./micro.ts";
+import {
+  type MicroTemplate,
+  operandsOf,
+  operandsOfTerminator,
+  type ResultStatement,
+  type SlotRef,
+  type Statement,
+  type Terminator,
+  type Value,
+} from "./micro.ts";
 
 type Pure = Extract<Value, { kind: "pure" }>;
 
@@ -143,24 +152,6 @@ function copyOf(s: Statement, made: readonly Value[], parts: readonly number[]):
       return { ...s, offset: made[parts[0]] };
     case "call":
       return { kind: "call", callout: s.callout, args: pick(made, parts) };
-  }
-}
-
-function operandsOfTerminator(t: Terminator): readonly Value[] {
-  switch (t.kind) {
-    case "jump":
-    case "indirect":
-      return [t.target];
-    case "call":
-      return [t.target, t.returnTo];
-    case "branch":
-      return [t.condition, t.taken, t.fall];
-    case "again":
-      return [t.condition];
-    case "proceed":
-      return [t.unless];
-    case "dispatch":
-      return [];
   }
 }
 

@@ -117,3 +117,22 @@ export function operandsOf(s: Statement): readonly Value[] {
       return s.args;
   }
 }
+
+/** The values a terminator uses. */
+export function operandsOfTerminator(t: Terminator): readonly Value[] {
+  switch (t.kind) {
+    case "jump":
+    case "indirect":
+      return [t.target];
+    case "call":
+      return [t.target, t.returnTo];
+    case "branch":
+      return [t.condition, t.taken, t.fall];
+    case "again":
+      return [t.condition];
+    case "proceed":
+      return [t.unless];
+    case "dispatch":
+      return [];
+  }
+}

@@ -12,7 +12,7 @@ import { type CalloutRow, callouts } from "../contract/callouts.ts";
 import { segment, slot } from "../contract/slots.ts";
 import type { MicroBlock } from "./block.ts";
 import type { GetStatement, MicroTemplate, ResultStatement, SetStatement, SlotRef, Statement, Terminator, Value } from "./micro.ts";
-import { operandsOf } from "./micro.ts";
+import { operandsOf, operandsOfTerminator } from "./micro.ts";
 
 export interface PrintedStatement {
   /** Index of the instruction it belongs to; 0 in a template. */
@@ -101,7 +101,7 @@ class Printer {
     this.statements.forEach(({ s }, k) => {
       for (const v of operandsOf(s)) this.count(v, k, seen);
     });
-    if (this.tail !== undefined) for (const v of terminatorOperands(this.tail)) this.count(v, this.statements.length, seen);
+    if (this.tail !== undefined) for (const v of operandsOfTerminator(this.tail)) this.count(v, this.statements.length, seen);
     this.statements.forEach(({ s, instruction }, k) => {
       this.instruction = instruction;
       this.statement(s, k);
@@ -247,23 +247,4 @@ function mayOverlap(a: Access, b: Access): boolean {
   const from = (access: Access): number => (access.slot.base as { value: number }).value + access.slot.offset;
   const words = (access: Access): number => (access.type === "f64" ? 2 : 1);
   return from(a) < from(b) + words(b) && from(b) < from(a) + words(a);
-}
-
-function terminatorOperands(t: Terminator): readonly Value[] {
-  switch (t.kind) {
-    case "jump":
-      return [t.target];
-    case "call":
-      return [t.target, t.returnTo];
-    case "branch":
-      return [t.condition, t.taken, t.fall];
-    case "indirect":
-      return [t.target];
-    case "again":
-      return [t.condition];
-    case "proceed":
-      return [t.unless];
-    case "dispatch":
-      return [];
-  }
 }
