@@ -83,7 +83,7 @@ class ImportsButHelpers extends Imports {
 }
 
 /** Helpers, handlers, the loop, in this order. @param count imports there will be */
-function functionsOf(handlers: readonly HandlerTree[], { helpers, own, layout }: TierRequest, mostInLine: number, count: number) {
+function functionsOf(handlers: readonly HandlerTree[], { helpers, own, layout, firstShape }: TierRequest, mostInLine: number, count: number) {
   const texts = helpers.flatMap((group) => Object.entries(group));
   const imports = new ImportsButHelpers(layout, new Map(texts.map(([name], k) => [name, count + k])));
   const functions: FunctionCode[] = texts.map(([name, text]) => helperFunction(imports, name, text));
@@ -93,7 +93,7 @@ function functionsOf(handlers: readonly HandlerTree[], { helpers, own, layout }:
     // Without its name: profiles of guests show the loop.
     functions.push({ ...code, label: "" });
   }
-  const { code, taken } = loopFunction(imports, handlers.slice(0, mostInLine), own, layout);
+  const { code, taken } = loopFunction(imports, handlers.slice(0, mostInLine), own, layout, firstShape);
   functions.push(code);
   return { imports, functions, taken };
 }

@@ -39,12 +39,12 @@ export class Emitter {
   private hint(isLikely: boolean | undefined): void {
     if (isLikely !== undefined) this.hints.push(this.body.length, isLikely ? 1 : 0);
   }
-  /** The number on the stack: 0 to the innermost label, and so on for `count` labels; 0 if it is larger. */
-  branchTable(count: number): void {
+  /** To the label at the number on the stack, counted from the innermost one; beyond the end to `otherwise`. */
+  branchTable(targets: readonly number[], otherwise: number): void {
     this.op("br_table");
-    this.body.unsigned(count);
-    for (let k = 0; k < count; k++) this.body.unsigned(k);
-    this.body.unsigned(0);
+    this.body.unsigned(targets.length);
+    for (const target of targets) this.body.unsigned(target);
+    this.body.unsigned(otherwise);
   }
   /** @param isTail the function's own frame goes before the call */
   call(index: number, isTail = false): void {

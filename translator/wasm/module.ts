@@ -162,12 +162,16 @@ export function loopModule(handlers: readonly HandlerTree[], own: readonly HostH
  *       loop $instruction: the case of C[p]'s shape, in line; or its function in the table
  *
  * A handler that ends a block goes to $block with the header its link names, another one to $instruction. Which handlers are cases: the numbers of `taken`'s shapes, in order.
+ *
+ * @param numbersFrom the host's number of shape 0, if the shapes in line keep their numbers for ever: the numbers themselves then choose the case. One load less lies before
+ *   a jump that the processor often mispredicts. Otherwise `layout.cases` says which case a number is at present.
  */
 export function loopFunction(
   imports: Imports,
   handlers: readonly HandlerTree[],
   own: readonly HostHandler[],
   layout: WasmLayout,
+  numbersFrom?: number,
 ): { code: FunctionCode; taken: number[] } {
   const attend = imports.imported("attend", 1, "i32") as number;
   const slow = imports.imported("slow", 1, "i32") as number;
@@ -242,11 +246,34 @@ export function loopFunction(
   f.constant(2);
   f.op("i32.shl");
   f.access("i32.load16_u", C);
-  f.local("local.tee", word);
-  f.constant(1);
-  f.op("i32.shl");
-  f.access("i32.load16_u", layout.cases);
-  f.branchTable(cases.length + loopCase.inline);
+  f.local("local.set", word);
+  const caseOfWord = (): void => {
+    f.local("local.get", word);
+    f.constant(1);
+    f.op("i32.shl");
+    f.access("i32.load16_u", layout.cases);
+  };
+  if (numbersFrom === undefined) {
+    caseOfWord();
+    f.branchTable(
+      Array.from({ length: cases.length + loopCase.inline }, (_, k) => k),
+      loopCase.slow,
+    );
+  } else {
+    const numbers = [...own.map(({ number }) => number), ...taken.map(({ shape }) => shape + numbersFrom)];
+    const byNumber = new Map(numbers.map((number, k) => [number, loopCase.inline + k]));
+    f.begin("block");
+    f.local("local.get", word);
+    f.branchTable(
+      Array.from({ length: Math.max(...numbers) + 1 }, (_, number) => (byNumber.get(number) ?? -1) + 1),
+      0,
+    );
+    f.end();
+    caseOfWord();
+    f.constant(loopCase.slow);
+    f.op("i32.ne");
+    f.branchIf(f.depth - loopCase.table);
+  }
   f.end();
   f.constant(0);
   f.local("local.get", p);
