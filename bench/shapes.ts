@@ -2,7 +2,7 @@
  * node bench/shapes.ts [guest,...] > src/prepare/shapes.txt
  *
  * Runs guests and prints an instruction for each shape that they execute on tier 0, the commonest first: what handlers are prepared for (src/prepare). A shape's
- * weight is the sum, over the guests, of its share in what tier 0 executed there.
+ * weight is the sum, over the guests, of its share in what tier 0 executed there. With the commonest neighbours joined to superinstructions.
  */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -10,15 +10,19 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { defaultGuestCache, LINUX_COMMAND_LINE } from "../src/guest/debian.ts";
 import { createMachine, type Machine, type MachineOptions } from "../src/index.ts";
-import { formatSample, usualOffset } from "../src/prepare/samples.ts";
+import { formatSample, joinSamples, usualOffset } from "../src/prepare/samples.ts";
 import { openImageFile } from "../src/storage/node.ts";
 import type { ModeKey } from "../translator/contract/mode-key.ts";
 import { JavaScriptTranslator } from "../translator/index.ts";
 import { shapeKey } from "../translator/lift/shape.ts";
 import { userlandGuest } from "./userland/guest.ts";
 
-/** Lines of the list. */
+/** Lines of the list for instructions, and for superinstructions; parts of one. */
 const mostShapes = 1500;
+const mostJoined = 300;
+const mostParts = 4;
+/** Neighbours joined before all are counted again. */
+const joinedAtOnce = 10;
 /** Milliseconds between two looks at a guest: code that comes and goes is to be seen as well. */
 const interval = 400;
 /** A block executed more often is a region's. */
@@ -70,12 +74,6 @@ const guests: Readonly<Record<string, GuestRun>> = {
   syslinux: { options: () => medium("syslinux-floppy.img", "fda"), limit: 8 },
 };
 
-/** One instruction of a shape, and how often those of the shape were executed. */
-interface Seen {
-  readonly line: string;
-  count: number;
-}
-
 /** Most executions of each block seen, by mode, place and bytes. */
 type Blocks = Map<string, { readonly mode: ModeKey; readonly address: number; readonly bytes: Uint8Array; executions: number }>;
 
@@ -106,44 +104,113 @@ async function blocksOf({ options, limit, end }: GuestRun): Promise<Blocks> {
   return blocks;
 }
 
-function shapesOf(blocks: Blocks): Map<number, Seen> {
-  const translator = new JavaScriptTranslator();
-  const i = translator.instruction;
-  const shapes = new Map<number, Seen>();
+/** A block as the shapes of its instructions, and how much it counts. */
+interface Sequence {
+  readonly shapes: readonly number[];
+  weight: number;
+}
+
+/** One translator for all guests: its numbers are what a shape is known by here. */
+const translator = new JavaScriptTranslator();
+/** A line of the list for each shape by number. */
+const lines: string[] = [];
+
+/** The blocks' sequences, those of a guest weighing 1 in all. */
+function sequencesOf(blocks: Blocks): Sequence[] {
+  const sequences = new Map<string, Sequence>();
+  let total = 0;
   for (const { mode, address, bytes, executions } of blocks.values()) {
+    const shapes: number[] = [];
     for (let at = 0; at < bytes.length; ) {
       const offset = (address + at) & 0xfff;
-      if (translator.decode(bytes, at, bytes.length, mode, offset) < 0) break;
-      const key = shapeKey(i, mode, offset);
-      const known = shapes.get(key);
-      const weight = Math.min(executions, hottest);
-      if (known === undefined) {
-        const place = shapeKey(i, mode, usualOffset) === key ? usualOffset : offset;
-        shapes.set(key, { line: formatSample({ mode, offset: place, bytes: bytes.slice(at, at + i.length) }), count: weight });
-      } else known.count += weight;
-      at += i.length;
+      const shape = translator.decode(bytes, at, bytes.length, mode, offset);
+      if (shape < 0) break;
+      const { length } = translator.instruction;
+      if (lines[shape] === undefined) {
+        const i = translator.instruction;
+        const place = shapeKey(i, mode, usualOffset) === shapeKey(i, mode, offset) ? usualOffset : offset;
+        lines[shape] = formatSample({ mode, offset: place, parts: [bytes.slice(at, at + length)] });
+      }
+      shapes.push(shape);
+      at += length;
     }
+    const weight = Math.min(executions, hottest);
+    total += weight * shapes.length;
+    const key = shapes.join();
+    const known = sequences.get(key);
+    if (known === undefined) sequences.set(key, { shapes, weight });
+    else known.weight += weight;
   }
-  return shapes;
+  for (const sequence of sequences.values()) sequence.weight /= total;
+  return [...sequences.values()];
+}
+
+/** Superinstructions: number of the joined by number of the first parts and of the last. */
+type Joined = Map<number, Map<number, number>>;
+
+/** As the host joins them: from left to right. */
+function joined(shapes: readonly number[], known: Joined): number[] {
+  const out: number[] = [];
+  for (const shape of shapes) {
+    const both = out.length === 0 ? undefined : known.get(out[out.length - 1])?.get(shape);
+    if (both === undefined) out.push(shape);
+    else out[out.length - 1] = both;
+  }
+  return out;
+}
+
+/** Chooses the commonest neighbours, again and again, for those joined have neighbours, too. */
+function joinCommonest(sequences: readonly Sequence[]): Joined {
+  const known: Joined = new Map();
+  const singles = translator.shapeCount;
+  for (let count = 0; count < mostJoined; ) {
+    const pairs = new Map<number, number>();
+    for (const { shapes, weight } of sequences) {
+      const units = joined(shapes, known);
+      for (let k = 1; k < units.length; k++) {
+        if (units[k] >= singles) continue;
+        const pair = units[k - 1] * 65536 + units[k];
+        pairs.set(pair, (pairs.get(pair) ?? 0) + weight);
+      }
+    }
+    let left = joinedAtOnce;
+    for (const [pair] of [...pairs].sort((a, b) => b[1] - a[1])) {
+      const [first, second] = [Math.floor(pair / 65536), pair % 65536];
+      const line = joinSamples(lines[first], lines[second]);
+      const both = line === undefined ? -1 : translator.fuse(first, second);
+      if (line === undefined || both < 0 || translator.shape(both).instructions > mostParts) continue;
+      lines[both] = line;
+      known.set(first, (known.get(first) ?? new Map<number, number>()).set(second, both));
+      count++;
+      if (--left === 0 || count === mostJoined) break;
+    }
+    if (left === joinedAtOnce) break;
+  }
+  return known;
 }
 
 const { positionals } = parseArgs({ allowPositionals: true });
 const names = positionals.length === 0 ? Object.keys(guests) : positionals[0].split(",");
-const all = new Map<number, Seen>();
+const sequences: Sequence[] = [];
 for (const name of names) {
-  const shapes = shapesOf(await blocksOf(guests[name]));
-  const total = [...shapes.values()].reduce((sum, { count }) => sum + count, 0);
-  for (const [key, { line, count }] of shapes) {
-    const known = all.get(key);
-    if (known === undefined) all.set(key, { line, count: count / total });
-    else known.count += count / total;
-  }
-  process.stderr.write(`${name}: ${shapes.size} shapes, ${all.size} in all\n`);
+  const those = sequencesOf(await blocksOf(guests[name]));
+  sequences.push(...those);
+  process.stderr.write(`${name}: ${those.length} different blocks, ${translator.shapeCount} shapes in all\n`);
 }
-const sorted = [...all.values()].sort((a, b) => b.count - a.count).slice(0, mostShapes);
-const sum = (count: number): string => (sorted.slice(0, count).reduce((s, seen) => s + seen.count, 0) / names.length).toFixed(4);
+const known = joinCommonest(sequences);
+const counts = new Map<number, number>();
+for (const { shapes, weight } of sequences) for (const unit of joined(shapes, known)) counts.set(unit, (counts.get(unit) ?? 0) + weight);
+// What others are joined of is met before them, however seldom it stays alone.
+for (const [first, seconds] of known)
+  for (const shape of [first, ...seconds.keys()]) counts.set(shape, Math.max(counts.get(shape) ?? 0, Number.MIN_VALUE));
+const isJoined = new Set([...known.values()].flatMap((seconds) => [...seconds.values()]));
+const sorted = [...counts].sort((a, b) => b[1] - a[1]);
+let singles = 0;
+const chosen = sorted.filter(([shape, count]) => isJoined.has(shape) || count === Number.MIN_VALUE || ++singles <= mostShapes);
+const total = sorted.reduce((sum, [, count]) => sum + count, 0);
+const share = (count: number): string => (sorted.slice(0, count).reduce((sum, [, seen]) => sum + seen, 0) / total).toFixed(4);
 process.stderr.write(
-  `share of the commonest 100: ${sum(100)}, 200: ${sum(200)}, 300: ${sum(300)}, 500: ${sum(500)}, ${sorted.length}: ${sum(sorted.length)}\n`,
+  `${isJoined.size} superinstructions leave ${(total / names.length).toFixed(3)} steps for each instruction; share of the commonest ${[100, 200, 300, 400, 500, 600, 800, chosen.length].map((count) => `${count}: ${share(count)}`).join(", ")}\n`,
 );
 process.stdout.write(
   `# Made by ${join(
@@ -153,5 +220,5 @@ process.stdout.write(
       .at(-1) as string,
   )}: see samples.ts.\n`,
 );
-process.stdout.write(`${sorted.map(({ line }) => line).join("\n")}\n`);
+process.stdout.write(`${chosen.map(([shape]) => lines[shape]).join("\n")}\n`);
 process.exit(0);

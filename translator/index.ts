@@ -23,7 +23,7 @@ import { allLive, dropDeadWrites, livenessOf } from "./passes/dead.ts";
 import { bodyOf, canFuse, fuse, type HandlerBody } from "./passes/fuse.ts";
 import { blockPasses, type Pass, type PassObserver, runPasses } from "./passes/pipeline.ts";
 import type { Fold } from "./passes/simplify.ts";
-import { describeRequest, type PreparedData, PreparedShape } from "./prepared/data.ts";
+import { describeRequest, notAnInstruction, type PreparedData, PreparedShape } from "./prepared/data.ts";
 import { RegionDecoder } from "./region/decoder.ts";
 import { discover, isTableJump, type RegionBlock } from "./region/discover.ts";
 import { plan, type RegionPlan } from "./region/plan.ts";
@@ -74,8 +74,8 @@ export class JavaScriptTranslator implements Translator {
   /** Shape number of a superinstruction, or -1, by first * 65536 + second. */
   private readonly fused = new Map<number, number>();
   private superinstructions = 0;
-  /** Of superinstructions, for people. */
-  private readonly names: (string | undefined)[] = [];
+  /** What superinstructions were joined of. */
+  private readonly fusions: (readonly [number, number] | undefined)[] = [];
 
   /**
    * @param options.disabledPasses names of optimisations to leave out (contract/optimisations.ts); @param options.regionLimit guest instructions a region may hold;
@@ -115,13 +115,14 @@ export class JavaScriptTranslator implements Translator {
     this.bodies.length = 0;
     this.fused.clear();
     this.superinstructions = 0;
-    this.names.length = 0;
+    this.fusions.length = 0;
     this.met = 0;
     const { keys = [] } = this.preparedData ?? {};
     keys.forEach((key, number) => {
-      this.numbers.set(key, number);
+      if (key !== notAnInstruction) this.numbers.set(key, number);
     });
     this.shapes.length = keys.length;
+    if (this.does("fuse")) for (const [number, first, second] of this.preparedData?.fusions ?? []) this.fused.set(first * 65536 + second, number);
   }
 
   private addShape(shape: Shape, number = this.shapes.length): number {
@@ -146,6 +147,10 @@ export class JavaScriptTranslator implements Translator {
       this.numbers.set(shape, number);
     } else if (this.shapes[number] === undefined) this.addShape(shapeOf(i, key, pageOffset), number);
     return number;
+  }
+
+  wasMet(number: number): boolean {
+    return this.shapes[number] !== undefined;
   }
 
   /** Of a shape that was met. */
@@ -179,7 +184,8 @@ export class JavaScriptTranslator implements Translator {
   private body(number: number): HandlerBody {
     let body = this.bodies[number];
     if (body === undefined) {
-      body = bodyOf(this.template(number), this.shapeOf(number).nextField);
+      const fusion = this.fusions[number];
+      body = fusion === undefined ? bodyOf(this.template(number), this.shapeOf(number).nextField) : fuse(this.body(fusion[0]), this.body(fusion[1]));
       this.bodies[number] = body;
     }
     return body;
@@ -197,7 +203,8 @@ export class JavaScriptTranslator implements Translator {
   }
 
   private nameOf(number: number): string {
-    return this.names[number] ?? describeShape(this.shapeOf(number));
+    const fusion = this.fusions[number];
+    return fusion === undefined ? describeShape(this.shapeOf(number)) : `${this.nameOf(fusion[0])}; ${this.nameOf(fusion[1])}`;
   }
 
   fuse(first: number, second: number): number {
@@ -209,12 +216,22 @@ export class JavaScriptTranslator implements Translator {
       number = -1;
       if (this.superinstructions < maximumSuperinstructions && canFuse(...bodies)) {
         this.superinstructions++;
-        number = this.addShape(this.shapeOf(second));
-        this.bodies[number] = fuse(...bodies);
-        this.names[number] = `${this.nameOf(first)}; ${this.nameOf(second)}`;
+        number = this.addFusion(first, second);
       }
       this.fused.set(key, number);
-    }
+    } else if (number >= 0 && this.shapes[number] === undefined) this.addFusion(first, second, number);
+    return number;
+  }
+
+  fusionOf(first: number, second: number): number {
+    const number = this.fused.get(first * 65536 + second) ?? -1;
+    if (number >= 0 && this.shapes[number] === undefined) this.addFusion(first, second, number);
+    return number;
+  }
+
+  private addFusion(first: number, second: number, number = this.shapes.length): number {
+    this.addShape(this.shapeOf(second), number);
+    this.fusions[number] = [first, second];
     return number;
   }
 

@@ -20,6 +20,8 @@ const missing: Handler = () => {
 export class BlockBuilder {
   /** Tier 0 in WebAssembly, told of every shape. */
   wasm: { add(number: number): void; forget(): void } | undefined;
+  /** The superinstruction that two neighbours are joined to as they are decoded, or -1 (Translator.fuse, fusionOf). */
+  join: ((first: number, second: number) => number) | undefined;
   private readonly handlers: Handler[];
   /** Words of an instruction by shape number: shape word, fields, links. */
   readonly sizes: number[] = [];
@@ -34,7 +36,7 @@ export class BlockBuilder {
   private readonly host: HostNames;
   private readonly makeRoom: () => void;
   private readonly straddleBytes = new Uint8Array(32);
-  /** Fields of the instructions that are being fused. */
+  /** Fields of the instructions that are being joined. */
   private readonly fields = new Int32Array(256);
   /** A block's words while they are made anew. */
   private readonly words = new Int32Array(2048);
@@ -96,6 +98,10 @@ export class BlockBuilder {
     let secondPage = -1;
     let ended = false;
     let isShared = true;
+    /** The last instruction, or superinstruction, if another one may be joined to it: its shape, its word, and how many `fields` it has. */
+    let last = -1;
+    let lastAt = 0;
+    let fieldCount = 0;
     while (count < limit && offset < 0x1000) {
       let shape = translator.decode(bytes, base + offset, base + 0x1000, key, offset);
       if (shape === decodeFailure.truncated) {
@@ -119,6 +125,7 @@ export class BlockBuilder {
         C[at] = pseudo.straddle | (offset << 16);
         C[at + 1] = next;
         at += 2;
+        last = -1;
       }
       if (shape < 0) {
         C[at++] = (shape === decodeFailure.tooLong ? pseudo.tooLong : pseudo.undefinedOpcode) | (offset << 16);
@@ -127,17 +134,31 @@ export class BlockBuilder {
         ended = true;
         break;
       }
+      let { fields } = translator;
+      let from = offset;
+      const next = offset + translator.length;
+      if (this.join !== undefined) {
+        const joined = last < 0 ? -1 : this.join(last, shape);
+        if (joined >= 0) {
+          shape = joined;
+          at = lastAt;
+          from = C[at] >>> 16;
+        } else fieldCount = 0;
+        fields = this.fields;
+        for (let k = 0; k < translator.fieldCount; k++) fields[fieldCount++] = translator.fields[k];
+        last = shape;
+        lastAt = at;
+      }
       const number = shape + firstShape;
       if (this.handlers[number] === missing) this.addShape(shape);
       const code = translator.shape(shape);
-      C[at] = number | (offset << 16);
-      const next = offset + translator.length;
+      C[at] = number | (from << 16);
       let q = at + 1;
-      for (const field of code.layout) C[q++] = translator.fields[field];
+      for (const field of code.layout) C[q++] = fields[field];
       for (const exit of code.exits) {
         exits.push(
           q,
-          exit.kind === "next" ? next : exit.kind === "self" ? offset : translator.fields[exit.field],
+          exit.kind === "next" ? next : exit.kind === "self" ? offset : fields[exit.field],
           exit.kind === "field" && exit.wraps ? wrapping : 0,
         );
         q++;
@@ -229,17 +250,21 @@ export class BlockBuilder {
         top += size;
         continue;
       }
-      const offset = C[p] >>> 16;
-      const next = translator.decode(physical.u8, page + offset, page + 0x1000, key, offset);
-      const together = shape < 0 ? -1 : translator.fuse(shape, next);
-      if (together < 0) {
-        emit();
-        from = offset;
-        fieldCount = 0;
+      let offset = C[p] >>> 16;
+      let next = -1;
+      for (let part = this.instructions[number]; part > 0; part--) {
+        next = translator.decode(physical.u8, page + offset, page + 0x1000, key, offset);
+        const together = shape < 0 ? -1 : translator.fuse(shape, next);
+        if (together < 0) {
+          emit();
+          from = offset;
+          fieldCount = 0;
+        }
+        shape = together < 0 ? next : together;
+        fields.set(translator.fields.subarray(0, translator.fieldCount), fieldCount);
+        fieldCount += translator.fieldCount;
+        offset += translator.length;
       }
-      shape = together < 0 ? next : together;
-      fields.set(translator.fields.subarray(0, translator.fieldCount), fieldCount);
-      fieldCount += translator.fieldCount;
       oldLinks = p + size - translator.shape(next).exits.length;
     }
     emit();
@@ -267,7 +292,6 @@ export class BlockBuilder {
    */
   repair(header: number, from: number, to: number): boolean {
     const { C, translator } = this;
-    const { physical } = this.memory;
     const page = (C[header - 3] & ~0xfff) >>> 0;
     const key = C[header - 2] & modeMask;
     const end = C[header - 1];
@@ -281,17 +305,32 @@ export class BlockBuilder {
       if (offset >= to || number === pseudo.fall) break;
       const next = q < end ? C[q] >>> 16 : behind;
       if (next > from) {
-        if (number < firstShape || this.instructions[number] !== 1) return false;
-        const shape = translator.decode(physical.u8, page + offset, page + 0x1000, key, offset);
-        if (shape + firstShape !== number || offset + translator.length !== next) return false;
-        const { layout, exits } = translator.shape(shape);
+        if (number < firstShape || this.decodeParts(page, offset, next, key, this.instructions[number]) + firstShape !== number) return false;
+        const { layout, exits } = translator.shape(number - firstShape);
         if (exits.length > 0) return false;
-        for (let k = 0; k < layout.length; k++) C[p + 1 + k] = translator.fields[layout[k]];
+        for (let k = 0; k < layout.length; k++) C[p + 1 + k] = this.fields[layout[k]];
       }
       p = q;
     }
     this.repaired.set(header, C[header + 1]);
     return true;
+  }
+
+  /** The shape of the `count` instructions from page offset `offset` to `end`, joined; -1 if they are none, or longer or shorter. Their fields are in `fields`. */
+  private decodeParts(page: number, offset: number, end: number, key: ModeKey, count: number): number {
+    const { translator, fields } = this;
+    let shape = -1;
+    let at = offset;
+    let fieldCount = 0;
+    for (let k = 0; k < count; k++) {
+      const part = translator.decode(this.memory.physical.u8, page + at, page + 0x1000, key, at);
+      if (part < 0) return -1;
+      shape = k === 0 ? part : translator.fusionOf(shape, part);
+      if (shape < 0) return -1;
+      for (let n = 0; n < translator.fieldCount; n++) fields[fieldCount++] = translator.fields[n];
+      at += translator.length;
+    }
+    return at === end ? shape : -1;
   }
 
   /** The block at `header` is no more. */

@@ -95,7 +95,7 @@ export interface DispatcherOptions {
   readonly regionThreshold?: number;
   /**
    * Executions after which a block found running at a slice's end has its instructions fused (2000; never where tier 0 is WebAssembly and there are regions); 0: every
-   * block, at once.
+   * block, as it is decoded. Where the translator has superinstructions prepared, those are used from the first.
    */
   readonly fuseThreshold?: number;
   /** Guest instructions a region must have to be worth it (3); tests that want every instruction in a region say 1. */
@@ -218,9 +218,11 @@ export class Dispatcher {
         sizes: this.builder.sizes,
       });
       this.builder.wasm = this.wasm;
+      if (this.wasm.preparedShapes > 0) this.builder.join = (first, second) => translator.fusionOf(first, second);
       if (tailCalls && options.disabled?.has("wasmRegions") !== true) this.regions.wasm = this.wasm;
     }
     const region = options.disabled?.has("regions") === true ? Number.POSITIVE_INFINITY : (options.regionThreshold ?? Number.POSITIVE_INFINITY);
+    if (options.fuseThreshold === 0) this.builder.join = (first, second) => translator.fuse(first, second);
     this.promotion = new Promotion(cpu, this.cache, this.builder, this.regions, {
       // What is hot becomes a region; new handlers for what is not cost more than they save, unless each is called as JavaScript.
       fuse: options.fuseThreshold ?? (this.wasm !== undefined && region !== Number.POSITIVE_INFINITY ? Number.POSITIVE_INFINITY : fuseThreshold),
@@ -608,7 +610,6 @@ export class Dispatcher {
     let header = address < 2 ** 32 ? this.cache.find(address, key) : 0;
     if (header === 0) {
       header = this.builder.decode(linear, address, key, key);
-      this.promotion.decoded(header);
     }
     this.eipIsCurrent = false;
     return header;
@@ -636,7 +637,6 @@ export class Dispatcher {
     let header = address < 2 ** 32 ? this.cache.find(address, identity) : 0;
     if (header === 0) {
       header = this.builder.decode(linear, address, key, identity);
-      this.promotion.decoded(header);
     }
     if (this.endsBeyondLimit(header)) {
       // The first instruction alone, which may end before the limit; if it does not, it faults.

@@ -16,7 +16,7 @@ const { code32, singleStep, edge } = mode;
 const deepThreshold = 1 << 19;
 
 export interface PromotionThresholds {
-  /** Executions after which a block is fused. 0: at once; Infinity: never. */
+  /** Executions after which a block is fused. Infinity: never. */
   readonly fuse: number;
   /** Executions after which a block gets a region; Infinity: never. */
   readonly region: number;
@@ -55,11 +55,6 @@ export class Promotion {
     if (executions < this.thresholds.region || this.cache.isFull || (C[header - 2] & singleStep) !== 0) return;
     if (!this.cpu.board.physical.isRam((C[header - 3] & ~0xfff) >>> 0)) return;
     if (executions >= this.thresholds.region * this.regions.patience(header)) this.makeRegion(header, this.cpu.R[slot.page]);
-  }
-
-  /** A block was decoded. */
-  decoded(header: number): void {
-    if (this.thresholds.fuse === 0) this.fuse(header);
   }
 
   private fuse(header: number): void {

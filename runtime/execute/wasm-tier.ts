@@ -89,7 +89,7 @@ export class WasmTier {
   private readonly firstRun: Run;
   private readonly firstInLine: readonly number[];
   /** Shapes of the translator below this one have their functions from the beginning. */
-  private readonly preparedShapes: number;
+  readonly preparedShapes: number;
   /** The host's numbers of those in line in the loop that runs. */
   private inLine: readonly number[] = [];
   private readonly helpers: Record<string, WebAssembly.ExportValue> = {};

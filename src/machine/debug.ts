@@ -71,6 +71,7 @@ export function observeTranslator(translator: JavaScriptTranslator, debug: Debug
     },
     // Instruction by instruction is what people want to see.
     fuse: () => -1,
+    fusionOf: () => -1,
     regionModule: (code, links, layout) => translator.regionModule(code, links, layout),
     handlers: (shapes, layout) => translator.handlers(shapes, layout),
     loop: (shapes, own, layout) => translator.loop(shapes, own, layout),

@@ -10,7 +10,7 @@ const list = new URL("shapes.txt", import.meta.url);
 /** The module that has nothing in a checkout, and what it exports. */
 const place = fileURLToPath(new URL("../machine/prepared.ts", import.meta.url));
 /** Handlers in line in the loop: the rest is a thousandth of what a boot executes on tier 0. */
-const mostInLine = 400;
+const mostInLine = 600;
 
 export async function preparedBytes(): Promise<Uint8Array<ArrayBuffer>> {
   return prepare(parseSamples(await readFile(list, "utf8")), usualRequest(), mostInLine);

@@ -1,9 +1,14 @@
-/** One seed: the program cold against hot, with all passes and without some; a failing program is reduced before it is shown. */
+/**
+ * One seed: the program on tier 0 as it is lifted against tier 0 as it is used and against regions, with all passes and without some; a failing program is reduced before it
+ * is shown.
+ */
 import { Decoder, DecoderOptions, Formatter, FormatterSyntax } from "iced-x86";
 import { optimisationNames } from "../../translator/contract/optimisations.ts";
 import { JavaScriptTranslator } from "../../translator/index.ts";
 import { blockPasses } from "../../translator/passes/pipeline.ts";
+import type { PreparedData } from "../../translator/prepared/data.ts";
 import { Core } from "../support/core.ts";
+import { makeCommonProgram } from "./common.ts";
 import { layOut, makeProgram, type Program } from "./program.ts";
 import { compare, runCold, runHot, type Trace } from "./run-program.ts";
 import { makeSegmentedProgram, runSegmentedCold, runSegmentedHot, type SegmentedProgram } from "./segmented.ts";
@@ -11,6 +16,8 @@ import { makeSegmentedProgram, runSegmentedCold, runSegmentedHot, type Segmented
 export interface Variant {
   readonly name: string;
   readonly core: Core;
+  /** Without regions. */
+  readonly isCold?: boolean;
 }
 
 export interface Failure {
@@ -29,6 +36,7 @@ interface Suite {
 
 export const suites = {
   flat: { make: makeProgram, cold: runCold, hot: runHot },
+  common: { make: makeCommonProgram, cold: runCold, hot: runHot },
   segmented: {
     make: makeSegmentedProgram,
     cold: (core, program) => runSegmentedCold(core, program as SegmentedProgram),
@@ -44,20 +52,33 @@ export class Differential {
     disabled: new Set(optimisationNames),
   });
   readonly variants: readonly Variant[];
+  private readonly always: number;
   programs = 0;
   inconclusive = 0;
   events = 0;
   regions = 0;
+  private readonly prepared: PreparedData;
 
-  constructor(suite: keyof typeof suites = "flat") {
+  constructor(suite: keyof typeof suites, prepared: PreparedData) {
     this.suite = suites[suite];
+    this.prepared = prepared;
     const variant = (name: string, disabled: string[], regionLimit = 250): Variant => {
       const translator = new JavaScriptTranslator({ disabledPasses: new Set(disabled), regionLimit });
       return { name, core: new Core({ translator }) };
     };
     const names = blockPasses.map((pass) => pass.name);
-    this.variants = [
+    const always: Variant[] = [
+      { ...variant("tier 0, instructions joined", []), isCold: true },
+      {
+        name: "tier 0, prepared",
+        core: new Core({ translator: new JavaScriptTranslator({ prepared }), fuseThreshold: Number.POSITIVE_INFINITY }),
+        isCold: true,
+      },
       variant("all passes", []),
+    ];
+    this.always = always.length;
+    this.variants = [
+      ...always,
       variant("all passes, small regions", [], 12),
       ...names.map((name) => variant(`without ${name}`, [name])),
       variant("without passes", names),
@@ -65,17 +86,24 @@ export class Differential {
     ];
   }
 
-  /** Runs the program of `seed`: with all passes, and on one of the other variants in turn. */
+  /** Prepared superinstructions that were run, and all of them. */
+  get joined(): { met: number; all: number } {
+    const { fusions } = this.prepared;
+    const translator = this.variants[1].core.translator as JavaScriptTranslator;
+    return { met: fusions.filter(([shape]) => translator.wasMet(shape)).length, all: fusions.length };
+  }
+
+  /** Runs the program of `seed`: on tier 0, on regions with all passes, and on one of the other variants in turn. */
   check(seed: number): Failure | undefined {
     const program = this.suite.make(seed);
     this.programs++;
     const cold = this.suite.cold(this.cold, program);
     this.events += cold.events.length;
     if (!cold.ended) this.inconclusive++;
-    const [first, ...others] = this.variants;
-    for (const variant of [first, others[this.programs % others.length]]) {
+    const others = this.variants.slice(this.always);
+    for (const variant of [...this.variants.slice(0, this.always), others[this.programs % others.length]]) {
       const made = variant.core.dispatcher.regions.translated;
-      for (const hot of this.suite.hot(variant.core, program)) {
+      for (const hot of this.run(program, variant)) {
         if (compare(cold, hot) !== undefined) return this.report(program, variant);
       }
       this.regions += variant.core.dispatcher.regions.translated - made;
@@ -83,9 +111,13 @@ export class Differential {
     return undefined;
   }
 
+  private run(program: Program, { core, isCold }: Variant): Trace[] {
+    return isCold ? [this.suite.cold(core, program)] : this.suite.hot(core, program);
+  }
+
   private difference(program: Program, variant: Variant): string | undefined {
     const cold = this.suite.cold(this.cold, program);
-    for (const hot of this.suite.hot(variant.core, program)) {
+    for (const hot of this.run(program, variant)) {
       const found = compare(cold, hot);
       if (found !== undefined) return found;
     }

@@ -1,11 +1,13 @@
 /**
  * The long run:
  *
- *     node test/differential/run.ts [--code flat|segmented] [--seconds N] [--seed S] [--keep-going]
+ *     node test/differential/run.ts [--code flat|common|segmented] [--seconds N] [--seed S] [--keep-going]
  *
  * Runs programs from seed S on for N seconds. A failing program is reduced and printed; `--seed S --seconds 0` runs it alone.
  */
 import { parseArgs } from "node:util";
+import { preparedBytes } from "../../src/prepare/generate.ts";
+import { PreparedData } from "../../translator/prepared/data.ts";
 import { Differential, suites } from "./differential.ts";
 
 const { values } = parseArgs({
@@ -17,7 +19,7 @@ const { values } = parseArgs({
   },
 });
 if (!(values.code in suites)) throw new Error(`--code is one of ${Object.keys(suites).join(", ")}`);
-const differential = new Differential(values.code as keyof typeof suites);
+const differential = new Differential(values.code as keyof typeof suites, new PreparedData(await preparedBytes()));
 const end = performance.now() + 1000 * Number(values.seconds);
 let seed = Number(values.seed);
 let failures = 0;

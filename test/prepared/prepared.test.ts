@@ -15,7 +15,7 @@ import type { OptimisationName } from "../../translator/contract/optimisations.t
 import type { TierRequest } from "../../translator/contract/wasm.ts";
 import { JavaScriptTranslator, type TranslatorOptions } from "../../translator/index.ts";
 import { blockPasses } from "../../translator/passes/pipeline.ts";
-import { PreparedData } from "../../translator/prepared/data.ts";
+import { notAnInstruction, PreparedData } from "../../translator/prepared/data.ts";
 import type { ShapeSample } from "../../translator/prepared/prepare.ts";
 import { families } from "../vectors/format.ts";
 import { GuestExecutor } from "../vectors/guest-executor.ts";
@@ -32,9 +32,10 @@ beforeAll(async () => {
   prepared = new PreparedData(bytes);
 });
 
-/** The shape's number. */
-function decode(translator: JavaScriptTranslator, { bytes, mode, offset }: ShapeSample): number {
-  return translator.decode(bytes, 0, bytes.length, mode, offset);
+/** The shape's number. @param join for superinstructions: `fusionOf` those that are known */
+function decode(translator: JavaScriptTranslator, { parts, mode, offset }: ShapeSample, join: "fuse" | "fusionOf" = "fuse"): number {
+  const shapes = parts.map((bytes) => translator.decode(bytes, 0, bytes.length, mode, offset));
+  return shapes.reduce((first, second) => translator[join](first, second));
 }
 
 /** Forgets all shapes every so often, as if there had been too many. */
@@ -54,7 +55,10 @@ class Forgetful extends JavaScriptTranslator {
 describe("prepared shapes", () => {
   it("are most of the list", () => {
     expect(prepared.keys.length).toBeGreaterThan(0.98 * samples.length);
-    expect(new Set(prepared.keys).size).toBe(prepared.keys.length);
+    const instructions = prepared.keys.filter((key) => key !== notAnInstruction);
+    expect(new Set(instructions).size).toBe(instructions.length);
+    expect(instructions.length + prepared.fusions.length).toBe(prepared.keys.length);
+    expect(prepared.fusions.length).toBe(samples.filter(({ parts }) => parts.length > 1).length);
   });
 
   it("are known as they are when they are lifted", () => {
@@ -89,6 +93,15 @@ describe("prepared shapes", () => {
       const { bytes: module } = usual.handlers([decode(usual, sample)], request.layout);
       expect(texts[elements.get(request.firstShape + number) as number], usual.shape(decode(usual, sample)).name).toBe(functionsOf(module).texts[0]);
     }
+  });
+
+  it("are joined of their parts without more ado", () => {
+    const translator = new JavaScriptTranslator({ prepared });
+    const numbers = samples.filter(({ parts }) => parts.length > 1).map((sample) => decode(translator, sample, "fusionOf"));
+    expect(numbers).toEqual(prepared.fusions.map(([number]) => number));
+    expect(new JavaScriptTranslator({ prepared, disabledPasses: new Set(["fuse"]) }).fusionOf(prepared.fusions[0][1], prepared.fusions[0][2])).toBe(
+      -1,
+    );
   });
 
   it("keep their numbers when shapes are forgotten, and are not counted before they are met", () => {
@@ -134,7 +147,7 @@ describe("what is prepared", () => {
     const translator = new JavaScriptTranslator({ ...options, prepared });
     expect(translator.prepared(request)).toBeUndefined();
     // As numbers are given: what was prepared has none.
-    expect(decode(translator, samples[samples.length - 1])).toBe(0);
+    expect(decode(translator, samples.findLast(({ parts }) => parts.length === 1) as ShapeSample)).toBe(0);
   });
 
   it("survives packing", () => {
@@ -160,19 +173,11 @@ describe("hardware vectors on prepared handlers", () => {
     if (translator instanceof Forgetful) expect(translator.forgotten).toBeGreaterThan(20);
     else {
       // Of the list, 701 when this was written.
-      const met = prepared.keys.filter((_, number) => isMet(translator, number));
+      const met = prepared.keys.filter((_, number) => translator.wasMet(number));
       expect(met.length).toBeGreaterThan(600);
     }
   });
 });
-
-function isMet(translator: JavaScriptTranslator, number: number): boolean {
-  try {
-    return translator.shapeOf(number) !== undefined;
-  } catch {
-    return false;
-  }
-}
 
 describe("a guest", () => {
   /** What it prints, and after how many instructions it is over. */

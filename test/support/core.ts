@@ -55,6 +55,8 @@ export interface CoreOptions {
   readonly step?: number;
   readonly memory?: number;
   readonly slice?: number;
+  /** Executions after which a block's instructions are fused; as they are decoded unless told. */
+  readonly fuseThreshold?: number;
   readonly translator?: Translator;
   /** Optimisations that the dispatcher leaves out. */
   readonly disabled?: ReadonlySet<string>;
@@ -110,7 +112,7 @@ export class Core {
       poll: () => this.poll(),
       codeWords: 1 << 20,
       smallestRegion: 1,
-      fuseThreshold: 0,
+      fuseThreshold: options.fuseThreshold ?? 0,
       ...(options.disabled === undefined ? {} : { disabled: options.disabled }),
       ...(options.slice === undefined ? {} : { sliceInstructions: options.slice }),
     });
@@ -366,6 +368,7 @@ function tier(name: string, ring: 0 | 3, options: CoreOptions): Tier {
 export const tiers: readonly Tier[] = [
   tier("cold", 3, {}),
   tier("cold, slices of one", 0, { slice: 1 }),
+  tier("cold, fused when it has run", 0, { slice: 1, fuseThreshold: 2 }),
   tier("hot, regions from the first steps on", 0, { hot: true, step: 3 }),
   tier("hot, regions after 25 instructions", 3, { hot: true, step: 25 }),
   tier("hot, regions after 150 instructions", 0, { hot: true, step: 150 }),

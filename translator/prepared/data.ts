@@ -11,22 +11,28 @@ import type { Statement } from "../javascript/estree.ts";
 import type { TierZeroCode } from "../javascript/tier0.ts";
 
 /** What many shapes have in common. */
-export type ShapeForm = Pick<ShapeCode, "layout" | "exits" | "endsBlock">;
+export type ShapeForm = Pick<ShapeCode, "layout" | "exits" | "endsBlock" | "instructions" | "parts">;
+
+/** In the place of a superinstruction's key: no shape has it. */
+export const notAnInstruction = -1;
 
 interface Header {
   /** `describeRequest` of the host. */
   readonly request: string;
   readonly imports: readonly WasmImport[];
-  /** By shape number: key (lift/shape.ts), and which of `forms` it has. */
+  /** By shape number: key (lift/shape.ts) or `notAnInstruction`, and which of `forms` it has. */
   readonly keys: readonly number[];
   readonly formOf: readonly number[];
   readonly forms: readonly ShapeForm[];
+  /** Superinstructions: number, numbers of the first part or parts and of the last. */
+  readonly fusions: readonly (readonly [number, number, number])[];
   readonly inLine: readonly number[];
 }
 
 export class PreparedData {
   readonly request: string;
   readonly keys: readonly number[];
+  readonly fusions: Header["fusions"];
   readonly tier: PreparedTier;
   private readonly header: Header;
 
@@ -36,6 +42,7 @@ export class PreparedData {
     this.header = header;
     this.request = header.request;
     this.keys = header.keys;
+    this.fusions = header.fusions;
     this.tier = { bytes: bytes.subarray(4 + length), imports: header.imports, shapeCount: header.keys.length, inLine: header.inLine };
   }
 
@@ -74,15 +81,17 @@ export class PreparedShape implements TierZeroCode {
   readonly exits: ShapeForm["exits"];
   readonly endsBlock: boolean;
   readonly size: number;
-  readonly instructions = 1;
-  readonly parts: readonly number[] = [];
+  readonly instructions: number;
+  readonly parts: readonly number[];
   private readonly make: () => TierZeroCode;
   private made: TierZeroCode | undefined;
 
-  constructor({ layout, exits, endsBlock }: ShapeForm, make: () => TierZeroCode) {
+  constructor({ layout, exits, endsBlock, instructions, parts }: ShapeForm, make: () => TierZeroCode) {
     this.layout = layout;
     this.exits = exits;
     this.endsBlock = endsBlock;
+    this.instructions = instructions;
+    this.parts = parts;
     this.size = 1 + layout.length + exits.length;
     this.make = make;
   }

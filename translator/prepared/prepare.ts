@@ -5,33 +5,50 @@ import { JavaScriptTranslator } from "../index.ts";
 import { shapeKey } from "../lift/shape.ts";
 import { encodeModule, type FunctionCode } from "../wasm/encoder.ts";
 import { type HandlerTree, handlerFunction, handlerType, helperFunction, Imports, loopFunction } from "../wasm/module.ts";
-import { describeRequest, encodePrepared, type ShapeForm } from "./data.ts";
+import { describeRequest, encodePrepared, notAnInstruction, type ShapeForm } from "./data.ts";
 
-/** An instruction for each shape. */
+/** An instruction for each shape; for a superinstruction one for each of its parts. */
 export interface ShapeSample {
   readonly mode: ModeKey;
-  /** In its page. */
+  /** In its page; that of each part, if there are several. */
   readonly offset: number;
-  readonly bytes: Uint8Array;
+  readonly parts: readonly Uint8Array[];
 }
 
-/** @param samples the commonest first; @param mostInLine as many of them, at most, are in line in the loop */
+/**
+ * @param samples the commonest first; with a superinstruction those of its parts, and of all its parts but the last
+ * @param mostInLine as many of them, at most, are in line in the loop
+ */
 export function prepare(samples: readonly ShapeSample[], request: TierRequest, mostInLine: number): Uint8Array<ArrayBuffer> {
   const translator = new JavaScriptTranslator();
   const keys: number[] = [];
   const all: HandlerTree[] = [];
-  for (const { mode, offset, bytes } of samples) {
-    const shape = translator.decode(bytes, 0, bytes.length, mode, offset);
-    if (shape < 0) throw new Error(`not an instruction: ${[...bytes].map((b) => b.toString(16)).join(" ")}`);
-    if (shape < all.length) throw new Error(`a shape twice: ${translator.shape(shape).name}`);
+  /** Superinstructions: number of the first parts and of the last, in this translator. */
+  const joined: (readonly [number, number] | undefined)[] = [];
+  const seen = new Set<number>();
+  for (const sample of samples) {
+    const { shape, key, joinedOf } = numberOf(translator, sample);
+    if (seen.has(shape)) throw new Error(`a shape twice: ${translator.shape(shape).name}`);
+    seen.add(shape);
     const { name, statements, endsBlock } = translator.shape(shape);
     all.push({ shape, name, statements, endsBlock });
-    keys.push(shapeKey(translator.instruction, mode, offset));
+    keys[shape] = key;
+    joined[shape] = joinedOf;
   }
   const { layout } = request;
   const possible = all.filter((handler) => handlerFunction(new Imports(layout), handler) !== undefined);
   // Numbered as they will be known.
   const handlers = possible.map((handler, shape) => ({ ...handler, shape }));
+  const known = new Map(possible.map(({ shape }, number) => [shape, number]));
+  const knownNumber = (shape: number): number => {
+    const number = known.get(shape);
+    if (number === undefined) throw new Error(`a superinstruction without its part: ${translator.shape(shape).name}`);
+    return number;
+  };
+  const fusions = possible.flatMap(({ shape }, number) => {
+    const parts = joined[shape];
+    return parts === undefined ? [] : [[number, knownNumber(parts[0]), knownNumber(parts[1])] as const];
+  });
   // The first time nothing is known but how many imports there are.
   const count = functionsOf(handlers, request, mostInLine, 0).imports.list.length;
   const { imports, functions, taken } = functionsOf(handlers, request, mostInLine, count);
@@ -49,8 +66,8 @@ export function prepare(samples: readonly ShapeSample[], request: TierRequest, m
   const forms: ShapeForm[] = [];
   const numbers = new Map<string, number>();
   const formOf = possible.map(({ shape }) => {
-    const { layout, exits, endsBlock } = translator.shape(shape);
-    const form: ShapeForm = { layout, exits, endsBlock };
+    const { layout, exits, endsBlock, instructions, parts } = translator.shape(shape);
+    const form: ShapeForm = { layout, exits, endsBlock, instructions, parts };
     const text = JSON.stringify(form);
     const number = numbers.get(text) ?? forms.push(form) - 1;
     numbers.set(text, number);
@@ -62,9 +79,27 @@ export function prepare(samples: readonly ShapeSample[], request: TierRequest, m
     keys: possible.map(({ shape }) => keys[shape]),
     formOf,
     forms,
+    fusions,
     inLine: taken,
   };
   return encodePrepared(header, module);
+}
+
+/** @throws Error if it is none */
+function numberOf(
+  translator: JavaScriptTranslator,
+  { mode, offset, parts }: ShapeSample,
+): { shape: number; key: number; joinedOf: readonly [number, number] | undefined } {
+  let shape = -1;
+  let joinedOf: readonly [number, number] | undefined;
+  for (const bytes of parts) {
+    const part = translator.decode(bytes, 0, bytes.length, mode, offset);
+    if (part < 0) throw new Error(`not an instruction: ${[...bytes].map((b) => b.toString(16)).join(" ")}`);
+    joinedOf = shape < 0 ? undefined : [shape, part];
+    shape = shape < 0 ? part : translator.fuse(shape, part);
+    if (shape < 0) throw new Error(`not to be joined: ${parts.map((part) => [...part].map((b) => b.toString(16)).join(" ")).join("; ")}`);
+  }
+  return { shape, key: joinedOf === undefined ? shapeKey(translator.instruction, mode, offset) : notAnInstruction, joinedOf };
 }
 
 /** Imports of a module that has the helpers itself. */
