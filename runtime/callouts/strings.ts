@@ -6,17 +6,19 @@
  *
  * MOVS and STOS, by which kernels copy and clear what may not be there, note a guest exception (`Cpu.note`) where they are called `tryMovs` and `tryStos`.
  */
-import { mode as modeImported } from "../../translator/contract/mode-key.ts";
+import { linearCode as linearCodeImported, mode as modeImported } from "../../translator/contract/mode-key.ts";
 import { segment as segmentImported, slot as slotImported } from "../../translator/contract/slots.ts";
 import type { Cpu } from "../cpu/cpu.ts";
 import { checkPort } from "../cpu/io-permission.ts";
 import { access as accessImported } from "../cpu/mode.ts";
 import { checkSegment, tryCheckSegment } from "../cpu/segments.ts";
+import { walkFlag } from "../memory/page-walk.ts";
 
 // Bound here because V8 folds a module's own constants, but not those it imports.
 const segment = segmentImported;
 const slot = slotImported;
 const mode = modeImported;
+const linearCode = linearCodeImported;
 const access = accessImported;
 
 const directionFlag = 1 << 10;
@@ -91,6 +93,27 @@ function elementsInSegment(R: Int32Array, s: number, offset: number, size: numbe
   return Math.trunc(((R[slot.segmentLimit + s] >>> 0) - (offset >>> 0) + 1) / size);
 }
 
+/** From so many bytes on, in a page with translated code, it is asked whether they can be written in bulk. */
+const worthAsking = 32;
+
+/**
+ * Where the bytes from `linear` on, as far as the page goes, can be written in bulk although the page has translated code: RAM, and not the code under way, which must see
+ * each element. -1 where not; a guest exception that the first of them raises is noted. `codeWritten` is to be told afterwards.
+ */
+function locationOverCode({ R, memory }: Cpu, linear: number): number {
+  const { physical } = memory;
+  if ((R[slot.mode] & linearCode) !== linearCode || memory.watching) return -1;
+  const location = memory.tryTranslate(linear, walkFlag.write);
+  if (location < 0 || !physical.isRam(location) || physical.codePages[location >>> 12] === 0) return -1;
+  const eip = R[slot.eip];
+  // The instruction is before or behind it, and no longer.
+  for (const near of [eip - 15, eip + 15]) {
+    const T = memory.TX[R[slot.tlbHalf] + (near >>> 12)];
+    if ((T & 1) !== 0 || (T ^ near) >>> 12 === location >>> 12) return -1;
+  }
+  return location;
+}
+
 export function tryMovs(cpu: Cpu, size: number, addressSize: number, source: number, repeat: number): number {
   const { R, memory } = cpu;
   const mask = counterMask(addressSize);
@@ -111,7 +134,14 @@ export function tryMovs(cpu: Cpu, size: number, addressSize: number, source: num
     const TF = memory.TR[half + (fromLinear >>> 12)];
     const TT = memory.TW[half + (toLinear >>> 12)];
     let n = 1;
-    const plain = ((TF | TT) & 1) === 0;
+    let b = (TT ^ toLinear) >>> 0;
+    let isOverCode = false;
+    if (((TF & 1) | (~TT & 1)) === 0 && !backward && size * count >= worthAsking) {
+      b = locationOverCode(cpu, toLinear);
+      if (noted[1] !== 0) return 0;
+      isOverCode = b >= 0;
+    }
+    const plain = ((TF | TT) & 1) === 0 || isOverCode;
     if (plain && !backward) {
       const room = Math.min(elementsInPage(R, source, fromLinear, from, size, mask), elementsInPage(R, segment.es, toLinear, to, size, mask));
       n = Math.min(count, room);
@@ -121,13 +151,12 @@ export function tryMovs(cpu: Cpu, size: number, addressSize: number, source: num
       const bytes = n * size;
       // The lowest byte of each.
       const a = ((TF ^ fromLinear) >>> 0) - bytes + size;
-      const b = ((TT ^ toLinear) >>> 0) - bytes + size;
+      b += size - bytes;
       // A backward copy onto itself from above repeats a pattern; memmove would not.
       if (b < a && a < b + bytes) n = 0;
       else if (n > 0) u8.copyWithin(b, a, a + bytes);
     } else if (plain && !backward && n > 0) {
       const a = (TF ^ fromLinear) >>> 0;
-      const b = (TT ^ toLinear) >>> 0;
       const bytes = n * size;
       // A forward copy onto itself repeats a pattern; memmove would not.
       if (b > a && b < a + bytes) {
@@ -135,6 +164,7 @@ export function tryMovs(cpu: Cpu, size: number, addressSize: number, source: num
         else n = 0;
       } else if (bytes <= 32) for (let k = 0; k < bytes; k++) u8[b + k] = u8[a + k];
       else u8.copyWithin(b, a, a + bytes);
+      if (isOverCode && n > 0) memory.physical.codeWritten(b, n * size);
     } else n = 0;
     if (n === 0) {
       const value = tryLoad(cpu, fromLinear, size);
@@ -172,12 +202,19 @@ export function tryStos(cpu: Cpu, size: number, addressSize: number, repeat: num
     if (noted[1] !== 0) return 0;
     const T = memory.TW[R[slot.tlbHalf] + (linear >>> 12)];
     let n = 0;
-    if ((T & 1) === 0 && !backward && (linear & (size - 1)) === 0) {
+    let at = (T & 1) === 0 ? (T ^ linear) >>> 0 : -1;
+    const isInBulk = !backward && (linear & (size - 1)) === 0;
+    const isOverCode = at < 0 && isInBulk && size * count >= worthAsking;
+    if (isOverCode) {
+      at = locationOverCode(cpu, linear);
+      if (noted[1] !== 0) return 0;
+    }
+    if (at >= 0 && isInBulk) {
       n = Math.min(count, elementsInPage(R, segment.es, linear, to, size, mask));
-      const at = (T ^ linear) >>> 0;
       if (size === 1) memory.physical.u8.fill(value, at, at + n);
       else if (size === 2) memory.physical.i16.fill(value, at >>> 1, (at >>> 1) + n);
       else memory.physical.i32.fill(value, at >>> 2, (at >>> 2) + n);
+      if (isOverCode && n > 0) memory.physical.codeWritten(at, n * size);
     }
     if (n === 0) {
       tryStore(cpu, linear, size, value);
