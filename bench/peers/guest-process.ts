@@ -1,6 +1,7 @@
 // What the child processes that run a guest in this Node share: the guest's files read into memory, and guest output passed on as it comes.
 
 import { readFileSync, writeSync } from "node:fs";
+import nodeModule from "node:module";
 import type { Guest } from "./peer.ts";
 
 /** Begins the line with the counters of a peer that has some. */
@@ -23,6 +24,8 @@ export interface LoadedGuest {
 }
 
 export function childJob(): ChildJob {
+  // As the command does (src/cli/main.ts): V8's bytecode of what is imported from now on is kept between runs.
+  nodeModule.enableCompileCache?.();
   return JSON.parse(process.argv[2]) as ChildJob;
 }
 

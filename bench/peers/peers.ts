@@ -9,7 +9,7 @@ import { defaultGuestCache, installFile, withDebianTree } from "../../src/guest/
 import { progressBar } from "../../src/guest/progress.ts";
 import { buildNative } from "../kernels/build.ts";
 import type { ChildJob } from "./guest-process.ts";
-import { buildPackage } from "./package.ts";
+import { buildChild, buildPackage } from "./package.ts";
 import type { Command, Peer } from "./peer.ts";
 
 const DIRECTORY = dirname(fileURLToPath(import.meta.url));
@@ -19,9 +19,16 @@ const SYSTEM_FIRMWARE = "/usr/share/seabios";
 const FIRMWARE_FILES = ["bios.bin", "vgabios.bin"];
 const NATIVE_PROGRAM = resolve(process.env.XLAT86_CACHE ?? ".cache", "bench", "native");
 
-function nodeChild(script: string, job: ChildJob): Command {
-  return { program: process.execPath, args: ["--no-warnings", join(DIRECTORY, script), JSON.stringify(job)] };
+/** Each script is built once. */
+function nodeChild(script: string): (job: ChildJob) => Command {
+  let file: string | undefined;
+  return (job) => {
+    file ??= buildChild(PROJECT, join(DIRECTORY, script));
+    return { program: process.execPath, args: [file, JSON.stringify(job)] };
+  };
 }
+const xlat86Child = nodeChild("run-xlat86.ts");
+const v86Child = nodeChild("run-v86.ts");
 
 function packageVersion(file: string): string {
   return (JSON.parse(readFileSync(file, "utf8")) as { version: string }).version;
@@ -45,7 +52,7 @@ function xlat86(name: string, engine: "translate" | "interpret", warmsUp: boolea
       return null;
     },
     version: () => packageVersion(join(PROJECT, "package.json")),
-    command: (guest) => nodeChild("run-xlat86.ts", { guest, settings: { engine, package: built() } }),
+    command: (guest) => xlat86Child({ guest, settings: { engine, package: built() } }),
   };
 }
 
@@ -67,7 +74,7 @@ function v86(name: string, interpret: boolean, warmsUp: boolean): Peer {
         settings.bios = join(firmware, "bios.bin");
         settings.vgaBios = join(firmware, "vgabios.bin");
       }
-      return nodeChild("run-v86.ts", { guest, settings });
+      return v86Child({ guest, settings });
     },
   };
 }

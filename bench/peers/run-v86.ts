@@ -1,12 +1,12 @@
 // Child process: one guest on v86.
 
-import { V86 } from "v86";
 import { childJob, loadGuest, passOn } from "./guest-process.ts";
 import { v86Options } from "./v86-options.ts";
 
 const NEWLINE = 0x0a;
 
 const { guest, settings } = childJob();
+const { V86 } = await import("v86");
 const emulator = new V86(v86Options(loadGuest(guest), settings));
 
 // Whole lines: a system call for each byte would be charged to the guest.
