@@ -35,6 +35,8 @@ export class BlockBuilder {
   private readonly translator: Translator;
   private readonly host: HostNames;
   private readonly makeRoom: () => void;
+  /** There are too many shapes: `forgetShapes` is to be called when nothing of the guest is under way. */
+  crowded: () => void = () => {};
   private readonly straddleBytes = new Uint8Array(32);
   /** Fields of the instructions that are being joined. */
   private readonly fields = new Int32Array(256);
@@ -81,7 +83,7 @@ export class BlockBuilder {
   decode(linear: number, address: number, key: ModeKey, identity: number): number {
     const { C, cache, memory, translator } = this;
     const { physical } = memory;
-    if (translator.shapeCount > maximumShapes) this.forgetShapes();
+    if (translator.shapeCount > maximumShapes) this.crowded();
     if (cache.isFull) this.makeRoom();
     const page = address & ~0xfff;
     const isRam = physical.isRam(address);
@@ -379,8 +381,8 @@ export class BlockBuilder {
     this.handlers[number] = compile<Handler>(code.text, ["R", "C", ...code.freeNames.filter((n) => n !== "R" && n !== "C")], this.host);
   }
 
-  /** Drops the shapes with all code: a guest has a few thousand, one that means harm (or chance) can have every combination of prefixes there is. */
-  private forgetShapes(): void {
+  /** Drops the shapes with all code, nothing of which is under way: a guest has a few thousand, one that means harm (or chance) can have every combination of prefixes there is. */
+  forgetShapes(): void {
     this.makeRoom();
     this.translator.forgetShapes();
     this.wasm?.forget();

@@ -303,8 +303,8 @@ export class Regions {
   }
 
   /**
-   * Executions of the live blocks of a page, of the kind of the one at `entry`, by the page offset they begin at. The entry of a large region counts as not run: leaving for it costs less than having its
-   * code once more.
+   * Executions of the live blocks of a page, of the kind of the one at `entry`, by the page offset they begin at. -1 for the entry of a large region: leaving for it costs less than having its code once
+   * more.
    */
   private heatsOn(page: RegionPage | undefined, entry: number): ReadonlyMap<number, number> {
     const heats = new Map<number, number>();
@@ -316,7 +316,7 @@ export class Regions {
       if ((C[b - 2] & modeMask) !== mode || C[b - 3] >>> 12 !== number) continue;
       if ((mode & modes.edge) !== 0 && (C[b - 4] !== C[entry - 4] || C[b - 5] !== C[entry - 5])) continue;
       const region = this.live.get(C[b + 2] & shapeBits);
-      heats.set(C[b - 3] & 0xfff, region !== undefined && region.code.instructions > largestShared ? 0 : C[b + 1]);
+      heats.set(C[b - 3] & 0xfff, region !== undefined && region.code.instructions > largestShared ? -1 : C[b + 1]);
     }
     return heats;
   }

@@ -147,6 +147,7 @@ export class Dispatcher {
   private stopping: StopReason | undefined;
   /** A region left at a store that it must not make itself: tier 0 makes it next. */
   private storeRefused = false;
+  private hasTooManyShapes = false;
   /** Retired instructions before the current slice, plus all of the slice: minus R[budget] = retired now. */
   private issued = 0;
   /** Slices that regions went on for. */
@@ -228,6 +229,10 @@ export class Dispatcher {
       fuse: options.fuseThreshold ?? (this.wasm !== undefined && region !== Number.POSITIVE_INFINITY ? Number.POSITIVE_INFINITY : fuseThreshold),
       region,
     });
+    this.builder.crowded = () => {
+      this.hasTooManyShapes = true;
+      cpu.requestAttention();
+    };
     this.cache.blockDied = (header) => this.builder.died(header);
     this.cache.repair = (header, from, to) => this.builder.repair(header, from, to);
     this.cache.regionsWritten = (page, from, to) => this.regions.invalidate(page, from, to);
@@ -269,21 +274,28 @@ export class Dispatcher {
     this.endSlice();
     this.lastEvent = -1;
     let p = -1;
-    for (;;) {
+    run: for (;;) {
       try {
         if (p < 0) {
+          this.forgetTooMany();
           this.eipIsCurrent = true;
           p = this.look();
         }
         if (wasm !== undefined) {
           wasm.run(p);
+          p = -1;
+          if (this.hasTooManyShapes) continue;
           return this.stopping ?? "slice";
         }
         for (;;) {
           C[p + 1]++;
           if ((R[budget] -= C[p]) < 0) {
             p = this.attend(p);
-            if (p === stopBlock) return this.stopping ?? "slice";
+            if (p === stopBlock) {
+              p = -1;
+              if (this.hasTooManyShapes) continue run;
+              return this.stopping ?? "slice";
+            }
           }
           p += 2;
           do {
@@ -307,6 +319,7 @@ export class Dispatcher {
     const R = cpu.R;
     try {
       this.stopping = undefined;
+      this.forgetTooMany();
       this.deadline = this.retired;
       this.lastEvent = -1;
       this.eipIsCurrent = true;
@@ -426,6 +439,10 @@ export class Dispatcher {
     const R = cpu.R;
     R[slot.leave] = 0;
     for (;;) {
+      if (this.hasTooManyShapes) {
+        cpu.requestAttention();
+        return stopBlock;
+      }
       this.poll(this.sliceLeft < 0 || R[slot.halted] !== 0);
       if (cpu.shutdown) return this.stopAt("shutdown");
       if (R[slot.halted] !== 0) {
@@ -680,6 +697,12 @@ export class Dispatcher {
     const R = this.cpu.R;
     const length = this.C[header - 2] >>> modeWidth;
     return (R[eipSlot] >>> 0) + length - 1 > R[csLimit] >>> 0;
+  }
+
+  private forgetTooMany(): void {
+    if (!this.hasTooManyShapes) return;
+    this.hasTooManyShapes = false;
+    this.builder.forgetShapes();
   }
 
   /** Drops all translated code. Nothing of it may go on running, except a region's own return. */

@@ -30,14 +30,19 @@ const mayFault = /^(v_\w+|ldw?[124]|st[124]|sg[124]|checkSegment)$/;
 const doubles = new Set(["readDouble", "readSingle", "doubleLimit", "singleLimit", "readRam"]);
 
 /** Handlers in line in the loop, at most. */
-const mostInLine = 300;
+const mostInLine = 400;
+/** Of these, those that were met lately and were not in line, at most. */
+const mostNew = 150;
 /** Slices that end in tier 0 between two looks at what it executes, at first and at most: each loop made is to run longer than the one before. */
 const firstWindow = 64;
 const longestWindow = 1024;
 /** When a new loop is worth making: instructions seen, and the share of them that are not in line. */
 const worthMaking = { seen: 1, share: 1 / 8 };
-/** After the prepared one, whose handlers' trees are yet to be made: a guest that idles is seen at the same few instructions again and again. */
-const worthMakingFirst = { seen: 256, share: 1 / 2 };
+/**
+ * Instead of a prepared one, whose handlers' trees are yet to be made, and which is fast already: a new one is V8's baseline code until it has optimised it, a third of a second later, and what is
+ * hot will have regions by then.
+ */
+const worthReplacing = { seen: 1024, share: 1 / 2 };
 
 /** The dispatcher's own instructions that are met often (see `makePseudoShapes` there). */
 const hostHandlers: readonly HostHandler[] = [
@@ -85,13 +90,13 @@ export class WasmTier {
   private readonly translator: Translator;
   private readonly memory: WebAssembly.Memory;
   private readonly table: WebAssembly.Table;
-  /** The loop that is there before anything is known of the guest, and the host's numbers of those in line in it. */
+  /** The loop that is there before anything is known of the guest, and the translator's numbers of those in line in it. */
   private readonly firstRun: Run;
   private readonly firstInLine: readonly number[];
   /** Shapes of the translator below this one have their functions from the beginning. */
   readonly preparedShapes: number;
-  /** The host's numbers of those in line in the loop that runs. */
-  private inLine: readonly number[] = [];
+  /** 1 for each number of the host that is in line in the loop that runs. */
+  private readonly inLine = new Uint8Array(shapeBits + 1);
   private readonly helpers: Record<string, WebAssembly.ExportValue> = {};
   private readonly names: HostNames;
   private readonly place: Int32Array;
@@ -104,8 +109,9 @@ export class WasmTier {
   private slices = 0;
   private seen = 0;
   private seenElsewhere = 0;
+  private readonly elsewhere = new Map<number, number>();
   private window = firstWindow;
-  private worth = worthMaking;
+  private readonly worth: typeof worthMaking;
 
   constructor(cpu: Cpu, translator: Translator, host: WasmTierHost) {
     this.translator = translator;
@@ -153,6 +159,7 @@ export class WasmTier {
       faultBlock,
       mayFault: (name) => mayFault.test(name),
       cases: this.cases.byteOffset,
+      firstShape,
       tableSize: shapeBits + 1,
       stopBlock,
       tailCalls: host.tailCalls,
@@ -164,7 +171,7 @@ export class WasmTier {
       helpers: new Set(helpers.flatMap((group) => Object.keys(group))),
     };
     this.table = new WebAssembly.Table({ initial: shapeBits + 1, maximum: shapeBits + 1, element: "anyfunc" });
-    const prepared = translator.prepared({ layout: this.layout, helpers, own: hostHandlers, firstShape });
+    const prepared = translator.prepared({ layout: this.layout, helpers, own: hostHandlers });
     if (prepared === undefined) {
       for (const group of helpers) Object.assign(this.helpers, this.instantiate(translator.helpers(group, this.layout)));
       this.firstRun = this.instantiate(translator.loop([], hostHandlers, this.layout)).run as Run;
@@ -174,7 +181,8 @@ export class WasmTier {
       this.firstRun = run as Run;
     }
     this.preparedShapes = prepared?.shapeCount ?? 0;
-    this.firstInLine = (prepared?.inLine ?? []).map((shape) => shape + firstShape);
+    this.firstInLine = prepared?.inLine ?? [];
+    this.worth = prepared === undefined ? worthMaking : worthReplacing;
     this.run = this.firstRun;
     this.forget();
   }
@@ -214,25 +222,21 @@ export class WasmTier {
     this.cases[shape] = loopCase.slow;
   }
 
-  /** All shapes are forgotten; what runs now sees only those met from now on. */
+  /** All shapes are forgotten. Nothing of the guest is under way. */
   forget(): void {
     this.pending.clear();
-    this.resetCases();
-    this.inLine = [];
+    this.cases.fill(loopCase.slow);
+    this.cases.fill(loopCase.table, firstShape, firstShape + this.preparedShapes);
     this.goOnIn(this.firstRun, this.firstInLine);
-    this.worth = this.firstInLine.length > 0 ? worthMakingFirst : worthMaking;
     this.window = firstWindow;
+    this.beginWindow();
+  }
+
+  private beginWindow(): void {
     this.slices = 0;
     this.seen = 0;
     this.seenElsewhere = 0;
-  }
-
-  private resetCases(): void {
-    this.cases.fill(loopCase.slow);
-    hostHandlers.forEach(({ number }, k) => {
-      this.cases[number] = loopCase.inline + k;
-    });
-    this.cases.fill(loopCase.table, firstShape, firstShape + this.preparedShapes);
+    this.elsewhere.clear();
   }
 
   /** An instruction without a function. If it gets one now, the loop goes on there: the index as it was. */
@@ -260,49 +264,41 @@ export class WasmTier {
   /** Between blocks, at a header: a loop made now is the one to be run next. */
   private endOfSlice(header: number): void {
     const { C } = this.host.cache;
+    // A stub.
+    if (C[header] === 0) return;
     for (let p = header + 2; p < C[header - 1]; ) {
       const number = C[p] & shapeBits;
       if (number >= firstRegionShape) return;
       if (number >= firstShape) {
         this.seen++;
-        if (this.cases[number] === loopCase.table) this.seenElsewhere++;
+        if (this.inLine[number] === 0) {
+          this.seenElsewhere++;
+          this.elsewhere.set(number, (this.elsewhere.get(number) ?? 0) + 1);
+        }
       }
       p += this.host.sizes[number] ?? 1;
     }
     if (++this.slices < this.window || this.seen < this.worth.seen) return;
     if (this.seenElsewhere > this.seen * this.worth.share) {
-      this.worth = worthMaking;
       if (this.window < longestWindow) this.window *= 2;
       this.makeLoop();
     }
-    this.slices = 0;
-    this.seen = 0;
-    this.seenElsewhere = 0;
+    this.beginWindow();
   }
 
   private makeLoop(): void {
     const module = this.translator.loop(this.commonest(), hostHandlers, this.layout);
-    const run = this.instantiate(module).run as Run;
-    this.goOnIn(
-      run,
-      module.shapes.map((shape) => shape + firstShape),
-    );
+    this.goOnIn(this.instantiate(module).run as Run, module.shapes);
   }
 
-  /** Another loop, from the next `run` on: the one that is running now must not meet numbers of the new one's cases. */
-  private goOnIn(run: Run, inLine: readonly number[]): void {
-    this.run = (p) => {
-      for (const number of this.inLine) this.cases[number] = loopCase.table;
-      inLine.forEach((number, k) => {
-        this.cases[number] = loopCase.inline + hostHandlers.length + k;
-      });
-      this.inLine = inLine;
-      this.run = run;
-      return run(p);
-    };
+  /** Another loop, from the next `run` on. */
+  private goOnIn(run: Run, shapes: readonly number[]): void {
+    this.run = run;
+    this.inLine.fill(0);
+    for (const shape of shapes) this.inLine[shape + firstShape] = 1;
   }
 
-  /** Shapes (the translator's numbers) by executions, the commonest first. */
+  /** Shapes (the translator's numbers): the commonest of those that were met lately and were not in line, then the commonest of all by executions. */
   private commonest(): number[] {
     const { cache, sizes } = this.host;
     const { C } = cache;
@@ -317,10 +313,10 @@ export class WasmTier {
         p += sizes[number] ?? 1;
       }
     }
-    return [...counts]
-      .sort((a, b) => b[1] - a[1])
-      .slice(0, mostInLine)
-      .map(([number]) => number - firstShape);
+    const byCount = (those: Map<number, number>): number[] => [...those].sort((a, b) => b[1] - a[1]).map(([number]) => number);
+    const lately = byCount(this.elsewhere).filter((number) => this.cases[number] !== loopCase.slow);
+    const chosen = new Set([...lately.slice(0, mostNew), ...byCount(counts)]);
+    return [...chosen].slice(0, mostInLine).map((number) => number - firstShape);
   }
 
   private instantiate({ bytes, imports }: Pick<WasmModule, "bytes" | "imports">): WebAssembly.Exports {

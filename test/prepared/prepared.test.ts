@@ -91,7 +91,9 @@ describe("prepared shapes", () => {
       const number = decode(ready, sample);
       if (number >= prepared.keys.length) continue;
       const { bytes: module } = usual.handlers([decode(usual, sample)], request.layout);
-      expect(texts[elements.get(request.firstShape + number) as number], usual.shape(decode(usual, sample)).name).toBe(functionsOf(module).texts[0]);
+      expect(texts[elements.get(request.layout.firstShape + number) as number], usual.shape(decode(usual, sample)).name).toBe(
+        functionsOf(module).texts[0],
+      );
     }
   });
 
@@ -124,7 +126,7 @@ describe("what is prepared", () => {
 
   const { layout } = request;
   it.each<[string, TierRequest]>([
-    ["other numbers of shapes", { ...request, firstShape: request.firstShape + 1 }],
+    ["other numbers of shapes", { ...request, layout: { ...request.layout, firstShape: request.layout.firstShape + 1 } }],
     [
       "an array elsewhere",
       { ...request, layout: { ...layout, arrays: { ...layout.arrays, C: { ...layout.arrays.C, offset: layout.arrays.C.offset + 64 } } } },

@@ -35,6 +35,7 @@ const layout: WasmLayout = {
   },
   place: 8,
   cases: 0x8000,
+  firstShape: 0,
   tableSize: 16,
   stopBlock: 8,
   faulted: 16,

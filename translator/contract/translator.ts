@@ -105,7 +105,7 @@ export interface RegionRequest {
   readonly name: string;
   /** EIP of the first byte of the entry's page. Only a hint: the region may be entered through another mapping. */
   readonly base: number;
-  /** Execution count of the block starting at this page offset, 0 if never run. */
+  /** Execution count of the block starting at this page offset, 0 if never run; -1 where it has a region that is to be left alone. */
   heat(offset: number): number;
   /** The word at a linear address, or undefined where it cannot be read without side effects: for jump tables. */
   word(linear: number): number | undefined;

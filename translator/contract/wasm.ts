@@ -21,8 +21,10 @@ export interface WasmLayout {
   readonly arrays: Readonly<Record<string, ArrayPlace>>;
   /** Byte offset of the word that says which instruction (index in C) is under way while a function of the host is called. */
   readonly place: number;
-  /** Byte offset of a 16-bit word for each of the host's shape numbers: how the loop does it, see `LoopCase`. */
+  /** Byte offset of a 16-bit word for each of the host's shape numbers: how the loop does it if it has no code for it in line, see `loopCase`. */
   readonly cases: number;
+  /** The host's number for the translator's shape 0. */
+  readonly firstShape: number;
   /** Functions in the table: one for each of the host's shape numbers. The array `H` of generated code. */
   readonly tableSize: number;
   /** Header of the block that means: leave the loop. */
@@ -42,11 +44,8 @@ export interface WasmLayout {
   readonly helpers: ReadonlySet<string>;
 }
 
-/**
- * How the loop does an instruction: by the host's function `slow(p)`, by the function in the table at its shape number, or, from `inline` on, by the code in the loop
- * itself for that case.
- */
-export const loopCase = { slow: 0, table: 1, inline: 2, count: 1024 } as const;
+/** How the loop does an instruction for which it has no code itself: by the host's function `slow(p)`, or by the function in the table at its shape number. */
+export const loopCase = { slow: 0, table: 1 } as const;
 
 /** An instruction of the host's own, as the text of an arrow function of its index in C, `(p) => { ... }`. Ends its block. */
 export interface HostHandler {
@@ -66,8 +65,7 @@ export interface WasmModule {
   readonly bytes: Uint8Array<ArrayBuffer>;
   readonly imports: readonly WasmImport[];
   /**
-   * The shapes in it, those first that were asked for first. Handlers: exported as h0, h1, ...; of a loop: its cases from `loopCase.inline` on, behind those of the
-   * host's own. What is missing is not for WebAssembly.
+   * The shapes in it, those first that were asked for first. Handlers: exported as h0, h1, ...; of a loop: those in line. What is missing is not for WebAssembly.
    */
   readonly shapes: readonly number[];
 }
@@ -79,14 +77,12 @@ export interface TierRequest {
   readonly helpers: readonly Readonly<Record<string, string>>[];
   /** Instructions of the host that are in line in the loop, in this order. */
   readonly own: readonly HostHandler[];
-  /** Element of the table, and number of the host, for the translator's shape 0. */
-  readonly firstShape: number;
 }
 
 /** All of that and the handlers of the commonest shapes in one module, made beforehand. It exports the helpers by their names and `run`, the loop. */
 export interface PreparedTier extends Pick<WasmModule, "bytes" | "imports"> {
   /** Instantiation puts the functions of shapes 0 to this number, exclusive, into the table. Those numbers mean the same shapes for ever. */
   readonly shapeCount: number;
-  /** The loop's cases from `loopCase.inline` on, behind those of the host's own. */
+  /** Those in line in the loop. */
   readonly inLine: readonly number[];
 }

@@ -63,8 +63,8 @@ export function encodePrepared(header: Header, module: Uint8Array): Uint8Array<A
 }
 
 /** All that code depends on in a request. */
-export function describeRequest({ layout, helpers, own, firstShape }: TierRequest): string {
-  const { arrays, place, cases, tableSize, stopBlock, faulted, faultBlock, mayFault, tailCalls, functions, doubles } = layout;
+export function describeRequest({ layout, helpers, own }: TierRequest): string {
+  const { arrays, place, cases, firstShape, tableSize, stopBlock, faulted, faultBlock, mayFault, tailCalls, functions, doubles } = layout;
   const names = [...functions].sort();
   return JSON.stringify([
     arrays,

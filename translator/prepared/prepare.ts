@@ -61,7 +61,7 @@ export function prepare(samples: readonly ShapeSample[], request: TierRequest, m
     pages: Math.floor(layout.arrays.M8.offset / 0x10000),
     mayHaveMore: true,
     tableSize: layout.tableSize,
-    elements: { first: request.firstShape, functions: handlers.map((_, k) => helperCount + k) },
+    elements: { first: layout.firstShape, functions: handlers.map((_, k) => helperCount + k) },
   });
   const forms: ShapeForm[] = [];
   const numbers = new Map<string, number>();
@@ -118,7 +118,7 @@ class ImportsButHelpers extends Imports {
 }
 
 /** Helpers, handlers, the loop, in this order. @param count imports there will be */
-function functionsOf(handlers: readonly HandlerTree[], { helpers, own, layout, firstShape }: TierRequest, mostInLine: number, count: number) {
+function functionsOf(handlers: readonly HandlerTree[], { helpers, own, layout }: TierRequest, mostInLine: number, count: number) {
   const texts = helpers.flatMap((group) => Object.entries(group));
   const imports = new ImportsButHelpers(layout, new Map(texts.map(([name], k) => [name, count + k])));
   const functions: FunctionCode[] = texts.map(([name, text]) => helperFunction(imports, name, text));
@@ -128,7 +128,7 @@ function functionsOf(handlers: readonly HandlerTree[], { helpers, own, layout, f
     // Without its name: profiles of guests show the loop.
     functions.push({ ...code, label: "" });
   }
-  const { code, taken } = loopFunction(imports, handlers.slice(0, mostInLine), own, layout, firstShape);
+  const { code, taken } = loopFunction(imports, handlers.slice(0, mostInLine), own, layout);
   functions.push(code);
   return { imports, functions, taken };
 }

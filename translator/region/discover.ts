@@ -111,7 +111,7 @@ function decodeHottest(decoder: Decoder, entry: number, limit: number) {
   const want = (offset: number, weight: number): boolean => {
     if (!decoded.has(offset)) {
       const heat = Math.min(weight, decoder.heat(offset));
-      if (heat === 0 || heat < least) return false;
+      if (heat <= 0 || heat < least) return false;
       waiting.set(offset, Math.max(heat, waiting.get(offset) ?? 0));
     }
     leaders.add(offset);
@@ -122,15 +122,22 @@ function decodeHottest(decoder: Decoder, entry: number, limit: number) {
     const weight = waiting.get(offset) as number;
     waiting.delete(offset);
     let before: RegionInstruction | undefined;
+    const run: number[] = [];
+    let isCutOff = true;
     while (decoded.size < limit) {
       if (decoded.has(offset)) {
         leaders.add(offset);
+        isCutOff = false;
         break;
       }
-      const i = decoder.instruction(offset);
-      if (i === undefined || (offset === entry && straddles(i))) break;
+      const i = run.length > 0 && decoder.heat(offset) < 0 ? undefined : decoder.instruction(offset);
+      if (i === undefined || (offset === entry && straddles(i))) {
+        isCutOff = false;
+        break;
+      }
       if (before !== undefined && (straddles(i) || straddles(before) || pageOf(before.offset) !== pageOf(offset))) leaders.add(offset);
       decoded.set(offset, i);
+      run.push(offset);
       const previous = before;
       before = i;
       const { terminator } = decoder.template(i.shape);
@@ -138,14 +145,35 @@ function decodeHottest(decoder: Decoder, entry: number, limit: number) {
         offset = i.next;
         continue;
       }
+      isCutOff = false;
       const targets = isTableJump(terminator) ? decoder.targets(i, previous) : staticTargets(terminator, i);
       const taken = (terminator.kind === "call" && !decoder.followsCalls ? [] : targets).filter((target) => want(target, weight));
       const isWorthCalling = decoder.expectsReturns && Math.min(weight, decoder.heat(i.next)) >= decoder.hotCall;
       if (isCall(terminator) && (taken.length > 0 || isWorthCalling)) want(i.next, weight);
       break;
     }
+    if (isCutOff) endAtKnownBlock(decoder, decoded, run);
   }
   return { decoded, leaders };
+}
+
+/** Instructions in a row that may be taken back: more than tier 0 has in a block. */
+const takenBack = 50;
+
+/**
+ * Instructions in a row had to end somewhere: takes back those from where tier 0 has a hot block. A block that begins anywhere else would have to become hot before it gets a
+ * region, and all behind it, one region's length after the other. (Some blocks begin where an exception returned to once.)
+ */
+function endAtKnownBlock(decoder: Decoder, decoded: Map<number, RegionInstruction>, run: readonly number[]): void {
+  let end = 0;
+  let most = 0;
+  for (let k = run.length - 1; k > Math.max(0, run.length - takenBack); k--) {
+    const heat = decoder.heat(run[k]);
+    if (heat <= most) continue;
+    most = heat;
+    end = k;
+  }
+  if (most > 0) for (const offset of run.slice(end)) decoded.delete(offset);
 }
 
 function hottest(waiting: ReadonlyMap<number, number>): number {

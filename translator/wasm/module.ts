@@ -161,26 +161,24 @@ export function loopModule(handlers: readonly HandlerTree[], own: readonly HostH
  *     loop $block: count the execution, take the block off the budget, `attend(p)` if it is used up
  *       loop $instruction: the case of C[p]'s shape, in line; or its function in the table
  *
- * A handler that ends a block goes to $block with the header its link names, another one to $instruction. Which handlers are cases: the numbers of `taken`'s shapes, in order.
- *
- * @param numbersFrom the host's number of shape 0, if the shapes in line keep their numbers for ever: the numbers themselves then choose the case. One load less lies before
- *   a jump that the processor often mispredicts. Otherwise `layout.cases` says which case a number is at present.
+ * A handler that ends a block goes to $block with the header its link names, another one to $instruction. The host's number of a shape chooses its case, and not another word
+ * that would say which one it has at present: one load less before a jump that the processor often mispredicts. So numbers must mean what they mean as long as the loop runs.
  */
 export function loopFunction(
   imports: Imports,
   handlers: readonly HandlerTree[],
   own: readonly HostHandler[],
   layout: WasmLayout,
-  numbersFrom?: number,
 ): { code: FunctionCode; taken: number[] } {
   const attend = imports.imported("attend", 1, "i32") as number;
   const slow = imports.imported("slow", 1, "i32") as number;
 
   // Which handlers can be cases: tried on their own first.
-  const taken = handlers
-    .slice(0, loopCase.count - loopCase.inline - own.length)
-    .filter(({ statements }) => compiled(() => new WasmFunction(imports, ["p"]).statements(statements)));
-  const cases = [...own.map(({ text }) => ({ statements: parsed(text).statements, endsBlock: true })), ...taken];
+  const taken = handlers.filter(({ statements }) => compiled(() => new WasmFunction(imports, ["p"]).statements(statements)));
+  const cases = [
+    ...own.map(({ number, text }) => ({ number, statements: parsed(text).statements, endsBlock: true })),
+    ...taken.map(({ shape, statements, endsBlock }) => ({ number: shape + layout.firstShape, statements, endsBlock })),
+  ];
 
   const f = new WasmFunction(imports, ["p"]);
   const C = layout.arrays.C.offset;
@@ -240,40 +238,27 @@ export function loopFunction(
     f.local("local.set", p);
     f.branch(toBlock);
   };
-  // One block around each case, the last case's outermost; behind the end of a block comes its case.
-  for (let k = 0; k < cases.length + loopCase.inline; k++) f.begin("block");
+  // One block around each case, the last case's outermost; behind the end of a block comes its case. Inside of them that of what the host does, of what the table does, and
+  // of what is one of the two.
+  for (let k = 0; k < cases.length + 3; k++) f.begin("block");
   f.local("local.get", p);
   f.constant(2);
   f.op("i32.shl");
   f.access("i32.load16_u", C);
-  f.local("local.set", word);
-  const caseOfWord = (): void => {
-    f.local("local.get", word);
-    f.constant(1);
-    f.op("i32.shl");
-    f.access("i32.load16_u", layout.cases);
-  };
-  if (numbersFrom === undefined) {
-    caseOfWord();
-    f.branchTable(
-      Array.from({ length: cases.length + loopCase.inline }, (_, k) => k),
-      loopCase.slow,
-    );
-  } else {
-    const numbers = [...own.map(({ number }) => number), ...taken.map(({ shape }) => shape + numbersFrom)];
-    const byNumber = new Map(numbers.map((number, k) => [number, loopCase.inline + k]));
-    f.begin("block");
-    f.local("local.get", word);
-    f.branchTable(
-      Array.from({ length: Math.max(...numbers) + 1 }, (_, number) => (byNumber.get(number) ?? -1) + 1),
-      0,
-    );
-    f.end();
-    caseOfWord();
-    f.constant(loopCase.slow);
-    f.op("i32.ne");
-    f.branchIf(f.depth - loopCase.table);
-  }
+  f.local("local.tee", word);
+  const labels = new Map(cases.map(({ number }, k) => [number, k + 3]));
+  f.branchTable(
+    Array.from({ length: Math.max(...labels.keys()) + 1 }, (_, number) => labels.get(number) ?? 0),
+    0,
+  );
+  f.end();
+  f.local("local.get", word);
+  f.constant(1);
+  f.op("i32.shl");
+  f.access("i32.load16_u", layout.cases);
+  f.constant(loopCase.table);
+  f.op("i32.eq");
+  f.branchIf(f.depth - 1);
   f.end();
   f.constant(0);
   f.local("local.get", p);
