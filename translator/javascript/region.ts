@@ -281,8 +281,20 @@ class RegionPrinter implements Target {
       out.push(js.ifStatement(js.binary(">=", js.identifier("x"), js.literal(0)), [exit]));
     }
     if (this.leavesBy.has(leaving.returned)) {
+      // The caller mostly waits for just this: `returnTo` would say so, too.
       this.freeNames.add("returnTo");
-      when(leaving.returned, js.returnStatement(js.call("returnTo", [js.identifier("t")])));
+      this.freeNames.add("J");
+      const word = (k: number): Expression => js.index("J", js.literal(k));
+      const isAwaited = js.logical(
+        "&&",
+        js.binary("===", word(jsCall.returnTo), js.identifier("t")),
+        js.binary("!==", word(jsCall.depth), js.literal(0)),
+      );
+      when(
+        leaving.returned,
+        js.ifStatement(js.mostly(isAwaited, true), [js.returnStatement(js.literal(jsCall.returned))]),
+        js.returnStatement(js.call("returnTo", [js.identifier("t")])),
+      );
     }
     if (this.leavesBy.has(leaving.computed)) {
       const name = this.isLinear ? "followTo" : "jumpSegmented";
@@ -638,9 +650,9 @@ class RegionPrinter implements Target {
    *
    *     R[..] = ..; x = callee(C[L + k]);               // shape number of the region there, or 0; R[page] is its page then
    *     if (x === 0) { x = k; break X }
-   *     J[returnTo] = PB + next; J[depth] = J[depth] + 1;
+   *     J[returnTo] = PB + next; const d = J[depth]; J[depth] = d + 1;
    *     const e = H[x]; x = e();                       // an expression of its own for each CALL: V8 learns which function it calls
-   *     J[depth] = J[depth] - 1;
+   *     J[depth] = d;
    *     if (x !== returned) return x;
    *     J[returnTo] = r; R[page] = PB; eax = R[0]; ...
    */
@@ -648,7 +660,6 @@ class RegionPrinter implements Target {
     const x = js.identifier("x");
     const depth = js.index("J", js.literal(jsCall.depth));
     const set = (place: Expression, value: Expression): Statement => js.expressionStatement(js.assign(place as never, value));
-    const step = (by: number): Statement => set(depth, js.toInt32(js.binary("+", depth, js.literal(by))));
     const out: Statement[] = [...this.writeBack(this.dirty), this.spillBudget(), set(js.identifier("n0"), js.identifier("n"))];
     const isZero = js.binary("===", x, js.literal(0));
     if ("offset" in target) {
@@ -667,12 +678,14 @@ class RegionPrinter implements Target {
     this.freeNames.add("J");
     this.freeNames.add("H");
     const callee = this.name("e");
+    const outside = this.name("d");
     out.push(
       set(js.index("J", js.literal(jsCall.returnTo)), this.codeAddress(js.literal(this.next))),
-      step(1),
+      js.declare("const", outside, depth),
+      set(depth, js.toInt32(js.binary("+", js.identifier(outside), js.literal(1)))),
       js.declare("const", callee, js.index("H", x)),
       set(x, js.call(callee, [])),
-      step(-1),
+      set(depth, js.identifier(outside)),
       js.ifStatement(js.mostly(js.binary("!==", x, js.literal(jsCall.returned)), false), [js.returnStatement(x)]),
       set(js.index("J", js.literal(jsCall.returnTo)), js.identifier("r")),
       set(this.register(slot.page), js.identifier("PB")),
