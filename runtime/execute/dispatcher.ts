@@ -34,16 +34,16 @@ import {
   maximumBlockInstructions,
   pseudo as pseudoImported,
   stopBlock as stopBlockImported,
-  wrapping,
 } from "../code/pseudo-shapes.ts";
 import { Regions } from "../code/regions.ts";
 import type { Cpu } from "../cpu/cpu.ts";
 import { instructionBreakpoints } from "../cpu/debug.ts";
 import { deliverDebugException, deliverException, deliverHardwareInterrupt, noteDebugCauses } from "../cpu/interrupts.ts";
 import { usualCodeWords } from "../memory/host-memory.ts";
-import { walkFlag as walkFlagImported } from "../memory/page-walk.ts";
+import { GuardedStores } from "./guarded-stores.ts";
 import { type Callout, hostNames, notingNames } from "./host-names.ts";
 import { JumpCache, jumpCacheWords } from "./jump-cache.ts";
+import { Links } from "./links.ts";
 import { Promotion } from "./promotion.ts";
 import { regionCalls } from "./region-calls.ts";
 import { WasmTier } from "./wasm-tier.ts";
@@ -60,7 +60,6 @@ const modeWidth = modeWidthImported;
 const modeMask = modeMaskImported;
 const csBase = slot.segmentBase + segment.cs;
 const csLimit = slot.segmentLimit + segment.cs;
-const walkFlag = walkFlagImported;
 const exitReason = exitReasonImported;
 const ringCount = ringCountImported;
 const vector = vectorImported;
@@ -79,8 +78,6 @@ const maximumPlaces = 1 << 20;
 const hotCall = 4000;
 /** Executions of a block after which its instructions are worth handlers of their own. */
 const fuseThreshold = 2000;
-/** Dead blocks that may lead to each other before it is faster to look the last one up. */
-const maximumHops = 4;
 /** A region that loops leaves after this many slices plus one, a power of two. */
 const slicesMask = 15;
 
@@ -128,8 +125,7 @@ export class Dispatcher {
   /** Where `edge` pages lie in their segments: numbers by limit of CS and EIP of the page. */
   private readonly places = new Map<number, Map<number, number>>();
   private placeCount = 0;
-  /** Dead blocks that one behind the other lead to a block, by its header. */
-  private readonly hops = new Map<number, number>();
+  private readonly links: Links;
   private readonly builder: BlockBuilder;
   /** Handlers by shape number. */
   private readonly H: Handler[];
@@ -139,14 +135,12 @@ export class Dispatcher {
   private readonly sliceInstructions: number;
   private readonly traceBlock: DispatcherOptions["traceBlock"];
   private readonly sliceEnded: DispatcherOptions["sliceEnded"];
-  private readonly keepsLinks: boolean;
   private readonly keepsJumps: boolean;
   private eipIsCurrent = false;
   /** A single instruction is under way in `step`. */
   private stepping = false;
   private stopping: StopReason | undefined;
-  /** A region left at a store that it must not make itself: tier 0 makes it next. */
-  private storeRefused = false;
+  private readonly stores: GuardedStores;
   private hasTooManyShapes = false;
   /** Retired instructions before the current slice, plus all of the slice: minus R[budget] = retired now. */
   private issued = 0;
@@ -164,7 +158,6 @@ export class Dispatcher {
     this.poll = options.poll;
     this.traceBlock = options.traceBlock;
     this.sliceEnded = options.sliceEnded;
-    this.keepsLinks = options.disabled?.has("links") !== true;
     this.keepsJumps = options.disabled?.has("jumps") !== true;
     this.sliceInstructions = this.traceBlock === undefined ? (options.sliceInstructions ?? 16384) : 0;
     const { host: hostMemory } = cpu.board.physical;
@@ -174,13 +167,15 @@ export class Dispatcher {
     // The last one, for its length is an option: prepared code knows where everything is.
     this.cache = new CodeCache(hostMemory.int32(options.codeWords ?? usualCodeWords), fixedWords);
     this.C = this.cache.C;
+    this.links = new Links(cpu, this.cache, () => this.dispatch(), options.disabled?.has("links") !== true);
     this.TX = cpu.memory.TX;
     this.jumps = new JumpCache(this.C, cpu.R, this.TX, jumpWords);
     this.H = new Array<Handler>(shapeBits + 1);
     const arrays = { C: this.C, H: this.H, J: this.J };
     const jump = (eip: number): number => this.jump(eip);
     const callouts = options.callouts ?? calloutImplementations;
-    const guardedStore = (A: number, size: 1 | 2 | 4, value: number) => this.guardedStore(A, size, value);
+    this.stores = new GuardedStores(cpu, this.cache, () => this.regions);
+    const guardedStore = (A: number, size: 1 | 2 | 4, value: number) => this.stores.store(A, size, value);
     const host = hostNames(cpu, arrays, callouts, {
       ...regionCalls({ ...arrays, R: cpu.R, TX: this.TX, jumps: this.jumps, jump }),
       jump,
@@ -597,7 +592,7 @@ export class Dispatcher {
     const header = ~q;
     const shape = C[header + 2] & shapeBits;
     if (shape === pseudo.dispatch || shape === pseudo.stop) return;
-    if (shape === pseudo.stub || shape === pseudo.crossPage || shape === pseudo.crossSegmented) R[eipSlot] = this.stubTarget(header + 2);
+    if (shape === pseudo.stub || shape === pseudo.crossPage || shape === pseudo.crossSegmented) R[eipSlot] = this.links.target(header + 2);
     else R[eipSlot] = (R[pageSlot] + (C[header + 2] >>> 16)) | 0;
   }
 
@@ -713,7 +708,7 @@ export class Dispatcher {
     this.places.clear();
     this.placeCount = 0;
     this.promotion.clear();
-    this.hops.clear();
+    this.links.clear();
     this.builder.clear();
   }
 
@@ -738,15 +733,15 @@ export class Dispatcher {
       });
       define(pseudo.poisonAtStart + left, 1, (p) => {
         R[budget] += left;
-        return ~this.revive(p);
+        return ~this.links.revive(p);
       });
     }
     define(pseudo.fall, 2, (p) => C[p + 1]);
-    define(pseudo.stub, 6, (p) => ~this.link(p));
+    define(pseudo.stub, 6, (p) => ~this.links.arrive(p));
     define(pseudo.crossPage, 6, (p) => {
       const eip = (R[pageSlot] + C[p + 1]) | 0;
       const T = TX[R[tlbHalf] + (eip >>> 12)];
-      if ((T & 1) !== 0 || ((T ^ eip) & ~0xfff) !== C[p + 3]) return ~this.relink(p);
+      if ((T & 1) !== 0 || ((T ^ eip) & ~0xfff) !== C[p + 3]) return ~this.links.relink(p);
       R[pageSlot] = (eip & ~0xfff) | 0;
       return ~C[p + 4];
     });
@@ -756,7 +751,7 @@ export class Dispatcher {
       const linear = (eip + R[csBase]) | 0;
       const T = TX[R[tlbHalf] + (linear >>> 12)];
       const page = (eip - (linear & 0xfff)) | 0;
-      if ((T & 1) !== 0 || ((T ^ linear) & ~0xfff) !== C[p + 3] || !this.fits(C[p + 4], page)) return ~this.relink(p);
+      if ((T & 1) !== 0 || ((T ^ linear) & ~0xfff) !== C[p + 3] || !this.fits(C[p + 4], page)) return ~this.links.relink(p);
       R[pageSlot] = page;
       return ~C[p + 4];
     });
@@ -786,11 +781,8 @@ export class Dispatcher {
     // `step` goes on from R[eip] by itself: one that looked around from inside the instruction would nest deeper with each.
     if (this.stepping) return dispatchBlock;
     R[slot.leave] = 0;
-    if (this.storeRefused) {
-      // One instruction alone: the block here may have a region too, which would refuse again.
-      this.storeRefused = false;
-      this.step();
-    }
+    // One instruction alone: the block here may have a region too, which would refuse again.
+    if (this.stores.takeRefused()) this.step();
     for (;;) {
       if (
         R[budget] < 0 ||
@@ -861,156 +853,10 @@ export class Dispatcher {
     return ~header;
   }
 
-  /** First arrival at the stub whose shape word is at `p`. */
-  private link(p: number): number {
-    const { C } = this;
-    const R = this.cpu.R;
-    const offset = C[p + 1];
-    const { epoch } = this.cache;
-    const eip = this.stubTarget(p);
-    const hasWrapped = eip !== ((R[pageSlot] + offset) | 0);
-    const base = R[csBase];
-    const limit = R[csLimit];
-    const modeBefore = R[modeSlot];
-    R[eipSlot] = eip;
-    const header = this.dispatch();
-    // Not a plain arrival (an interrupt came first, another epoch): leave the stub as it is.
-    const key = C[header - 2] & modeMask;
-    if (!this.keepsLinks || header < fixedWords || this.cache.epoch !== epoch || (key & singleStep) !== 0) return header;
-    // A handler may begin where the jump went to.
-    if (R[eipSlot] !== eip || R[csBase] !== base || R[csLimit] !== limit || R[modeSlot] !== modeBefore) return header;
-    // Not findable either: good for this once.
-    if (C[header - 3] === -1) return header;
-    if ((key & linearCode) !== linearCode) {
-      // Where EIP wraps around, or another mapping or segment lets another page follow, the dispatcher finds the way each time.
-      if (hasWrapped) return header;
-      if (offset < 0 || offset >= 0x1000) {
-        C[p] = (C[p] & ~shapeBits) | pseudo.crossSegmented;
-        C[p + 3] = C[header - 3] & ~0xfff;
-        C[p + 4] = header;
-        return header;
-      }
-    }
-    if (offset >= 0 && offset < 0x1000) {
-      // The same linear page; if it was remapped meanwhile, the block came from another physical one.
-      if (((C[header - 3] ^ C[p + 5]) & ~0xfff) === 0) {
-        C[C[p + 2]] = ~header;
-        this.cache.freeStub(p - 2);
-      }
-    } else {
-      C[p] = pseudo.crossPage;
-      C[p + 3] = C[header - 3] & ~0xfff;
-      C[p + 4] = header;
-    }
-    return header;
-  }
-
-  /**
-   * Arrival at the first word `p` of a dead block, by a link made when it lived. Such links are for good (a kernel patches its own functions, and whoever called them goes on
-   * to), so the dead block becomes a way to the one that was decoded since.
-   */
-  private revive(p: number): number {
-    const { C } = this;
-    const R = this.cpu.R;
-    const offset = C[p] >>> 16;
-    const key = C[p - 4] & modeMask;
-    const { epoch } = this.cache;
-    const eip = (R[pageSlot] + offset) | 0;
-    const modeBefore = R[modeSlot];
-    R[eipSlot] = eip;
-    const header = this.dispatch();
-    // Not a plain arrival, as in `link`.
-    if (!this.keepsLinks || header < fixedWords || this.cache.epoch !== epoch || R[eipSlot] !== eip || R[modeSlot] !== modeBefore) return header;
-    if ((key & linearCode) !== linearCode || (key & singleStep) !== 0 || (C[header - 2] & modeMask) !== key) return header;
-    if (C[header - 3] === -1 || (C[header - 3] & 0xfff) !== offset) return header;
-    const hops = (this.hops.get(p - 2) ?? 0) + 1;
-    if (hops > maximumHops || C[p - 3] < p + 2) return header;
-    this.hops.set(header, hops);
-    // No instructions are taken off the budget for it.
-    C[p - 2] = 0;
-    C[p] = pseudo.fall | (offset << 16);
-    C[p + 1] = ~header;
-    return header;
-  }
-
-  /** The page behind a cross-page link is another one now, or its translation is not at hand. */
-  private relink(p: number): number {
-    this.C[p] = (this.C[p] & ~shapeBits) | pseudo.stub;
-    return this.link(p);
-  }
-
-  /** EIP that the stub whose shape word is at `p` stands for. */
-  private stubTarget(p: number): number {
-    const eip = (this.cpu.R[pageSlot] + this.C[p + 1]) | 0;
-    return this.C[p] >>> 16 === wrapping ? eip & 0xffff : eip;
-  }
-
   // ---- self-modifying code
 
   private codeWritten(address: number, length: number): void {
     const from = address & 0xfff;
     if (this.cache.invalidate(address >>> 12, from, from + length)) this.cpu.R[slot.leave] = 1;
-  }
-
-  private refuseStore(): 1 {
-    this.storeRefused = true;
-    return 1;
-  }
-
-  /**
-   * The slow path of a store from a region; notes a guest exception. Refuses (1, nothing changed) a store over bytes that a region was made from: if it is the one that runs, or
-   * one that waits for a function's return, it could not go on exactly after it.
-   */
-  private guardedStore(A: number, size: 1 | 2 | 4, value: number): 0 | 1 {
-    const { memory } = this.cpu;
-    const { physical } = memory;
-    const offset = A & 0xfff;
-    const T = memory.TW[this.cpu.R[tlbHalf] + (A >>> 12)];
-    // Plain RAM without code: it was sent here for being misaligned.
-    if ((T & 1) === 0 && offset + size <= 0x1000) return this.store(A, size, value);
-    const address = memory.tryTranslate(A, walkFlag.write);
-    if (address < 0) return 0;
-    // Data beside code, as small real-mode programs have it.
-    if (physical.isRam(address) && (A & (size - 1)) === 0 && !memory.watching) {
-      if (physical.codePages[address >>> 12] !== 0 && this.cache.covers(address >>> 12, offset, offset + size)) {
-        return this.regions.covers(address >>> 12, offset, offset + size) ? this.refuseStore() : this.storeOverBlocks(A, size, value);
-      }
-      if (size === 1) physical.i8[address] = value;
-      else if (size === 2) physical.i16[address >>> 1] = value;
-      else physical.i32[address >>> 2] = value;
-      return 0;
-    }
-    if (
-      physical.isRam(address) &&
-      physical.codePages[address >>> 12] !== 0 &&
-      this.cache.covers(address >>> 12, offset, Math.min(offset + size, 0x1000))
-    )
-      return this.refuseStore();
-    if (offset + size > 0x1000) {
-      const next = memory.tryTranslate((A + size) & ~0xfff, walkFlag.write);
-      if (next < 0) return 0;
-      if (physical.isRam(next) && physical.codePages[next >>> 12] !== 0 && this.cache.covers(next >>> 12, 0, (offset + size) & 0xfff)) {
-        return this.refuseStore();
-      }
-    }
-    return this.store(A, size, value);
-  }
-
-  /** Over bytes that blocks alone were made from: what runs is a region, and none of them. */
-  private storeOverBlocks(A: number, size: 1 | 2 | 4, value: number): 0 {
-    const { R } = this.cpu;
-    const { leave } = slot;
-    const wasToLeave = R[leave];
-    this.store(A, size, value);
-    R[leave] = wasToLeave;
-    return 0;
-  }
-
-  private store(A: number, size: 1 | 2 | 4, value: number): 0 {
-    const { memory } = this.cpu;
-    if (size === 1) memory.trySt1(A, value);
-    else if (size === 2) memory.trySt2(A, value);
-    else memory.trySt4(A, value);
-    return 0;
   }
 }
