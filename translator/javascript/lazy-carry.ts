@@ -42,9 +42,26 @@ function addendsOf(vector: Value): readonly [Value, Value] | undefined {
   if (vector.kind !== "pure" || (vector.op !== "carries" && vector.op !== "borrows")) return undefined;
   const [a, b, r] = vector.args;
   if (r.kind !== "pure") return undefined;
-  if (vector.op === "carries") return r.op === "add" && isSame(r.args[0], a) && isSame(r.args[1], b) ? [a, b] : undefined;
+  if (vector.op === "carries") {
+    const isSum = (r.op === "add" && isSame(r.args[0], a) && isSame(r.args[1], b)) || (b.kind === "constant" && differBy(r, a, b.value));
+    return isSum ? [a, b] : undefined;
+  }
   const isDifference = r.op === "sub" ? isSame(r.args[0], a) && isSame(r.args[1], b) : r.op === "neg" && isZero(a) && isSame(r.args[0], b);
-  return isDifference ? [r, b] : undefined;
+  return isDifference || (b.kind === "constant" && differBy(r, a, -b.value)) ? [r, b] : undefined;
+}
+
+/** Whether r = a + n for certain: constants that were added one after the other have been made one. */
+function differBy(r: Value, a: Value, n: number): boolean {
+  const [x, y] = [termsOf(r), termsOf(a)];
+  return isSame(x.value, y.value) && ((x.plus - y.plus - n) | 0) === 0;
+}
+
+function termsOf(v: Value): { value: Value; plus: number } {
+  if (v.kind === "pure" && v.args[1]?.kind === "constant") {
+    if (v.op === "add") return { value: v.args[0], plus: v.args[1].value };
+    if (v.op === "sub") return { value: v.args[0], plus: -v.args[1].value };
+  }
+  return { value: v, plus: 0 };
 }
 
 function isSame(a: Value, b: Value): boolean {

@@ -65,9 +65,9 @@ function liftShiftRight(arithmetic: boolean): LiftFunction {
     const cf = b.and(b.pure(op, x, b.sub(count, 1)), 1);
     const of = arithmetic ? b.constant(0) : b.and(b.shr(value, bits - 1), 1);
     b.write(target, r);
-    // SAR clears OF: both bits are CF.
-    const isWide = arithmetic && bits === 32;
-    const vector = isWide ? b.and(b.pure("sar", b.shl(x, b.sub(b.constant(32), count)), b.constant(1)), top | second) : vectorOf(b, cf, of);
+    // CF in both bits, which clears OF as SAR does; SHR's OF is the sign.
+    const both = bits === 32 ? b.pure("sar", b.shl(x, b.sub(b.constant(32), count)), b.constant(1)) : undefined;
+    const vector = both === undefined ? vectorOf(b, cf, of) : b.and(arithmetic ? both : b.xor(both, b.shr(x, 1)), top | second);
     setFlagsUnlessZero(b, by, count, r, target.size, vector);
   };
 }

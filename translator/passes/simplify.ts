@@ -133,7 +133,7 @@ const rules: Partial<Record<PureOp, (v: Pure, a: Value, b: Value, c: Value) => V
     if (isConstant(a) && !isConstant(b)) return rewrite(make("and", b, a));
     if (same(a, b)) return a;
     if (isConstant(b, -1)) return a;
-    if (isConstant(b, 0)) return b;
+    if (isConstant(b) && (b.value & maskOf(a)) === 0) return constant(0);
     if (isConstant(b) && b.value > 0 && ((b.value + 1) & b.value) === 0 && width(a) <= 32 - Math.clz32(b.value)) return a;
     if (isConstant(b) && isOp(a, "and") && isConstant(a.args[1])) return rewrite(make("and", a.args[0], constant(a.args[1].value & b.value)));
     return v;
