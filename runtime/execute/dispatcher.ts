@@ -196,6 +196,7 @@ export class Dispatcher {
       smallestRegion: options.smallestRegion ?? 3,
       addStub: (link, offset, page, wraps) => this.builder.addStub(link, offset, page, wraps),
     });
+    const region = options.disabled?.has("regions") === true ? Number.POSITIVE_INFINITY : (options.regionThreshold ?? Number.POSITIVE_INFINITY);
     const { memory } = hostMemory;
     if (memory !== undefined && options.disabled?.has("wasm") !== true) {
       const tailCalls = hasTailCalls();
@@ -208,6 +209,7 @@ export class Dispatcher {
         J: this.J,
         cases,
         tailCalls,
+        hasRegions: region !== Number.POSITIVE_INFINITY,
         observesCallouts: options.callouts !== undefined,
         jumps: this.jumps,
         attend: (p) => this.attend(p),
@@ -217,7 +219,6 @@ export class Dispatcher {
       if (this.wasm.preparedShapes > 0) this.builder.join = (first, second) => translator.fusionOf(first, second);
       if (tailCalls && options.disabled?.has("wasmRegions") !== true) this.regions.wasm = this.wasm;
     }
-    const region = options.disabled?.has("regions") === true ? Number.POSITIVE_INFINITY : (options.regionThreshold ?? Number.POSITIVE_INFINITY);
     if (options.fuseThreshold === 0) this.builder.join = (first, second) => translator.fuse(first, second);
     this.promotion = new Promotion(cpu, this.cache, this.builder, this.regions, {
       // What is hot becomes a region; new handlers for what is not cost more than they save, unless each is called as JavaScript.

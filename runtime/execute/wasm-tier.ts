@@ -77,6 +77,8 @@ export interface WasmTierHost {
   readonly attend: (p: number) => number;
   /** Whether the host's WebAssembly has tail calls: without, regions cannot go on into each other, and are left to JavaScript. */
   readonly tailCalls: boolean;
+  /** What is hot is not tier 0's for long. */
+  readonly hasRegions: boolean;
   /** Somebody looks at the callouts: all are to be called. */
   readonly observesCallouts: boolean;
   /** Words of a shape by number. */
@@ -182,7 +184,7 @@ export class WasmTier {
     }
     this.preparedShapes = prepared?.shapeCount ?? 0;
     this.firstInLine = prepared?.inLine ?? [];
-    this.worth = prepared === undefined ? worthMaking : worthReplacing;
+    this.worth = prepared === undefined || !host.hasRegions ? worthMaking : worthReplacing;
     this.run = this.firstRun;
     this.forget();
   }
