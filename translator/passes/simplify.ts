@@ -35,27 +35,30 @@ function same(a: Value, b: Value): boolean {
   return false;
 }
 
+/** Operations that are looked through: values share their operands, and what is behind many of them would be looked at again and again. */
+const deepestLook = 5;
+
 /** How many low bits may be set: 8 for a byte load, and so on. */
-function width(v: Value): number {
+function width(v: Value, deep = deepestLook): number {
   if (v.kind === "constant") return 32 - Math.clz32(v.value);
   if (v.kind === "result") return v.statement.kind === "load" ? v.statement.size * 8 : 32;
-  if (v.kind !== "pure") return 32;
+  if (v.kind !== "pure" || deep === 0) return 32;
   switch (v.op) {
     case "zeroExtend8":
-      return Math.min(8, width(v.args[0]));
+      return Math.min(8, width(v.args[0], deep - 1));
     case "zeroExtend16":
-      return Math.min(16, width(v.args[0]));
+      return Math.min(16, width(v.args[0], deep - 1));
     case "and":
-      return Math.min(width(v.args[0]), width(v.args[1]));
+      return Math.min(width(v.args[0], deep - 1), width(v.args[1], deep - 1));
     case "or":
     case "xor":
-      return Math.max(width(v.args[0]), width(v.args[1]));
+      return Math.max(width(v.args[0], deep - 1), width(v.args[1], deep - 1));
     case "shr":
-      return isConstant(v.args[1]) ? Math.max(0, width(v.args[0]) - (v.args[1].value & 31)) : 32;
+      return isConstant(v.args[1]) ? Math.max(0, width(v.args[0], deep - 1) - (v.args[1].value & 31)) : 32;
     case "toInt":
       return 1;
     case "select":
-      return Math.max(width(v.args[1]), width(v.args[2]));
+      return Math.max(width(v.args[1], deep - 1), width(v.args[2], deep - 1));
     default:
       return 32;
   }
