@@ -2,7 +2,7 @@
  * node bench/shapes.ts [guest,...] > src/prepare/shapes.txt
  *
  * Runs guests and prints an instruction for each shape that they execute on tier 0, the commonest first: what handlers are prepared for (src/prepare). A shape's
- * weight is the sum, over the guests, of its share in what tier 0 executed there. With the commonest neighbours joined to superinstructions.
+ * weight is the sum, over the guests, of its share in what tier 0 executed there. With the commonest neighbours fused to superinstructions.
  */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -10,7 +10,7 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { defaultGuestCache, LINUX_COMMAND_LINE } from "../src/guest/debian.ts";
 import { createMachine, type Machine, type MachineOptions } from "../src/index.ts";
-import { formatSample, joinSamples, usualOffset } from "../src/prepare/samples.ts";
+import { formatSample, fuseSamples, usualOffset } from "../src/prepare/samples.ts";
 import { openImageFile } from "../src/storage/node.ts";
 import type { ModeKey } from "../translator/contract/mode-key.ts";
 import { JavaScriptTranslator } from "../translator/index.ts";
@@ -19,10 +19,10 @@ import { userlandGuest } from "./userland/guest.ts";
 
 /** Lines of the list for instructions, and for superinstructions; parts of one. */
 const mostShapes = 1500;
-const mostJoined = 300;
+const mostFused = 300;
 const mostParts = 4;
-/** Neighbours joined before all are counted again. */
-const joinedAtOnce = 10;
+/** Neighbours fused before all are counted again. */
+const fusedAtOnce = 10;
 /** Milliseconds between two looks at a guest: code that comes and goes is to be seen as well. */
 const interval = 400;
 /** A block executed more often is a region's. */
@@ -145,11 +145,11 @@ function sequencesOf(blocks: Blocks): Sequence[] {
   return [...sequences.values()];
 }
 
-/** Superinstructions: number of the joined by number of the first parts and of the last. */
-type Joined = Map<number, Map<number, number>>;
+/** Superinstructions: number of the fused one by number of the first parts and of the last. */
+type Fused = Map<number, Map<number, number>>;
 
-/** As the host joins them: from left to right. */
-function joined(shapes: readonly number[], known: Joined): number[] {
+/** As the host fuses them: from left to right. */
+function fused(shapes: readonly number[], known: Fused): number[] {
   const out: number[] = [];
   for (const shape of shapes) {
     const both = out.length === 0 ? undefined : known.get(out[out.length - 1])?.get(shape);
@@ -159,32 +159,32 @@ function joined(shapes: readonly number[], known: Joined): number[] {
   return out;
 }
 
-/** Chooses the commonest neighbours, again and again, for those joined have neighbours, too. */
-function joinCommonest(sequences: readonly Sequence[]): Joined {
-  const known: Joined = new Map();
+/** Chooses the commonest neighbours, again and again, for those fused have neighbours, too. */
+function fuseCommonest(sequences: readonly Sequence[]): Fused {
+  const known: Fused = new Map();
   const singles = translator.shapeCount;
-  for (let count = 0; count < mostJoined; ) {
+  for (let count = 0; count < mostFused; ) {
     const pairs = new Map<number, number>();
     for (const { shapes, weight } of sequences) {
-      const units = joined(shapes, known);
+      const units = fused(shapes, known);
       for (let k = 1; k < units.length; k++) {
         if (units[k] >= singles) continue;
         const pair = units[k - 1] * 65536 + units[k];
         pairs.set(pair, (pairs.get(pair) ?? 0) + weight);
       }
     }
-    let left = joinedAtOnce;
+    let left = fusedAtOnce;
     for (const [pair] of [...pairs].sort((a, b) => b[1] - a[1])) {
       const [first, second] = [Math.floor(pair / 65536), pair % 65536];
-      const line = joinSamples(lines[first], lines[second]);
+      const line = fuseSamples(lines[first], lines[second]);
       const both = line === undefined ? -1 : translator.fuse(first, second);
       if (line === undefined || both < 0 || translator.shape(both).instructions > mostParts) continue;
       lines[both] = line;
       known.set(first, (known.get(first) ?? new Map<number, number>()).set(second, both));
       count++;
-      if (--left === 0 || count === mostJoined) break;
+      if (--left === 0 || count === mostFused) break;
     }
-    if (left === joinedAtOnce) break;
+    if (left === fusedAtOnce) break;
   }
   return known;
 }
@@ -197,20 +197,20 @@ for (const name of names) {
   sequences.push(...those);
   process.stderr.write(`${name}: ${those.length} different blocks, ${translator.shapeCount} shapes in all\n`);
 }
-const known = joinCommonest(sequences);
+const known = fuseCommonest(sequences);
 const counts = new Map<number, number>();
-for (const { shapes, weight } of sequences) for (const unit of joined(shapes, known)) counts.set(unit, (counts.get(unit) ?? 0) + weight);
-// What others are joined of is met before them, however seldom it stays alone.
+for (const { shapes, weight } of sequences) for (const unit of fused(shapes, known)) counts.set(unit, (counts.get(unit) ?? 0) + weight);
+// What others are fused of is met before them, however seldom it stays alone.
 for (const [first, seconds] of known)
   for (const shape of [first, ...seconds.keys()]) counts.set(shape, Math.max(counts.get(shape) ?? 0, Number.MIN_VALUE));
-const isJoined = new Set([...known.values()].flatMap((seconds) => [...seconds.values()]));
+const isFused = new Set([...known.values()].flatMap((seconds) => [...seconds.values()]));
 const sorted = [...counts].sort((a, b) => b[1] - a[1]);
 let singles = 0;
-const chosen = sorted.filter(([shape, count]) => isJoined.has(shape) || count === Number.MIN_VALUE || ++singles <= mostShapes);
+const chosen = sorted.filter(([shape, count]) => isFused.has(shape) || count === Number.MIN_VALUE || ++singles <= mostShapes);
 const total = sorted.reduce((sum, [, count]) => sum + count, 0);
 const share = (count: number): string => (sorted.slice(0, count).reduce((sum, [, seen]) => sum + seen, 0) / total).toFixed(4);
 process.stderr.write(
-  `${isJoined.size} superinstructions leave ${(total / names.length).toFixed(3)} steps for each instruction; share of the commonest ${[100, 200, 300, 400, 500, 600, 800, chosen.length].map((count) => `${count}: ${share(count)}`).join(", ")}\n`,
+  `${isFused.size} superinstructions leave ${(total / names.length).toFixed(3)} steps for each instruction; share of the commonest ${[100, 200, 300, 400, 500, 600, 800, chosen.length].map((count) => `${count}: ${share(count)}`).join(", ")}\n`,
 );
 process.stdout.write(
   `# Made by ${join(

@@ -74,7 +74,7 @@ export class JavaScriptTranslator implements Translator {
   /** Shape number of a superinstruction, or -1, by first * 65536 + second. */
   private readonly fused = new Map<number, number>();
   private superinstructions = 0;
-  /** What superinstructions were joined of. */
+  /** What superinstructions were fused of. */
   private readonly fusions: (readonly [number, number] | undefined)[] = [];
 
   /**
@@ -208,25 +208,21 @@ export class JavaScriptTranslator implements Translator {
   }
 
   fuse(first: number, second: number): number {
-    if (this.disabledPasses.has("fuse")) return -1;
     const key = first * 65536 + second;
-    let number = this.fused.get(key);
-    if (number === undefined) {
-      const bodies = [this.body(first), this.body(second)] as const;
-      number = -1;
-      if (this.superinstructions < maximumSuperinstructions && canFuse(...bodies)) {
-        this.superinstructions++;
-        number = this.addFusion(first, second);
-      }
-      this.fused.set(key, number);
-    } else if (number >= 0 && this.shapes[number] === undefined) this.addFusion(first, second, number);
-    return number;
+    if (!this.fused.has(key) && this.does("fuse")) this.fused.set(key, this.newFusion(first, second));
+    return this.fusionOf(first, second);
   }
 
   fusionOf(first: number, second: number): number {
     const number = this.fused.get(first * 65536 + second) ?? -1;
     if (number >= 0 && this.shapes[number] === undefined) this.addFusion(first, second, number);
     return number;
+  }
+
+  private newFusion(first: number, second: number): number {
+    if (this.superinstructions === maximumSuperinstructions || !canFuse(this.body(first), this.body(second))) return -1;
+    this.superinstructions++;
+    return this.addFusion(first, second);
   }
 
   private addFusion(first: number, second: number, number = this.shapes.length): number {

@@ -120,6 +120,8 @@ export function tryMovs(cpu: Cpu, size: number, addressSize: number, source: num
   const { noted } = cpu;
   const u8 = memory.physical.u8;
   const backward = (R[slot.eflags] & directionFlag) !== 0;
+  /** The last page that was asked about in vain: a device's, mostly, element after element. */
+  let notOverCode = -1;
   void repeat;
   for (;;) {
     const count = (R[slot.ecx] & mask) >>> 0;
@@ -136,10 +138,11 @@ export function tryMovs(cpu: Cpu, size: number, addressSize: number, source: num
     let n = 1;
     let b = (TT ^ toLinear) >>> 0;
     let isOverCode = false;
-    if (((TF & 1) | (~TT & 1)) === 0 && !backward && size * count >= worthAsking) {
+    if (((TF & 1) | (~TT & 1)) === 0 && !backward && size * count >= worthAsking && toLinear >>> 12 !== notOverCode) {
       b = locationOverCode(cpu, toLinear);
       if (noted[1] !== 0) return 0;
       isOverCode = b >= 0;
+      if (!isOverCode) notOverCode = toLinear >>> 12;
     }
     const plain = ((TF | TT) & 1) === 0 || isOverCode;
     if (plain && !backward) {
@@ -193,6 +196,8 @@ export function tryStos(cpu: Cpu, size: number, addressSize: number, repeat: num
   const backward = (R[slot.eflags] & directionFlag) !== 0;
   const value = R[slot.eax];
   const { noted } = cpu;
+  /** As in `tryMovs`. */
+  let notOverCode = -1;
   void repeat;
   for (;;) {
     const count = (R[slot.ecx] & mask) >>> 0;
@@ -204,10 +209,11 @@ export function tryStos(cpu: Cpu, size: number, addressSize: number, repeat: num
     let n = 0;
     let at = (T & 1) === 0 ? (T ^ linear) >>> 0 : -1;
     const isInBulk = !backward && (linear & (size - 1)) === 0;
-    const isOverCode = at < 0 && isInBulk && size * count >= worthAsking;
+    const isOverCode = at < 0 && isInBulk && size * count >= worthAsking && linear >>> 12 !== notOverCode;
     if (isOverCode) {
       at = locationOverCode(cpu, linear);
       if (noted[1] !== 0) return 0;
+      if (at < 0) notOverCode = linear >>> 12;
     }
     if (at >= 0 && isInBulk) {
       n = Math.min(count, elementsInPage(R, segment.es, linear, to, size, mask));

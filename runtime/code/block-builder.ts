@@ -20,8 +20,8 @@ const missing: Handler = () => {
 export class BlockBuilder {
   /** Tier 0 in WebAssembly, told of every shape. */
   wasm: { add(number: number): void; forget(): void } | undefined;
-  /** The superinstruction that two neighbours are joined to as they are decoded, or -1 (Translator.fuse, fusionOf). */
-  join: ((first: number, second: number) => number) | undefined;
+  /** The superinstruction that two neighbours are fused to as they are decoded, or -1 (Translator.fuse, fusionOf). */
+  fuseNext: ((first: number, second: number) => number) | undefined;
   private readonly handlers: Handler[];
   /** Words of an instruction by shape number: shape word, fields, links. */
   readonly sizes: number[] = [];
@@ -38,7 +38,7 @@ export class BlockBuilder {
   /** There are too many shapes: `forgetShapes` is to be called when nothing of the guest is under way. */
   crowded: () => void = () => {};
   private readonly straddleBytes = new Uint8Array(32);
-  /** Fields of the instructions that are being joined. */
+  /** Fields of the instructions that are being fused. */
   private readonly fields = new Int32Array(256);
   /** A block's words while they are made anew. */
   private readonly words = new Int32Array(2048);
@@ -100,7 +100,7 @@ export class BlockBuilder {
     let secondPage = -1;
     let ended = false;
     let isShared = true;
-    /** The last instruction, or superinstruction, if another one may be joined to it: its shape, its word, and how many `fields` it has. */
+    /** The last instruction, or superinstruction, if another one may be fused with it: its shape, its word, and how many `fields` it has. */
     let last = -1;
     let lastAt = 0;
     let fieldCount = 0;
@@ -139,10 +139,10 @@ export class BlockBuilder {
       let { fields } = translator;
       let from = offset;
       const next = offset + translator.length;
-      if (this.join !== undefined) {
-        const joined = last < 0 ? -1 : this.join(last, shape);
-        if (joined >= 0) {
-          shape = joined;
+      if (this.fuseNext !== undefined) {
+        const fused = last < 0 ? -1 : this.fuseNext(last, shape);
+        if (fused >= 0) {
+          shape = fused;
           at = lastAt;
           from = C[at] >>> 16;
         } else fieldCount = 0;
@@ -318,7 +318,7 @@ export class BlockBuilder {
     return true;
   }
 
-  /** The shape of the `count` instructions from page offset `offset` to `end`, joined; -1 if they are none, or longer or shorter. Their fields are in `fields`. */
+  /** The shape of the `count` instructions from page offset `offset` to `end`, fused; -1 if they are none, or longer or shorter. Their fields are in `fields`. */
   private decodeParts(page: number, offset: number, end: number, key: ModeKey, count: number): number {
     const { translator, fields } = this;
     let shape = -1;

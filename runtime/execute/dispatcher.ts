@@ -216,10 +216,10 @@ export class Dispatcher {
         sizes: this.builder.sizes,
       });
       this.builder.wasm = this.wasm;
-      if (this.wasm.preparedShapes > 0) this.builder.join = (first, second) => translator.fusionOf(first, second);
+      if (this.wasm.preparedShapes > 0) this.builder.fuseNext = (first, second) => translator.fusionOf(first, second);
       if (tailCalls && options.disabled?.has("wasmRegions") !== true) this.regions.wasm = this.wasm;
     }
-    if (options.fuseThreshold === 0) this.builder.join = (first, second) => translator.fuse(first, second);
+    if (options.fuseThreshold === 0) this.builder.fuseNext = (first, second) => translator.fuse(first, second);
     this.promotion = new Promotion(cpu, this.cache, this.builder, this.regions, {
       // What is hot becomes a region; new handlers for what is not cost more than they save, unless each is called as JavaScript.
       fuse: options.fuseThreshold ?? (this.wasm !== undefined && region !== Number.POSITIVE_INFINITY ? Number.POSITIVE_INFINITY : fuseThreshold),

@@ -39,8 +39,8 @@ const longestWindow = 1024;
 /** When a new loop is worth making: instructions seen, and the share of them that are not in line. */
 const worthMaking = { seen: 1, share: 1 / 8 };
 /**
- * Instead of a prepared one, whose handlers' trees are yet to be made, and which is fast already: a new one is V8's baseline code until it has optimised it, a third of a second later, and what is
- * hot will have regions by then.
+ * Instead of a prepared one, whose handlers' trees are yet to be made, and which is fast already: a new one is V8's baseline code until that is optimised, and what is hot will have regions by
+ * then.
  */
 const worthReplacing = { seen: 1024, share: 1 / 2 };
 

@@ -27,8 +27,8 @@ export function formatSample({ mode, parts, offset }: ShapeSample): string {
   return `${mode.toString(16)} ${digits}${offset === usualOffset ? "" : ` ${offset.toString(16)}`}`;
 }
 
-/** The line for both joined, the second one an instruction's; undefined if it matters where one of them is. */
-export function joinSamples(first: string, second: string): string | undefined {
+/** The line for both fused, the second one an instruction's; undefined if it matters where one of them is. */
+export function fuseSamples(first: string, second: string): string | undefined {
   const [mode, bytes, ...offset] = first.split(" ");
   // What the modes differ in, if they do, does not alter shapes.
   const [, otherBytes, ...otherOffset] = second.split(" ");

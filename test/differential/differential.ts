@@ -68,7 +68,7 @@ export class Differential {
     };
     const names = blockPasses.map((pass) => pass.name);
     const always: Variant[] = [
-      { ...variant("tier 0, instructions joined", []), isCold: true },
+      { ...variant("tier 0, instructions fused", []), isCold: true },
       {
         name: "tier 0, prepared",
         core: new Core({ translator: new JavaScriptTranslator({ prepared }), fuseThreshold: Number.POSITIVE_INFINITY }),
@@ -87,7 +87,7 @@ export class Differential {
   }
 
   /** Prepared superinstructions that were run, and all of them. */
-  get joined(): { met: number; all: number } {
+  get superinstructions(): { met: number; all: number } {
     const { fusions } = this.prepared;
     const translator = this.variants[1].core.translator as JavaScriptTranslator;
     return { met: fusions.filter(([shape]) => translator.wasMet(shape)).length, all: fusions.length };

@@ -32,10 +32,10 @@ beforeAll(async () => {
   prepared = new PreparedData(bytes);
 });
 
-/** The shape's number. @param join for superinstructions: `fusionOf` those that are known */
-function decode(translator: JavaScriptTranslator, { parts, mode, offset }: ShapeSample, join: "fuse" | "fusionOf" = "fuse"): number {
+/** The shape's number. @param fuse for superinstructions: `fusionOf` those that are known */
+function decode(translator: JavaScriptTranslator, { parts, mode, offset }: ShapeSample, fuse: "fuse" | "fusionOf" = "fuse"): number {
   const shapes = parts.map((bytes) => translator.decode(bytes, 0, bytes.length, mode, offset));
-  return shapes.reduce((first, second) => translator[join](first, second));
+  return shapes.reduce((first, second) => translator[fuse](first, second));
 }
 
 /** Forgets all shapes every so often, as if there had been too many. */
@@ -97,7 +97,7 @@ describe("prepared shapes", () => {
     }
   });
 
-  it("are joined of their parts without more ado", () => {
+  it("are fused of their parts without more ado", () => {
     const translator = new JavaScriptTranslator({ prepared });
     const numbers = samples.filter(({ parts }) => parts.length > 1).map((sample) => decode(translator, sample, "fusionOf"));
     expect(numbers).toEqual(prepared.fusions.map(([number]) => number));

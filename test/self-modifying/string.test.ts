@@ -62,19 +62,17 @@ scenario("REP STOSB fills the code behind itself with NOP, INC and DEC in turn",
   expected: { edx: 0 },
 });
 
-scenario("REP STOSD over the whole of a page of functions", {
-  source: `
+/** Twelve times: makes a page of functions that return the number of the round, then calls sixteen of them. `make` has EAX to store, and a page at 0x20000. */
+const pageOfFunctions = (make: string): string => `
     xor edx, edx
     mov ebp, 12
+    cld
   again:
     mov eax, ebp
     shl eax, 8
     mov al, 0x6a
     or eax, 0xc3580000
-    mov edi, offset functions
-    mov ecx, 1024
-    cld
-    rep stosd
+    ${make}
     mov ebx, 16
   calls:
     lea eax, [functions + ebx * 8]
@@ -87,7 +85,13 @@ scenario("REP STOSD over the whole of a page of functions", {
     int3
     .balign 4096, 0xcc
   functions:
-    .fill 4096, 1, 0xcc`,
+    .fill 4096, 1, 0xcc`;
+
+scenario("REP STOSD over the whole of a page of functions", {
+  source: pageOfFunctions(`
+    mov edi, offset functions
+    mov ecx, 1024
+    rep stosd`),
   // 6A n 58 C3: PUSH n; POP EAX; RET.
   expected: { edx: 16 * sumTo(12) },
   // In bulk: each doubleword by itself would count as an instruction.
@@ -95,35 +99,14 @@ scenario("REP STOSD over the whole of a page of functions", {
 });
 
 scenario("REP MOVSD of other functions over the whole of a page of functions", {
-  source: `
-    xor edx, edx
-    mov ebp, 12
-    cld
-  again:
-    mov eax, ebp
-    shl eax, 8
-    mov al, 0x6a
-    or eax, 0xc3580000
+  source: pageOfFunctions(`
     mov edi, 0x20000
     mov ecx, 1024
     rep stosd
     mov esi, 0x20000
     mov edi, offset functions
     mov ecx, 1024
-    rep movsd
-    mov ebx, 16
-  calls:
-    lea eax, [functions + ebx * 8]
-    call eax
-    add edx, eax
-    dec ebx
-    jnz calls
-    dec ebp
-    jnz again
-    int3
-    .balign 4096, 0xcc
-  functions:
-    .fill 4096, 1, 0xcc`,
+    rep movsd`),
   expected: { edx: 16 * sumTo(12) },
   limit: 8_000,
 });

@@ -62,7 +62,7 @@ export interface Translator {
    * first, then those of the second.
    */
   fuse(first: number, second: number): number;
-  /** The same of those that were joined before, or are prepared so: -1 for others. */
+  /** The same of those that were fused before, or are prepared so: -1 for others. */
   fusionOf(first: number, second: number): number;
   /** WebAssembly functions for shapes: each, called with an instruction's index, does what the shape's JavaScript does. */
   handlers(shapes: readonly number[], layout: WasmLayout): WasmModule;

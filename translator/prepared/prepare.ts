@@ -24,16 +24,16 @@ export function prepare(samples: readonly ShapeSample[], request: TierRequest, m
   const keys: number[] = [];
   const all: HandlerTree[] = [];
   /** Superinstructions: number of the first parts and of the last, in this translator. */
-  const joined: (readonly [number, number] | undefined)[] = [];
+  const fused: (readonly [number, number] | undefined)[] = [];
   const seen = new Set<number>();
   for (const sample of samples) {
-    const { shape, key, joinedOf } = numberOf(translator, sample);
+    const { shape, key, fusedOf } = numberOf(translator, sample);
     if (seen.has(shape)) throw new Error(`a shape twice: ${translator.shape(shape).name}`);
     seen.add(shape);
     const { name, statements, endsBlock } = translator.shape(shape);
     all.push({ shape, name, statements, endsBlock });
     keys[shape] = key;
-    joined[shape] = joinedOf;
+    fused[shape] = fusedOf;
   }
   const { layout } = request;
   const possible = all.filter((handler) => handlerFunction(new Imports(layout), handler) !== undefined);
@@ -46,7 +46,7 @@ export function prepare(samples: readonly ShapeSample[], request: TierRequest, m
     return number;
   };
   const fusions = possible.flatMap(({ shape }, number) => {
-    const parts = joined[shape];
+    const parts = fused[shape];
     return parts === undefined ? [] : [[number, knownNumber(parts[0]), knownNumber(parts[1])] as const];
   });
   // The first time nothing is known but how many imports there are.
@@ -89,17 +89,17 @@ export function prepare(samples: readonly ShapeSample[], request: TierRequest, m
 function numberOf(
   translator: JavaScriptTranslator,
   { mode, offset, parts }: ShapeSample,
-): { shape: number; key: number; joinedOf: readonly [number, number] | undefined } {
+): { shape: number; key: number; fusedOf: readonly [number, number] | undefined } {
   let shape = -1;
-  let joinedOf: readonly [number, number] | undefined;
+  let fusedOf: readonly [number, number] | undefined;
   for (const bytes of parts) {
     const part = translator.decode(bytes, 0, bytes.length, mode, offset);
     if (part < 0) throw new Error(`not an instruction: ${[...bytes].map((b) => b.toString(16)).join(" ")}`);
-    joinedOf = shape < 0 ? undefined : [shape, part];
+    fusedOf = shape < 0 ? undefined : [shape, part];
     shape = shape < 0 ? part : translator.fuse(shape, part);
-    if (shape < 0) throw new Error(`not to be joined: ${parts.map((part) => [...part].map((b) => b.toString(16)).join(" ")).join("; ")}`);
+    if (shape < 0) throw new Error(`not to be fused: ${parts.map((part) => [...part].map((b) => b.toString(16)).join(" ")).join("; ")}`);
   }
-  return { shape, key: joinedOf === undefined ? shapeKey(translator.instruction, mode, offset) : notAnInstruction, joinedOf };
+  return { shape, key: fusedOf === undefined ? shapeKey(translator.instruction, mode, offset) : notAnInstruction, fusedOf };
 }
 
 /** Imports of a module that has the helpers itself. */
