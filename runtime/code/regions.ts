@@ -3,6 +3,7 @@
  * when any byte it was made from is overwritten. Links to the block need not change either way.
  */
 import { mode as modes } from "../../translator/contract/mode-key.ts";
+import { faultPlace } from "../../translator/contract/slots.ts";
 import type { RegionCode, RegionPage, Translator } from "../../translator/contract/translator.ts";
 import { type CodeCache, modeMask, shapeBits } from "./code-cache.ts";
 import { compile, type HostNames } from "./compile.ts";
@@ -74,8 +75,8 @@ const insidePatience = 16;
 /** Instructions of a region up to which other regions may have its code too. */
 const largestShared = 60;
 
-/** Pages around the entry's that code is taken from: R[faultOffset] has 20 bits for an offset. */
-const maximumReach = 120;
+/** Pages around the entry's that code is taken from. */
+const maximumReach = (1 << (faultPlace.offsetBits - 13)) - 8;
 
 /** Characters of text: V8 holds seven to eight bytes for each, in the text, its copy of it, and what it made of it (docs/PERFORMANCE.md). */
 const maximumText = 1 << 26;

@@ -14,6 +14,7 @@ import { exitReason as exitReasonImported, ringCount as ringCountImported } from
 import { linearCode as linearCodeImported, type ModeKey, mode, modeWidth as modeWidthImported } from "../../translator/contract/mode-key.ts";
 import {
   eflag as eflagImported,
+  faultPlace,
   jsCall as jsCallImported,
   segment as segmentImported,
   slot as slotImported,
@@ -49,6 +50,7 @@ import { regionCalls } from "./region-calls.ts";
 import { WasmTier } from "./wasm-tier.ts";
 
 // Bound here because V8 folds a module's own constants, but not those it imports.
+const { offsetBits: faultOffsetBits, unexecutedShift } = faultPlace;
 const eflag = eflagImported;
 const segment = segmentImported;
 const jsCall = jsCallImported;
@@ -358,8 +360,8 @@ export class Dispatcher {
   private faulted(): number {
     const R = this.cpu.R;
     const place = R[slot.faultOffset];
-    R[eipSlot] = (R[pageSlot] + ((place << 12) >> 12)) | 0;
-    R[budget] += place >>> 21;
+    R[eipSlot] = (R[pageSlot] + ((place << (32 - faultOffsetBits)) >> (32 - faultOffsetBits))) | 0;
+    R[budget] += place >>> unexecutedShift;
     this.eipIsCurrent = true;
     this.takeFault(-1);
     return this.isCalled() ? ~dispatchBlock : ~this.dispatch();

@@ -41,7 +41,7 @@ export const slot = {
   cpl: 17,
   /** Index of the current ModeKey (contract/mode-key.ts). */
   mode: 18,
-  /** Where a region is about to let an instruction fault: its page offset, and more (see translator/javascript/region.ts). */
+  /** Where a region is about to let an instruction fault: see `faultPlace`. In a superinstruction of tier 0, the page offset of the part. */
   faultOffset: 19,
 
   // Segment registers in the order ModRM numbers them: ES CS SS DS FS GS, then LDTR and TR. Each quantity is a row of eight.
@@ -119,6 +119,12 @@ export const slot = {
   codeEnd: 202,
   count: 204,
 } as const;
+
+/**
+ * R[faultOffset] of a region: the offset relative to the entry's page, signed, in `offsetBits`; a bit that says that a callout that may change general registers is under way;
+ * above that, instructions of the block not executed, the faulting one included: up to 511.
+ */
+export const faultPlace = { offsetBits: 22, inGeneralCall: 1 << 22, unexecutedShift: 23 } as const;
 
 /** Words of the array J, about calls of regions by regions: where the RET of the running function is to return to, how deep calls nest; what a region then returns. */
 export const jsCall = { returnTo: 0, depth: 1, returned: 0x3fffffff } as const;

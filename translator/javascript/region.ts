@@ -19,7 +19,7 @@
  */
 import { type CalloutName, type CalloutRow, callouts } from "../contract/callouts.ts";
 import { isLinearCode, type ModeKey, mode } from "../contract/mode-key.ts";
-import { jsCall, type SlotName, segment, slot } from "../contract/slots.ts";
+import { faultPlace, jsCall, type SlotName, segment, slot } from "../contract/slots.ts";
 import type { RegionCode } from "../contract/translator.ts";
 import { type MicroBlock, slotNumber } from "../ir/block.ts";
 import type { SetStatement, SlotRef, Terminator, Value } from "../ir/micro.ts";
@@ -46,13 +46,6 @@ const leaving = {
   fault: -4,
   /** to EIP t by RET */ returned: -5,
 } as const;
-
-/** R[faultOffset]: the offset relative to the entry's page in 20 bits, signed. */
-const offsetBits = 20;
-/** Beside it: a callout that may change general registers is under way. */
-const inGeneralCall = 1 << offsetBits;
-/** Above that: instructions of the block not executed, the faulting one included. */
-const unexecutedShift = offsetBits + 1;
 
 /** Slots that live in locals: general registers and flag words. */
 const localNames: Partial<Record<number, string>> = {};
@@ -241,7 +234,7 @@ class RegionPrinter implements Target {
   /** A callout that may change general registers and then fault (a string instruction under way): what it left in R counts, not the locals from before. */
   private faultInGeneralCall(): Statement[] {
     if (!this.callsGeneral) return [];
-    const isGeneral = js.binary("!==", js.binary("&", this.register(slot.faultOffset), js.literal(inGeneralCall)), js.literal(0));
+    const isGeneral = js.binary("!==", js.binary("&", this.register(slot.faultOffset), js.literal(faultPlace.inGeneralCall)), js.literal(0));
     return [js.ifStatement(isGeneral, this.reload())];
   }
 
@@ -424,7 +417,7 @@ class RegionPrinter implements Target {
   }
   /** What R[faultOffset] holds while the current instruction may fault. */
   private faultPlace(flags = 0): Expression {
-    return js.literal((this.offset & (inGeneralCall - 1)) | flags | (this.unexecuted << unexecutedShift));
+    return js.literal((this.offset & (faultPlace.inGeneralCall - 1)) | flags | (this.unexecuted << faultPlace.unexecutedShift));
   }
 
   /** The slice is used up: another one at once if nothing waits for the dispatcher. */
@@ -619,7 +612,7 @@ class RegionPrinter implements Target {
     const isGeneral = row.general !== false;
     const out: Statement[] = [];
     if (isGeneral && row.neverFaults !== true) this.callsGeneral = true;
-    out.push(js.expressionStatement(js.assign(this.register(slot.faultOffset) as never, this.faultPlace(isGeneral ? inGeneralCall : 0))));
+    out.push(js.expressionStatement(js.assign(this.register(slot.faultOffset) as never, this.faultPlace(isGeneral ? faultPlace.inGeneralCall : 0))));
     // Callouts on vector operands do not ask where they are.
     if (row.slots === undefined) {
       out.push(js.expressionStatement(js.assign(this.register(slot.eip) as never, this.codeAddress(js.literal(this.next)))));

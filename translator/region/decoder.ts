@@ -17,7 +17,7 @@ const reach = 1 << 15;
 export class RegionDecoder implements Decoder {
   private readonly translator: JavaScriptTranslator;
   private readonly request: RegionRequest;
-  readonly followsCalls: boolean;
+  readonly takesIn: Decoder["takesIn"];
   readonly expectsReturns: boolean;
   readonly hotCall: number;
   private readonly straddling = new Uint8Array(2 * longestInstruction);
@@ -27,7 +27,7 @@ export class RegionDecoder implements Decoder {
   constructor(translator: JavaScriptTranslator, request: RegionRequest) {
     this.translator = translator;
     this.request = request;
-    this.followsCalls = request.followsCalls && translator.does("calls");
+    this.takesIn = !translator.does("calls") ? "none" : request.followsCalls ? "all" : "small";
     this.hotCall = request.hotCall;
     this.expectsReturns = translator.does("returns") && isLinearCode(request.mode);
     this.followsPages = translator.does("pages");

@@ -30,8 +30,8 @@ export interface Decoder {
   /** The instruction at a page offset, or undefined if it cannot be part of a region. */
   instruction(offset: number): RegionInstruction | undefined;
   template(shape: number): MicroTemplate;
-  /** Whether called functions are taken in. */
-  readonly followsCalls: boolean;
+  /** Which of the functions called are taken in, if they are hot. */
+  readonly takesIn: "all" | "small" | "none";
   /** Whether the code behind a CALL belongs to the caller's region although the function called does not. */
   readonly expectsReturns: boolean;
   /** Executions from which on that is worth its text. */
@@ -48,6 +48,9 @@ export interface Decoder {
  */
 const rarest = 250;
 const rarestShare = 1 / 64;
+
+/** Instructions in a row, RET included, of a function that is taken in whoever calls it: one that only says where its caller is, as all position-independent code has. */
+const smallFunction = 8;
 
 /** Return sites that a RET compares with. */
 const maximumReturnSites = 6;
@@ -89,21 +92,34 @@ function isCall(t: Terminator | undefined): boolean {
   return t?.kind === "call" || (t?.kind === "indirect" && t.flavour === "call" && !t.far);
 }
 
+function isNearReturn(t: Terminator | undefined): boolean {
+  return t?.kind === "indirect" && t.flavour === "return" && !t.far;
+}
+
 function straddles(i: RegionInstruction): boolean {
   return pageOf(i.offset) !== pageOf(i.next - 1);
 }
 
 /** @returns the blocks by offset, the entry's first; empty if the entry itself cannot be translated */
 export function discover(decoder: Decoder, entry: number, limit: number): Map<number, RegionBlock> {
-  const { decoded, leaders } = decodeHottest(decoder, entry, limit);
-  const blocks = cut(decoder, decoded, leaders, entry);
+  const found = decodeHottest(decoder, entry, limit);
+  const blocks = cut(decoder, found, entry);
   connectReturns(decoder, blocks);
   return reachable(blocks, entry);
 }
 
-/** Decodes what is reachable, hottest first, noting where control joins. */
-function decodeHottest(decoder: Decoder, entry: number, limit: number) {
+interface Decoded {
+  readonly decoded: Map<number, RegionInstruction>;
+  /** Where control joins. */
+  readonly leaders: ReadonlySet<number>;
+  /** CALLs whose function is taken in. */
+  readonly followed: ReadonlySet<number>;
+}
+
+/** Decodes what is reachable, hottest first. */
+function decodeHottest(decoder: Decoder, entry: number, limit: number): Decoded {
   const decoded = new Map<number, RegionInstruction>();
+  const followed = new Set<number>();
   const leaders = new Set<number>([entry]);
   // How often control came here from the entry, at most: a function has callers elsewhere too.
   const waiting = new Map<number, number>([[entry, Math.max(1, decoder.heat(entry))]]);
@@ -147,14 +163,33 @@ function decodeHottest(decoder: Decoder, entry: number, limit: number) {
       }
       isCutOff = false;
       const targets = isTableJump(terminator) ? decoder.targets(i, previous) : staticTargets(terminator, i);
-      const taken = (terminator.kind === "call" && !decoder.followsCalls ? [] : targets).filter((target) => want(target, weight));
+      const isBarred = terminator.kind === "call" && !isTakenIn(decoder, targets[0]);
+      const taken = isBarred ? [] : targets.filter((target) => want(target, weight));
+      if (terminator.kind === "call" && taken.length > 0) followed.add(i.offset);
       const isWorthCalling = decoder.expectsReturns && Math.min(weight, decoder.heat(i.next)) >= decoder.hotCall;
       if (isCall(terminator) && (taken.length > 0 || isWorthCalling)) want(i.next, weight);
       break;
     }
     if (isCutOff) endAtKnownBlock(decoder, decoded, run);
   }
-  return { decoded, leaders };
+  return { decoded, leaders, followed };
+}
+
+function isTakenIn(decoder: Decoder, entry: number): boolean {
+  return decoder.takesIn === "all" || (decoder.takesIn === "small" && isSmallFunction(decoder, entry));
+}
+
+/** Whether there are only a few instructions in a row, the last of them RET. */
+function isSmallFunction(decoder: Decoder, entry: number): boolean {
+  let offset = entry;
+  for (let k = 0; k < smallFunction; k++) {
+    const i = decoder.instruction(offset);
+    if (i === undefined) return false;
+    const { terminator } = decoder.template(i.shape);
+    if (terminator !== undefined) return isNearReturn(terminator);
+    offset = i.next;
+  }
+  return false;
 }
 
 /** Instructions in a row that may be taken back: more than tier 0 has in a block. */
@@ -192,7 +227,7 @@ interface OpenBlock extends RegionBlock {
   readonly terminator: Terminator | undefined;
 }
 
-function cut(decoder: Decoder, decoded: ReadonlyMap<number, RegionInstruction>, leaders: ReadonlySet<number>, entry: number): Map<number, OpenBlock> {
+function cut(decoder: Decoder, { decoded, leaders, followed }: Decoded, entry: number): Map<number, OpenBlock> {
   const blocks = new Map<number, OpenBlock>();
   for (const leader of [entry, ...leaders]) {
     if (blocks.has(leader)) continue;
@@ -212,7 +247,7 @@ function cut(decoder: Decoder, decoded: ReadonlyMap<number, RegionInstruction>, 
         successors = isTableJump(terminator)
           ? decoder.targets(i, instructions[instructions.length - 2]).filter((target) => decoded.has(target))
           : staticTargets(terminator, i);
-        const isFollowed = decoder.followsCalls && successors.some((target) => decoded.has(target));
+        const isFollowed = (decoder.takesIn === "all" || followed.has(offset)) && successors.some((target) => decoded.has(target));
         isSubroutineCall = decoder.expectsReturns && isCall(terminator) && !isFollowed && decoded.has(i.next);
         if (isSubroutineCall) {
           successors = [i.next];
@@ -258,7 +293,7 @@ function returnsOf(blocks: ReadonlyMap<number, OpenBlock>, entry: number): OpenB
     if (block === undefined || seen.has(offset)) continue;
     seen.add(offset);
     const { terminator } = block;
-    if (terminator?.kind === "indirect" && terminator.flavour === "return" && !terminator.far) found.push(block);
+    if (isNearReturn(terminator)) found.push(block);
     else if (terminator?.kind === "call") work.push(block.instructions[block.instructions.length - 1].next);
     else work.push(...block.successors);
   }
