@@ -8,6 +8,7 @@ import { fileURLToPath } from "node:url";
 import { type DebianBus, fetchDebianDisk } from "../../src/guest/debian-disk.ts";
 import { progressBar } from "../../src/guest/progress.ts";
 import { measure, passesOf, type Run } from "../measure.ts";
+import { builtCommand } from "../peers/package.ts";
 import { firmwareDirectory } from "../peers/peers.ts";
 import { ratioTable, type ValueRow } from "../report.ts";
 import { median } from "../statistics.ts";
@@ -35,9 +36,9 @@ export async function measureDisk({ options, peers, log }: SuiteContext): Promis
   const boots: ValueRow[] = [];
   const speeds: ValueRow[] = [];
   const problems: string[] = [];
-  const start = (script: string, job: DiskJob): Promise<Run> => {
-    const args = ["--no-warnings", fileURLToPath(new URL(script, import.meta.url)), JSON.stringify(job)];
-    return measure({ program: process.execPath, args }, { lastText: DISK_DONE, reportsStats: false, timeoutSeconds: seconds + GRACE_SECONDS });
+  const start = async (script: string, job: DiskJob): Promise<Run> => {
+    const command = await builtCommand(fileURLToPath(new URL(script, import.meta.url)), job);
+    return measure(command, { lastText: DISK_DONE, reportsStats: false, timeoutSeconds: seconds + GRACE_SECONDS });
   };
   try {
     for (const [bus, busName, able] of buses) {

@@ -6,6 +6,7 @@ import { fetchFirmware } from "../../src/guest/firmware.ts";
 import { type BootMedia, fetchBootMedia } from "../../src/guest/media.ts";
 import { progressBar } from "../../src/guest/progress.ts";
 import { measure } from "../measure.ts";
+import { builtCommand } from "../peers/package.ts";
 import { firmwareDirectory } from "../peers/peers.ts";
 import { ratioTable, type ValueRow } from "../report.ts";
 import { median } from "../statistics.ts";
@@ -52,11 +53,8 @@ async function measureAll(wanted: readonly string[], media: BootMedia, context: 
       for (const { name: peer } of peers) {
         const script = scripts[peer];
         if (script === undefined) continue;
-        const args = ["--no-warnings", fileURLToPath(new URL(script, import.meta.url)), JSON.stringify(job)];
-        const run = await measure(
-          { program: process.execPath, args },
-          { lastText: LANDMARK, reportsStats: false, timeoutSeconds: timeout + GRACE_SECONDS },
-        );
+        const command = await builtCommand(fileURLToPath(new URL(script, import.meta.url)), job);
+        const run = await measure(command, { lastText: LANDMARK, reportsStats: false, timeoutSeconds: timeout + GRACE_SECONDS });
         const line = run.lines.find(({ text }) => text.startsWith(LANDMARK));
         log(`guests/${name}  ${peer}  ${line ? `${line.at.toFixed(1)} s` : run.failure}`);
         if (line) ((seconds[name] ??= {})[peer] ??= []).push(line.at);

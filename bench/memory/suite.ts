@@ -3,6 +3,7 @@
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { measure } from "../measure.ts";
+import { builtCommand } from "../peers/package.ts";
 import { layOut } from "../report.ts";
 import type { Suite, SuiteResult } from "../suite.ts";
 import { memoryGuest } from "./guest.ts";
@@ -51,28 +52,23 @@ export const memorySuite: Suite = {
       return { text: "Memory: not measured.", data: null, problems: [`memory: the guest could not be fetched: ${String(error)}`] };
     }
     const settings = { seconds: `${seconds}`, every: `${every}` };
-    const args = ["--no-warnings", "--expose-gc", SCRIPT, JSON.stringify({ guest, settings })];
+    const command = await builtCommand(SCRIPT, { guest, settings }, ["--expose-gc"]);
     const taken: Taken[] = [];
     const said: string[] = [];
-    const run = await measure(
-      { program: process.execPath, args },
-      {
-        lastText: guest.lastText,
-        reportsStats: false,
-        timeoutSeconds: seconds + 60,
-        onLine: ({ text }) => {
-          if (!text.startsWith("SAMPLE ")) {
-            said.push(text.trim());
-            return;
-          }
-          const sample = JSON.parse(text.slice("SAMPLE ".length)) as Taken;
-          taken.push(sample);
-          log(
-            `memory ${sample.at.toFixed(0)} s  live ${mebibytes(sample.live)}  resident ${mebibytes(sample.resident)} MiB  ${sample.rounds} rounds`,
-          );
-        },
+    const run = await measure(command, {
+      lastText: guest.lastText,
+      reportsStats: false,
+      timeoutSeconds: seconds + 60,
+      onLine: ({ text }) => {
+        if (!text.startsWith("SAMPLE ")) {
+          said.push(text.trim());
+          return;
+        }
+        const sample = JSON.parse(text.slice("SAMPLE ".length)) as Taken;
+        taken.push(sample);
+        log(`memory ${sample.at.toFixed(0)} s  live ${mebibytes(sample.live)}  resident ${mebibytes(sample.resident)} MiB  ${sample.rounds} rounds`);
       },
-    );
+    });
     return report(taken, seconds, said, run.failure);
   },
 };

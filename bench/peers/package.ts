@@ -2,9 +2,13 @@
 // makes.
 
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { buildSync } from "esbuild";
+import { fileURLToPath } from "node:url";
+import { build, buildSync } from "esbuild";
+import { preparedPlugin } from "../../src/prepare/generate.ts";
+import { constantsOf } from "../../src/web/host/constants.ts";
+import type { Command } from "./peer.ts";
 
 /** Builds the bundle into a folder that goes when this process ends. @returns its index.js. Errors: those of the build. */
 export function buildPackage(project: string): string {
@@ -20,6 +24,41 @@ export function buildPackage(project: string): string {
 export function buildChild(project: string, script: string): string {
   const file = join(folderAmongPackages(project), "child.mjs");
   buildSync({ entryPoints: [script], outfile: file, bundle: true, packages: "external", platform: "node", format: "esm", logLevel: "error" });
+  return file;
+}
+
+/** As the command does: V8's bytecode is kept between runs. */
+const keepsBytecode = ["--import", "data:text/javascript,import module from 'node:module'; module.enableCompileCache?.()"];
+
+/**
+ * The command for a child process whose script imports this project's sources, which are made part of it as `npm run build` would. @param options Node's own
+ * @param job for the script
+ */
+export async function builtCommand(script: string, job: unknown, options: readonly string[] = []): Promise<Command> {
+  let file = built.get(script);
+  if (file === undefined) {
+    file = await buildChildWithProject(PROJECT, script);
+    built.set(script, file);
+  }
+  return { program: process.execPath, args: ["--no-warnings", ...keepsBytecode, ...options, file, JSON.stringify(job)] };
+}
+const PROJECT = fileURLToPath(new URL("../..", import.meta.url));
+/** Scripts are built once. */
+const built = new Map<string, string>();
+
+async function buildChildWithProject(project: string, script: string): Promise<string> {
+  const file = join(folderAmongPackages(project), "child.mjs");
+  const { outputFiles } = await build({
+    entryPoints: [script],
+    write: false,
+    bundle: true,
+    packages: "external",
+    platform: "node",
+    format: "esm",
+    logLevel: "error",
+    plugins: [preparedPlugin],
+  });
+  writeFileSync(file, constantsOf(outputFiles[0].text));
   return file;
 }
 

@@ -6,6 +6,7 @@ import { fileURLToPath } from "node:url";
 import { KERNELS_CHECKSUMS } from "../kernels/build.ts";
 import { kernelGuest } from "../kernels/suite.ts";
 import { type MemorySample, measure, passesOf } from "../measure.ts";
+import { builtCommand } from "../peers/package.ts";
 import type { Command, Guest } from "../peers/peer.ts";
 import { layOut } from "../report.ts";
 import { type Suite, type SuiteContext, type SuiteResult, withoutPrefix } from "../suite.ts";
@@ -145,11 +146,8 @@ const MACHINES_PASSES = 4;
 const MACHINES_WORK = 51.2;
 const SCRIPTS: Record<string, string> = { xlat86: "run-machines-xlat86.ts", v86: "run-machines-v86.ts" };
 
-function machinesCommand(script: string, guest: Guest, machines: number): Command {
-  return {
-    program: process.execPath,
-    args: ["--no-warnings", join(DIRECTORY, script), JSON.stringify({ guest, settings: { machines: `${machines}` } })],
-  };
+function machinesCommand(script: string, guest: Guest, machines: number): Promise<Command> {
+  return builtCommand(join(DIRECTORY, script), { guest, settings: { machines: `${machines}` } });
 }
 
 async function benchMachines(context: SuiteContext): Promise<SuiteResult> {
@@ -163,7 +161,7 @@ async function benchMachines(context: SuiteContext): Promise<SuiteResult> {
   for (const machines of options.quick ? MACHINES.slice(0, 2) : MACHINES) {
     const row: (typeof data)[number] = { machines, peers: {} };
     for (const name of peers) {
-      const command = machinesCommand(SCRIPTS[name], guest, machines);
+      const command = await machinesCommand(SCRIPTS[name], guest, machines);
       const run = await measure(command, {
         lastText: guest.lastText,
         reportsStats: false,
