@@ -43,7 +43,7 @@ import { deliverDebugException, deliverException, deliverHardwareInterrupt, note
 import { usualCodeWords } from "../memory/host-memory.ts";
 import { GuardedStores } from "./guarded-stores.ts";
 import { type Callout, hostNames, notingNames } from "./host-names.ts";
-import { JumpCache, jumpCacheWords } from "./jump-cache.ts";
+import { JumpCache, jumpCacheWords, sharedJumpWords } from "./jump-cache.ts";
 import { Links } from "./links.ts";
 import { Promotion } from "./promotion.ts";
 import { regionCalls } from "./region-calls.ts";
@@ -164,6 +164,7 @@ export class Dispatcher {
     this.sliceInstructions = this.traceBlock === undefined ? (options.sliceInstructions ?? 16384) : 0;
     const { host: hostMemory } = cpu.board.physical;
     const jumpWords = hostMemory.int32(jumpCacheWords);
+    const sharedWords = hostMemory.int32(sharedJumpWords);
     this.J = hostMemory.int32(2);
     const cases = hostMemory.uint16(shapeBits + 1);
     // The last one, for its length is an option: prepared code knows where everything is.
@@ -171,7 +172,7 @@ export class Dispatcher {
     this.C = this.cache.C;
     this.links = new Links(cpu, this.cache, () => this.dispatch(), options.disabled?.has("links") !== true);
     this.TX = cpu.memory.TX;
-    this.jumps = new JumpCache(this.C, cpu.R, this.TX, jumpWords);
+    this.jumps = new JumpCache(this.C, cpu.R, this.TX, jumpWords, sharedWords);
     this.H = new Array<Handler>(shapeBits + 1);
     const arrays = { C: this.C, H: this.H, J: this.J };
     const jump = (eip: number): number => this.jump(eip);

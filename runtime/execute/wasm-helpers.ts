@@ -8,7 +8,7 @@ import { arithmeticFlags, cr0bit, eflag, jsCall, segment, slot } from "../../tra
 import { modeMask, shapeBits } from "../code/code-cache.ts";
 import { firstRegionShape, pseudo } from "../code/pseudo-shapes.ts";
 import { userFlags32 } from "../cpu/interrupt-return.ts";
-import { jumpCacheMask } from "./jump-cache.ts";
+import { jumpCacheMask, sharedJumpMask } from "./jump-cache.ts";
 import { deepestCall } from "./region-calls.ts";
 
 const { page, tlbHalf, mode: modeSlot, budget } = slot;
@@ -17,7 +17,7 @@ const { depth, returnTo: returnAddress, returned } = jsCall;
 /** Behind a helper's name: the host's function. */
 export const elsewhere = "Elsewhere";
 
-/** The jump cache's look-up (jump-cache.ts, find). */
+/** The jump cache's look-up (jump-cache.ts, find) by linear address; `jumpShared` goes on by physical address. */
 const found = (then: string): string => `
     const k = ((eip ^ (eip >>> 10)) & ${jumpCacheMask}) << 1;
     if (JW[k] === eip) {
@@ -33,7 +33,7 @@ const followTo = `
         C[header + 1] = (C[header + 1] + 1) | 0;
         const region = H[shape];
         return region();`)}
-      return jumpElsewhere(eip);`;
+      return jumpShared(eip);`;
 /**
  * A misaligned access within a page of RAM, in one piece, where #AC is off; what else the fast path in generated code leaves is the host's. A store needs no look at
  * translated code: a page that has some is not in TW.
@@ -59,9 +59,24 @@ export const helperTexts: readonly Readonly<Record<string, string>>[] = [
     sg4: guardedStore(4),
     st2: store(2),
     st4: store(4),
+    jumpShared: `(eip) => {
+      const T = TX[R[${tlbHalf}] + (eip >>> 12)];
+      const P = T ^ eip;
+      const header = JP[(P ^ (P >>> 12)) & ${sharedJumpMask}];
+      if (C[header - 3] === P && (T & 1) === 0 && ((C[header - 2] ^ R[${modeSlot}]) & ${modeMask}) === 0) {
+        const k = ((eip ^ (eip >>> 10)) & ${jumpCacheMask}) << 1;
+        JW[k] = eip;
+        JW[k + 1] = header;
+        R[${page}] = eip & -4096;
+        return ~header;
+      }
+      return jumpElsewhere(eip);
+    }`,
+  },
+  {
     jump: `(eip) => {
       ${found(`R[${page}] = eip & -4096; return ~header;`)}
-      return jumpElsewhere(eip);
+      return jumpShared(eip);
     }`,
     callee: `(link) => {
       if (R[${budget}] < 0 || J[${depth}] >= ${deepestCall}) { return 0; }

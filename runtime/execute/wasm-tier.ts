@@ -145,6 +145,7 @@ export class WasmTier {
         TX: words(memory.TX),
         F: { kind: "f64", offset: cpu.F.byteOffset },
         JW: words(host.jumps.words),
+        JP: words(host.jumps.shared),
         X: { kind: "f64", offset: cpu.exitCounts.byteOffset },
         J: words(host.J),
         U16: { kind: "i16", offset: physical.base, isBytewise: true },
@@ -167,7 +168,7 @@ export class WasmTier {
       tailCalls: host.tailCalls,
       functions: new Set([
         ...Object.keys(this.names).filter((name) => typeof this.names[name] === "function"),
-        ...helpers.flatMap((group) => Object.keys(group).map((name) => name + elsewhere)),
+        ...helpers.flatMap((group) => Object.keys(group).flatMap((name) => [name, name + elsewhere])),
       ]),
       doubles,
       helpers: new Set(helpers.flatMap((group) => Object.keys(group))),
