@@ -6,43 +6,83 @@
  *     a + b       addends a, b
  *     r = a - b   addends r, b:   the borrows of a - b are the carries of r + b
  *     a vector v  addends v, v:   (v & v) | ... is v again
+ *
+ * Of operations on bytes and 16-bit words the carries go to the upper end of the vector, all but AF's at bit 3: by how much is a third local, in regions that have such ones.
  */
+import type { MicroBlock } from "../ir/block.ts";
 import type { Value } from "../ir/micro.ts";
 import type { Expression, Statement } from "./estree.ts";
 import * as js from "./estree.ts";
 
+type Pure = Extract<Value, { kind: "pure" }>;
+
 const first = js.identifier("cx");
 const second = js.identifier("cy");
+const shift = js.identifier("cs");
+const scratch = js.identifier("cv");
 
-/** Declared with the vector in them. */
-export function declareCarry(vector: Expression): Statement[] {
-  return [js.declare("let", first.name, vector), js.declare("let", second.name, first)];
+export class LazyCarry {
+  private readonly hasNarrow: boolean;
+
+  constructor(blocks: readonly MicroBlock[]) {
+    this.hasNarrow = blocks.some(({ statements }) => statements.some(({ s }) => s.kind === "set" && (addendsOf(s.value)?.shift ?? 0) > 0));
+  }
+
+  /** Declared with the vector in them. */
+  declarations(vector: Expression): Statement[] {
+    const zero = this.hasNarrow ? [shift, scratch].map(({ name }) => js.declare("let", name, js.literal(0))) : [];
+    return [js.declare("let", first.name, vector), js.declare("let", second.name, first), ...zero];
+  }
+
+  /** The vector of carries. */
+  vector(): Expression {
+    const sum = js.toInt32(js.binary("+", first, second));
+    const propagated = js.binary("&", js.binary("|", first, second), js.unary("~", sum));
+    const carries = js.binary("|", js.binary("&", first, second), propagated);
+    if (!this.hasNarrow) return carries;
+    return js.sequence(js.assign(scratch, carries), js.binary("|", js.binary("<<", scratch, shift), js.binary("&", scratch, js.literal(8))));
+  }
+
+  assign(vector: Value, print: (v: Value) => Expression): Statement[] {
+    const addends = addendsOf(vector);
+    return addends === undefined ? this.setBoth(print(vector)) : this.set(print(addends.a), print(addends.b), addends.shift);
+  }
+
+  /** Both from an expression for the vector. */
+  setBoth(vector: Expression): Statement[] {
+    return this.set(vector, first, 0);
+  }
+
+  private set(a: Expression, b: Expression, by: number): Statement[] {
+    const set = (place: Expression, value: Expression): Statement => js.expressionStatement(js.assign(place as never, value));
+    return [set(first, a), set(second, b), ...(this.hasNarrow ? [set(shift, js.literal(by))] : [])];
+  }
 }
 
-/** The vector of carries. */
-export function carryVector(): Expression {
-  const sum = js.toInt32(js.binary("+", first, second));
-  const propagated = js.binary("&", js.binary("|", first, second), js.unary("~", sum));
-  return js.binary("|", js.binary("&", first, second), propagated);
+interface Addends {
+  readonly a: Value;
+  readonly b: Value;
+  /** From where the carries come to where flagCarry has them. */
+  readonly shift: 0 | 16 | 24;
 }
 
-export function assignCarry(vector: Value, print: (v: Value) => Expression): Statement[] {
-  const addends = addendsOf(vector);
-  if (addends === undefined) return setBoth(print(vector));
-  const [a, b] = addends.map(print);
-  return [js.expressionStatement(js.assign(first, a)), js.expressionStatement(js.assign(second, b))];
+function addendsOf(vector: Value): Addends | undefined {
+  if (vector.kind !== "pure") return undefined;
+  if (vector.op === "carryVector8") return addendsAt(vector.args[0], 24);
+  return vector.op === "carryVector16" ? addendsAt(vector.args[0], 16) : addendsAt(vector, 0);
 }
 
-/** Both from an expression for the vector. */
-export function setBoth(vector: Expression): Statement[] {
-  return [js.expressionStatement(js.assign(first, vector)), js.expressionStatement(js.assign(second, first))];
+function addendsAt(carries: Value, by: Addends["shift"]): Addends | undefined {
+  const found = carries.kind === "pure" ? sameCarries(carries) : undefined;
+  return found && { a: found[0], b: found[1], shift: by };
 }
 
-function addendsOf(vector: Value): readonly [Value, Value] | undefined {
-  if (vector.kind !== "pure" || (vector.op !== "carries" && vector.op !== "borrows")) return undefined;
-  const [a, b, r] = vector.args;
+/** Addends whose sum has the carries that are asked for. */
+function sameCarries({ op, args }: Pure): readonly [Value, Value] | undefined {
+  if (op !== "carries" && op !== "borrows") return undefined;
+  const [a, b, r] = args;
   if (r.kind !== "pure") return undefined;
-  if (vector.op === "carries") {
+  if (op === "carries") {
     const isSum = (r.op === "add" && isSame(r.args[0], a) && isSame(r.args[1], b)) || (b.kind === "constant" && differBy(r, a, b.value));
     return isSum ? [a, b] : undefined;
   }

@@ -26,7 +26,7 @@ import type { SetStatement, SlotRef, Terminator, Value } from "../ir/micro.ts";
 import type { RegionPlan } from "../region/plan.ts";
 import type { Expression, Statement } from "./estree.ts";
 import * as js from "./estree.ts";
-import { assignCarry, carryVector, declareCarry, setBoth } from "./lazy-carry.ts";
+import { LazyCarry } from "./lazy-carry.ts";
 import { print } from "./print.ts";
 import type { PureTemplates } from "./pure-templates.ts";
 import { isVectorSlot, mayAccessVectors } from "./simd/accesses.ts";
@@ -143,6 +143,7 @@ class RegionPrinter implements Target {
   private callsGeneral = false;
   private readonly analysis;
   private readonly leavesBy = new Set<number>();
+  private readonly carry: LazyCarry;
   private readonly vectors: VectorPlaces;
   readonly inLineVectors: VectorPlaces | undefined;
   readonly x87: X87Site | undefined;
@@ -168,6 +169,7 @@ class RegionPrinter implements Target {
       }
     });
     this.callsSubroutines = callsSubroutines;
+    this.carry = new LazyCarry(input.blocks);
     this.analysis = input.plan.analysis;
     const { first, selected, usesSelector } = input.plan;
     const graph = input.successors.map((list, k) =>
@@ -194,7 +196,9 @@ class RegionPrinter implements Target {
     const spill = this.writeBack(this.dirty);
     const statements: Statement[] = [
       js.declare("const", "PB", this.register(slot.page)),
-      ...[...this.used].flatMap((n) => (this.isLazy(n) ? declareCarry(this.register(n)) : [js.declare("let", this.local(n).name, this.register(n))])),
+      ...[...this.used].flatMap((n) =>
+        this.isLazy(n) ? this.carry.declarations(this.register(n)) : [js.declare("let", this.local(n).name, this.register(n))],
+      ),
       ...this.vectors.declarations(),
       ...(this.callsSubroutines ? [js.declare("const", "r", js.index("J", js.literal(jsCall.returnTo)))] : []),
       js.declare("let", "n", this.register(slot.budget)),
@@ -249,12 +253,12 @@ class RegionPrinter implements Target {
 
   /** Locals to R: `slots`, and vector registers that are in locals at times. */
   private writeBack(slots: Iterable<number>): Statement[] {
-    const value = (n: number): Expression => (this.isLazy(n) ? carryVector() : this.local(n));
+    const value = (n: number): Expression => (this.isLazy(n) ? this.carry.vector() : this.local(n));
     return [...[...slots].map((n) => js.expressionStatement(js.assign(this.register(n) as never, value(n)))), ...this.vectors.spill()];
   }
   private readBack(slots: Iterable<number>): Statement[] {
     return [...slots].flatMap((n) =>
-      this.isLazy(n) ? setBoth(this.register(n)) : [js.expressionStatement(js.assign(this.local(n), this.register(n)))],
+      this.isLazy(n) ? this.carry.setBoth(this.register(n)) : [js.expressionStatement(js.assign(this.local(n), this.register(n)))],
     );
   }
   /** Kept as what it can be computed from: see lazy-carry.ts. */
@@ -537,12 +541,12 @@ class RegionPrinter implements Target {
       return js.index("F", js.literal(n >> 1));
     }
     if (isVectorSlot(n)) return this.vectors.word(n);
-    if (this.isLazy(n)) return carryVector();
+    if (this.isLazy(n)) return this.carry.vector();
     const local = localNames[n];
     return local === undefined ? this.register(n) : js.identifier(local);
   }
   assignSlot(s: SetStatement, print: (v: Value) => Expression): Statement[] | undefined {
-    return s.type === "i32" && this.isLazy(slotNumber(s.slot)) ? assignCarry(s.value, print) : undefined;
+    return s.type === "i32" && this.isLazy(slotNumber(s.slot)) ? this.carry.assign(s.value, print) : undefined;
   }
   codeAddress(offset: Expression): Expression {
     return js.toInt32(js.binary("+", js.identifier("PB"), offset));
