@@ -35,6 +35,8 @@ import type { WaitOptions } from "./wait.ts";
 
 /** Host time between two turns of the host's event loop. */
 const sliceMilliseconds = 10;
+/** Nanoseconds that are not worth a turn of the host's event loop, which takes as long. */
+const briefWait = 20_000;
 /** Below this a sleep would overshoot more than it saves: host timers tick in milliseconds. */
 const shortestSleep = 0.2;
 const statsInterval = 1000;
@@ -343,7 +345,8 @@ export class Machine {
   }
 
   async #loop(end: number, lastInstruction: number): Promise<ExitInfo> {
-    let nextStats = performance.now() + statsInterval;
+    let lastTurn = performance.now();
+    let nextStats = lastTurn + statsInterval;
     for (;;) {
       if (this.#state === "destroyed") return { reason: "destroyed" };
       if (this.#exit) return this.#exit;
@@ -360,9 +363,22 @@ export class Machine {
       if (result === "shutdown") this.#tripleFault();
       this.#rebootIfAsked();
       if (this.#exit) continue;
-      if (result === "halted") await this.#idle(end);
-      else await hostTurn();
+      if (result === "halted") {
+        if (this.#waitsBriefly(lastTurn)) continue;
+        await this.#idle(end);
+      } else await hostTurn();
+      lastTurn = performance.now();
     }
+  }
+
+  /** Waits here for a deadline that is nearer than the host's event loop could take us to. False: it is not, or the host has waited long enough for its turn. */
+  #waitsBriefly(lastTurn: number): boolean {
+    const clock = this.#clock;
+    if (clock instanceof VirtualClock) return false;
+    const deadline = clock.nextDeadline();
+    if (deadline - clock.now() > briefWait || performance.now() - lastTurn > sliceMilliseconds) return false;
+    while (clock.now() < deadline);
+    return true;
   }
 
   /** The guest halted: until its next deadline nothing can happen but input. */
