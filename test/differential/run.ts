@@ -5,12 +5,15 @@
  *
  * Runs programs from seed S on for N seconds. A failing program is reduced and printed; `--seed S --seconds 0` runs it alone.
  */
-import { parseArgs } from "node:util";
 import { preparedBytes } from "../../src/prepare/generate.ts";
 import { PreparedData } from "../../translator/prepared/data.ts";
+import { commandLine } from "../support/arguments.ts";
 import { Differential, suites } from "./differential.ts";
 
-const { values } = parseArgs({
+const usage = `node test/differential/run.ts [--code flat|common|segmented] [--seconds N] [--seed S] [--keep-going]
+
+Random programs on all tiers, from seed S (1) on, for N (60) seconds. A program whose tiers disagree is reduced and printed; --seed S --seconds 0 runs it alone.`;
+const { values } = commandLine(usage, {
   options: {
     code: { type: "string", default: "flat" },
     seconds: { type: "string", default: "60" },
@@ -18,7 +21,10 @@ const { values } = parseArgs({
     "keep-going": { type: "boolean", default: false },
   },
 });
-if (!(values.code in suites)) throw new Error(`--code is one of ${Object.keys(suites).join(", ")}`);
+if (!(values.code in suites)) {
+  console.error(`--code: expected one of ${Object.keys(suites).join(", ")}, found ${values.code}`);
+  process.exit(2);
+}
 const differential = new Differential(values.code as keyof typeof suites, new PreparedData(await preparedBytes()));
 const end = performance.now() + 1000 * Number(values.seconds);
 let seed = Number(values.seed);

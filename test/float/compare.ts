@@ -3,7 +3,7 @@
  * Every record compares control, status and tag words, all eight registers, memory, AX, flags and #MF. Cases are single instructions, in tier 0's code; sequences
  * are several, in tier 0 and as regions, and count a thousand times as much.
  */
-import { parseArgs } from "node:util";
+import { commandLine } from "../support/arguments.ts";
 import { arithmeticCodes, makeCases, otherCodes, transcendentalCodes } from "./cases.ts";
 import { describeDifference, describeRecord, differs } from "./differences.ts";
 import { inputSize, instructionFor, outputSize, runRecord, TestHost } from "./engine.ts";
@@ -11,7 +11,10 @@ import { buildHardware, runHardware, runSequences, sequenceRecord } from "./hard
 import { makePairCases, pairCodes } from "./pair-cases.ts";
 import { makeSequences, SequenceCore, sequenceDifference, sequenceText } from "./sequences.ts";
 
-const { values } = parseArgs({
+const usage = `node test/float/compare.ts [--cases N] [--seed S] [--group pairs|arithmetic|other|transcendental|sequences] [--only MNEMONIC] [--show K]
+
+Our x87 against this machine's CPU: N (1,000,000) random cases, the first K (5) differences in full.`;
+const { values } = commandLine(usage, {
   options: {
     cases: { type: "string", default: "1000000" },
     seed: { type: "string", default: "1" },

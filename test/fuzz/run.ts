@@ -6,12 +6,15 @@
  *
  * Exit code 0 when nothing failed.
  */
-import { parseArgs } from "node:util";
+import { commandLine } from "../support/arguments.ts";
 import { runCampaign } from "./campaign.ts";
 import { Fuzzer } from "./cases.ts";
 import { runMachineCase } from "./machine-case.ts";
 
-const { values } = parseArgs({
+const usage = `node test/fuzz/run.ts [--cases N] [--seed S] [--from K]     a campaign: N (10,000) cases of seed S (1), from number K on
+node test/fuzz/run.ts --case K [--seed S]                   one case, here, twice, with what it did
+  --instructions N     guest instructions of a case at most (20,000)`;
+const { values } = commandLine(usage, {
   options: {
     cases: { type: "string" },
     seed: { type: "string" },

@@ -3,14 +3,16 @@
  * Usage: node test/simd/run.ts [--cases N per encoding] [--seed TEXT] [--only REGEXP] [--show N] [--rounds N]
  * With --write: captures the committed vectors instead.
  */
-import { parseArgs } from "node:util";
+import { commandLine } from "../support/arguments.ts";
 import { generate, inputSize, outcomeSize } from "./cases.ts";
 import { describeInput, differences } from "./compare.ts";
 import { Engine } from "./engine.ts";
 import { buildHarness, captureOutcomes } from "./hardware.ts";
 import { writeVectors } from "./vectors.ts";
 
-const { values } = parseArgs({
+const usage = `node test/simd/run.ts [--cases N] [--seed TEXT] [--only REGEXP] [--rounds N] [--show K]     against this machine's CPU, N (200) fresh cases for each encoding
+node test/simd/run.ts --write                                                          captures the committed vectors`;
+const { values } = commandLine(usage, {
   options: {
     cases: { type: "string", default: "200" },
     seed: { type: "string", default: String(Date.now()) },

@@ -1,8 +1,8 @@
 /**
  * Runs vectors in an executor and reports what differs from the captured CPU, by instruction.
- * Usage: node run.ts [family...] [--tier cold|hot] [--only mnemonic,...] [--show N]
  */
 import { pathToFileURL } from "node:url";
+import { commandLine } from "../support/arguments.ts";
 import { compare, describeInput } from "./compare.ts";
 import { disassemble } from "./disassemble.ts";
 import type { Executor } from "./executor.ts";
@@ -69,20 +69,30 @@ export function describeReport(r: Report): string {
   return [head, ...(list ? [`  ${list}`] : []), ...r.samples].join("\n");
 }
 
-async function main(args: string[]): Promise<number> {
-  const option = (name: string) => {
-    const i = args.indexOf(name);
-    return i < 0 ? undefined : args.splice(i, 2)[1];
-  };
-  const tier = option("--tier") ?? "cold";
-  const only = option("--only");
-  const show = Number(option("--show") ?? 3);
+const usage = `node test/vectors/run.ts [FAMILY...] [--tier cold|hot] [--only MNEMONIC,...] [--show N]
+
+Runs the captured vectors and compares with the CPU they are from; the first N (3) differences in full. Families: ${families().join(", ")}`;
+
+function badUsage(message: string): never {
+  console.error(`${message}\n\n${usage}`);
+  process.exit(2);
+}
+
+async function main(): Promise<number> {
+  const { values, positionals } = commandLine(usage, {
+    options: { tier: { type: "string", default: "cold" }, only: { type: "string" }, show: { type: "string", default: "3" } },
+    allowPositionals: true,
+  });
+  const { tier, only } = values;
+  if (tier !== "cold" && tier !== "hot") badUsage(`--tier: expected cold or hot, found ${tier}`);
+  const unknown = positionals.find((family) => !families().includes(family));
+  if (unknown !== undefined) badUsage(`no family of vectors has the name ${unknown}`);
   const { makeExecutor } = await import("./tiers.ts");
   let wrong = 0;
-  for (const family of args.length ? args : families()) {
+  for (const family of positionals.length ? positionals : families()) {
     const start = performance.now();
     const executor = makeExecutor(tier);
-    const report = runFamily(executor, family, { only: only ? new Set(only.split(",")) : undefined, samples: show });
+    const report = runFamily(executor, family, { only: only ? new Set(only.split(",")) : undefined, samples: Number(values.show) });
     console.log(
       `${describeReport(report)}\n  ${((performance.now() - start) / 1000).toFixed(1)} s${tier === "hot" ? `, ${executor.regions} of ${executor.encodings} encodings as regions` : ""}`,
     );
@@ -91,4 +101,4 @@ async function main(args: string[]): Promise<number> {
   return wrong ? 1 : 0;
 }
 
-if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) process.exitCode = await main(process.argv.slice(2));
+if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) process.exitCode = await main();
