@@ -1,0 +1,92 @@
+/**
+ * Flags of operations on bytes and 16-bit words as a fault behind them shows them: regions keep what carries can be computed from, and compute them where they are seen. What is
+ * expected follows from the definitions of the flags (SDM vol. 1, 3.4.3.1).
+ */
+import { describe, expect, it } from "vitest";
+import { slot } from "../../translator/contract/slots.ts";
+import { assemble } from "../support/assembler.ts";
+import { place, pte, tiers } from "../support/core.ts";
+
+const away = 0x50000;
+const every = pte.present | pte.writable | pte.user;
+const warmUp = 200;
+const cf = 1;
+const pf = 4;
+const af = 16;
+const zf = 64;
+const sf = 128;
+const of = 2048;
+const arithmetic = cf | pf | af | zf | sf | of;
+
+/** Of a + b (+1: as a subtraction), `bits` wide. */
+function flagsOf(kind: "add" | "sub", bits: 8 | 16, a: number, b: number): number {
+  const mask = 2 ** bits - 1;
+  const r = (kind === "add" ? a + b : a - b) & mask;
+  const top = 2 ** (bits - 1);
+  const overflow = kind === "add" ? ~(a ^ b) & (a ^ r) & top : (a ^ b) & (a ^ r) & top;
+  const ones = [...(r & 255).toString(2)].filter((digit) => digit === "1").length;
+  return (
+    ((kind === "add" ? a + b > mask : a < b) ? cf : 0) |
+    (ones % 2 === 0 ? pf : 0) |
+    ((a ^ b ^ r) & 16) |
+    (r === 0 ? zf : 0) |
+    ((r & top) !== 0 ? sf : 0) |
+    (overflow !== 0 ? of : 0)
+  );
+}
+
+const edges = [0, 1, 7, 8, 15, 16, 127, 128, 129, 255, 256, 0x7fff, 0x8000, 0x8001, 0xff7f, 0xffff];
+const pairs = edges.flatMap((a) => edges.map((b) => [a, b] as const));
+
+const operations = [
+  { text: "cmp al, bl", kind: "sub", bits: 8 },
+  { text: "add al, bl", kind: "add", bits: 8 },
+  { text: "cmp ax, bx", kind: "sub", bits: 16 },
+  { text: "add ax, bx", kind: "add", bits: 16 },
+  // Another width on the way to the same load.
+  { text: "cmp al, bl\n jo over\n over: cmp ax, bx", kind: "sub", bits: 16 },
+  { text: "add eax, ebx\n sub eax, ebx\n cmp al, bl", kind: "sub", bits: 8 },
+] as const;
+
+for (const { text, kind, bits } of operations) {
+  describe(text.replaceAll("\n", ";"), () => {
+    for (const tier of tiers) {
+      it(tier.name, () => {
+        const program = assemble(`
+          again:
+            movzx eax, word ptr [esi]
+            movzx ebx, word ptr [esi + 2]
+            ${text}
+            mov ecx, [edx]
+            add esi, edi
+            dec ebp
+            jnz again
+            int3`);
+        const core = tier.core().protectedMode(tier.ring).load(program);
+        pairs.forEach(([a, b], k) => {
+          core.physical.write2(place.data + 4 * k, a);
+          core.physical.write2(place.data + 4 * k + 2, b);
+        });
+        core.R[slot.eip] = program.origin;
+        core.R[slot.esi] = place.data;
+        core.R[slot.edx] = away;
+        core.R[slot.ebp] = warmUp;
+        core.map(away, away, every);
+        core.flush();
+        expect(core.run(20_000).vector).toBe(3);
+        core.map(away, 0, 0);
+        core.flush();
+        core.R[slot.ebp] = 1;
+        const mask = 2 ** bits - 1;
+        for (let k = 0; k < pairs.length; k++) {
+          core.R[slot.esi] = place.data + 4 * k;
+          core.resume(program.origin);
+          const stop = core.run(1000);
+          const [a, b] = pairs[k];
+          const wanted = flagsOf(kind, bits, a & mask, b & mask);
+          expect([stop.vector, stop.eflags & arithmetic, a, b]).toEqual([14, wanted, a, b]);
+        }
+      });
+    }
+  });
+}
