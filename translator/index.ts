@@ -5,6 +5,7 @@
 import type { X87Arithmetic } from "./contract/callouts/x87.ts";
 import { type ModeKey, mode } from "./contract/mode-key.ts";
 import type { OptimisationName } from "./contract/optimisations.ts";
+import type { RegionSnapshot } from "./contract/region-snapshot.ts";
 import { decodeFailure, type RegionCode, type RegionPage, type RegionRequest, type Translator } from "./contract/translator.ts";
 import type { HostHandler, PreparedTier, TierRequest, WasmLayout, WasmModule } from "./contract/wasm.ts";
 import { decode, decodeStatus } from "./decode/decode.ts";
@@ -27,6 +28,7 @@ import { describeRequest, notAnInstruction, type PreparedData, PreparedShape } f
 import { RegionDecoder } from "./region/decoder.ts";
 import { discover, isTableJump, type RegionBlock } from "./region/discover.ts";
 import { plan, type RegionPlan } from "./region/plan.ts";
+import { type RegionSource, snapshotOf, sourceOf } from "./region/source.ts";
 import { type HandlerTree, handlersModule, helpersModule, loopModule, regionModule } from "./wasm/module.ts";
 
 /** A superinstruction's handler costs about 20 KiB of host memory, and time until V8 has optimised it. */
@@ -280,6 +282,23 @@ export class JavaScriptTranslator implements Translator {
   }
 
   private regionWithin(request: RegionRequest, limit: number): RegionTree | undefined {
+    const source = this.discovered(request, limit);
+    return source && keepRegion(this, source);
+  }
+
+  snapshot(request: RegionRequest): RegionSnapshot | undefined {
+    const source = this.discovered(request, this.regionLimit);
+    return source && snapshotOf(source, (k) => request.page(k));
+  }
+
+  regionFrom(snapshot: RegionSnapshot): RegionTree | undefined {
+    const parts = this.regionOf(sourceOf(snapshot, this));
+    if (parts.size > maximumText && parts.instructions > fewInstructions) return undefined;
+    return new RegionTree(parts, () => this.regionOf(sourceOf(snapshot, this), true).statements);
+  }
+
+  /** What belongs to the region, in shapes of this translator. */
+  private discovered(request: RegionRequest, limit: number): RegionSource | undefined {
     const { mode: key } = request;
     const found = discover(new RegionDecoder(this, request), request.entry, limit);
     const entry = found.get(request.entry);
@@ -291,7 +310,7 @@ export class JavaScriptTranslator implements Translator {
       for (const k of [offset >> 12, (instructions[instructions.length - 1].next - 1) >> 12])
         if (!addresses.has(k)) addresses.set(k, (request.page(k) as RegionPage).address);
     }
-    return keepRegion(this, { name: request.name, key, ordered, addresses });
+    return { name: request.name, key, ordered, addresses };
   }
 
   /** @param isSilent nobody observes it */
@@ -345,15 +364,6 @@ export class JavaScriptTranslator implements Translator {
     }
     return { offset: block.offset, instructions: block.instructions, statements, terminator };
   }
-}
-
-/** What a region is made of, and can be made of again as long as the translator has not forgotten its shapes. */
-interface RegionSource {
-  readonly name: string;
-  readonly key: ModeKey;
-  readonly ordered: readonly RegionBlock[];
-  /** Physical addresses of the pages that the code is on, by their distance from the entry's. */
-  readonly addresses: ReadonlyMap<number, number>;
 }
 
 /** A function of its own, for what is kept holds on to all that functions made beside it see. */

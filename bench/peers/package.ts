@@ -23,9 +23,11 @@ export function buildPackage(project: string): string {
 /** Makes a child process's script JavaScript in one file, in a folder that goes when this process ends. @returns that file. Errors: those of the build. */
 export function buildChild(project: string, script: string): string {
   const file = join(folderAmongPackages(project), "child.mjs");
-  buildSync({ entryPoints: [script], outfile: file, bundle: true, packages: "external", platform: "node", format: "esm", logLevel: "error" });
+  buildSync({ ...asOneFile, entryPoints: [script], outfile: file });
   return file;
 }
+
+const asOneFile = { bundle: true, packages: "external", platform: "node", format: "esm", logLevel: "error" } as const;
 
 /** As the command does: V8's bytecode is kept between runs. */
 const keepsBytecode = ["--import", "data:text/javascript,import module from 'node:module'; module.enableCompileCache?.()"];
@@ -37,7 +39,7 @@ const keepsBytecode = ["--import", "data:text/javascript,import module from 'nod
 export async function builtCommand(script: string, job: unknown, options: readonly string[] = []): Promise<Command> {
   let file = built.get(script);
   if (file === undefined) {
-    file = await buildChildWithProject(PROJECT, script);
+    file = await buildChildWithProject(script);
     built.set(script, file);
   }
   return { program: process.execPath, args: ["--no-warnings", ...keepsBytecode, ...options, file, JSON.stringify(job)] };
@@ -46,25 +48,19 @@ const PROJECT = fileURLToPath(new URL("../..", import.meta.url));
 /** Scripts are built once. */
 const built = new Map<string, string>();
 
-async function buildChildWithProject(project: string, script: string): Promise<string> {
-  const file = join(folderAmongPackages(project), "child.mjs");
-  const { outputFiles } = await build({
-    entryPoints: [script],
-    write: false,
-    bundle: true,
-    packages: "external",
-    platform: "node",
-    format: "esm",
-    logLevel: "error",
-    plugins: [preparedPlugin],
-  });
-  writeFileSync(file, constantsOf(outputFiles[0].text));
-  return file;
+/** @returns the child's file; the script of the thread that makes regions is beside it, as in the package */
+async function buildChildWithProject(script: string): Promise<string> {
+  const folder = folderAmongPackages(PROJECT);
+  const entryPoints = { child: script, "region-worker": join(PROJECT, "src/machine/background/worker.ts") };
+  const { outputFiles } = await build({ ...asOneFile, entryPoints, outdir: folder, write: false, plugins: [preparedPlugin] });
+  for (const { path, text } of outputFiles) writeFileSync(path, constantsOf(text));
+  return join(folder, "child.js");
 }
 
 /** From where the packages are found. */
 function folderAmongPackages(project: string): string {
   const folder = mkdtempSync(join(project, "node_modules", ".bench-"));
+  writeFileSync(join(folder, "package.json"), JSON.stringify({ type: "module" }));
   process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
   return folder;
 }

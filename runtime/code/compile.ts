@@ -22,9 +22,13 @@ export function compile<T>(text: string, freeNames: readonly string[], host: Hos
   return new Function("m", `"use strict";\n${prologue}return (${text});`)(host) as T;
 }
 
-/** The same for WebAssembly: its exports. @param imports by the names the module has for them, all of the module "m" */
-export function instantiate(bytes: Readonly<Uint8Array<ArrayBuffer>>, imports: WebAssembly.ModuleImports): WebAssembly.Exports {
-  return new WebAssembly.Instance(new WebAssembly.Module(bytes), { m: imports }).exports;
+/** The same for WebAssembly, in two steps: a module can come from another thread. */
+export function moduleOf(bytes: Readonly<Uint8Array<ArrayBuffer>>): WebAssembly.Module {
+  return new WebAssembly.Module(bytes);
+}
+/** Its exports. @param imports by the names the module has for them, all of the module "m" */
+export function instantiate(module: WebAssembly.Module, imports: WebAssembly.ModuleImports): WebAssembly.Exports {
+  return new WebAssembly.Instance(module, { m: imports }).exports;
 }
 
 /** Whether the host's WebAssembly can end a function by a call (return_call): V8 since 2023, others later. */

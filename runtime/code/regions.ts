@@ -3,11 +3,14 @@
  * when any byte it was made from is overwritten. Links to the block need not change either way.
  */
 import { mode as modes } from "../../translator/contract/mode-key.ts";
+import { isCurrent, type RegionSnapshot, rangesOf } from "../../translator/contract/region-snapshot.ts";
 import { faultPlace } from "../../translator/contract/slots.ts";
-import type { RegionCode, RegionPage, Translator } from "../../translator/contract/translator.ts";
+import type { RegionCode, RegionPage, RegionRequest, Translator } from "../../translator/contract/translator.ts";
+import type { WasmImport, WasmLayout } from "../../translator/contract/wasm.ts";
 import { type CodeCache, modeMask, shapeBits } from "./code-cache.ts";
 import { compile, type HostNames } from "./compile.ts";
 import { wrapping } from "./pseudo-shapes.ts";
+import type { RegionAnswer, RegionThread } from "./region-thread.ts";
 
 export type RegionFunction = (p: number) => number;
 
@@ -29,9 +32,11 @@ export interface Region {
   /** How often it was made anew with more in it. */
   readonly growth: number;
   /** Bytes it was made from, by physical page number: pairs of page offset and length. */
-  readonly ranges: ReadonlyMap<number, readonly (readonly [number, number])[]>;
+  readonly ranges: RangesByPage;
   readonly mode: number;
 }
+
+type RangesByPage = ReadonlyMap<number, readonly (readonly [number, number])[]>;
 
 /** What the dispatcher lends. */
 export interface RegionHost {
@@ -50,7 +55,10 @@ export interface RegionHost {
 
 /** Functions for the table of handlers, by shape number (execute/wasm-tier.ts). */
 export interface RegionCompiler {
+  /** What code is made for. */
+  readonly layout: WasmLayout;
   addRegion(code: RegionCode, links: number, shape: number): RegionFunction | undefined;
+  addModule(module: WebAssembly.Module, imports: readonly WasmImport[], shape: number): RegionFunction;
   addRegionInJavaScript(run: RegionFunction, shape: number): void;
   removeRegion(shape: number): void;
 }
@@ -66,6 +74,32 @@ export interface Surroundings {
   segmentBase(s: number): number;
   /** Of an `edge` page: the offsets that lie in the code segment, from the first to before the second. */
   readonly within?: readonly [number, number] | undefined;
+}
+
+/** What a region is to be beside its code. */
+interface RegionKind extends Pick<Region, "isDeep" | "growth"> {
+  /** The region in whose place it comes. */
+  readonly replaces?: Region;
+  /** Header of the block for whose sake it is made anew: it belongs into it. */
+  readonly wantedBy?: number;
+}
+
+/** Where a region begins. */
+interface RegionPlace extends RegionKind {
+  readonly header: number;
+  /** Of the block there, physical. */
+  readonly address: number;
+  readonly mode: number;
+  /** The page `k` pages behind the entry's. */
+  readonly page: (k: number) => RegionPage | undefined;
+}
+
+/** What the other thread was asked for. */
+interface AskedFor {
+  readonly place: RegionPlace;
+  readonly snapshot: RegionSnapshot;
+  readonly links: number;
+  readonly ranges: RangesByPage;
 }
 
 const maximumGrowth = 1;
@@ -96,8 +130,11 @@ export class Regions {
   /** Of regions that are no more: times entered, and guest instructions that tier 0 executed in the blocks at their head before. */
   private entriesBefore = 0;
   private executedBefore = 0;
-  /** Host milliseconds spent translating and handing text to V8. */
+  /** Host milliseconds spent translating and handing code to V8, on this thread and on the other one. */
   milliseconds = 0;
+  backgroundMilliseconds = 0;
+  /** Makes regions beside the guest. */
+  thread: RegionThread | undefined;
   /** Makes WebAssembly functions of regions, where the host has it. */
   wasm: RegionCompiler | undefined;
   /** Called with each region made, for debuggers and the inspector. */
@@ -119,6 +156,12 @@ export class Regions {
   private readonly losses = new Map<number, number>();
   /** Blocks for which no region can be made: not tried again. */
   private readonly refused = new Set<number>();
+  /** Blocks whose regions the other thread cannot make. */
+  private readonly onlyHere = new Set<number>();
+  /** What the other thread was asked for and has not answered, by number; and those numbers by header. */
+  private readonly jobs = new Map<number, AskedFor>();
+  private readonly asked = new Map<number, number>();
+  private lastJob = 0;
 
   constructor(cache: CodeCache, translator: Translator, host: HostNames, lent: RegionHost) {
     this.cache = cache;
@@ -144,8 +187,11 @@ export class Regions {
     const losses = 2 ** Math.min(this.losses.get(page) ?? 0, 20);
     if (this.byExit.has(address) || (this.entered[header >>> 5] & (1 << header)) !== 0) return losses;
     const offset = address & 0xfff;
-    const isInside = (region: Region): boolean => (region.ranges.get(page) ?? []).some(([from, length]) => from <= offset && offset < from + length);
-    return (this.byPage.get(page) ?? []).some(isInside) ? insidePatience * losses : losses;
+    const isInside = ({ ranges }: { readonly ranges: RangesByPage }): boolean =>
+      (ranges.get(page) ?? []).some(([from, length]) => from <= offset && offset < from + length);
+    if ((this.byPage.get(page) ?? []).some(isInside)) return insidePatience * losses;
+    for (const job of this.jobs.values()) if (isInside(job)) return insidePatience * losses;
+    return losses;
   }
 
   /**
@@ -169,13 +215,10 @@ export class Regions {
       const shift = exit >> 12;
       // Another mapping of the same code, with other pages around it?
       if (around.page(-shift)?.address !== (C[region.header - 3] & ~0xfff) >>> 0) continue;
-      this.uninstall(region);
       const base = (around.base + (address & 0xfff) - exit) | 0;
-      this.makeFrom(region.header, { ...around, base, page: (k) => around.page(k - shift) }, { isDeep: true, growth: region.growth + 1 });
-      const grown = this.live.get(C[region.header + 2] & shapeBits);
-      if (grown === undefined || grown.exitTo.has(address)) break;
-      // Known to have run, but to earn a region of its own it must be entered from elsewhere.
-      C[header + 1] = 1;
+      const others = { ...around, base, page: (k: number) => around.page(k - shift) };
+      const grown = this.makeFrom(region.header, others, { isDeep: true, growth: region.growth + 1, replaces: region, wantedBy: header });
+      if (grown === undefined || (grown !== "asked for" && grown.exitTo.has(address))) break;
       return;
     }
     this.makeFrom(header, around, { isDeep, growth: 0 });
@@ -185,23 +228,63 @@ export class Regions {
   deepen(header: number, around: Surroundings): void {
     const region = this.live.get(this.cache.C[header + 2] & shapeBits);
     if (region === undefined || region.isDeep) return;
-    this.uninstall(region);
-    this.makeFrom(header, around, { isDeep: true, growth: 0 });
+    this.makeFrom(header, around, { isDeep: true, growth: 0, replaces: region });
   }
 
-  private makeFrom(header: number, around: Surroundings, { isDeep, growth }: Pick<Region, "isDeep" | "growth">): void {
-    if (this.refused.has(header) || (this.freeShapes.length === 0 && this.nextShape > this.lent.lastShape)) return;
+  /** Makes a region of the code from the block at `header` on, here and now, or asks the other thread for it. */
+  private makeFrom(header: number, around: Surroundings, kind: RegionKind): Region | "asked for" | undefined {
+    if (this.asked.has(header)) return "asked for";
+    if (this.refused.has(header) || (this.freeShapes.length === 0 && this.nextShape > this.lent.lastShape)) return undefined;
     const { C } = this.cache;
-    const address = C[header - 3];
-    const mode = C[header - 2] & modeMask;
     const started = performance.now();
     const pages = new Map<number, RegionPage | undefined>();
     const page = (k: number): RegionPage | undefined => {
       if (!pages.has(k)) pages.set(k, Math.abs(k) > maximumReach ? undefined : around.page(k));
       return pages.get(k);
     };
+    const place: RegionPlace = { ...kind, header, address: C[header - 3], mode: C[header - 2] & modeMask, page };
+    const request = this.requestFor(place, around);
+    const { state = "absent" } = this.thread ?? {};
+    if (state === "learning") this.practise(request);
+    const thread = state === "ready" && !this.onlyHere.has(header) ? this.thread : undefined;
+    const made = thread === undefined ? this.translator.region(request) : this.translator.snapshot(request);
+    // Whether code in a snapshot can be called is yet to be seen.
+    if (made === undefined || made.instructions < this.least(!("isCallable" in made) || made.isCallable)) {
+      this.refused.add(header);
+      return undefined;
+    }
+    const { cache } = this;
+    const links = cache.top;
+    let region: Region | undefined;
+    if (thread !== undefined) {
+      const snapshot = made as RegionSnapshot;
+      cache.top += snapshot.mostExits;
+      const id = ++this.lastJob;
+      this.asked.set(header, id);
+      // What the guest maps later is another matter.
+      const ranges = rangesByPage(rangesOf(snapshot), page);
+      this.jobs.set(id, { place: { ...place, page: (k) => pages.get(k) }, snapshot, links, ranges });
+      thread.send({ id, snapshot, links });
+    } else {
+      const code = made as RegionCode;
+      cache.top += code.exits.length;
+      region = this.install(place, code, links, (shape) => this.compiled(code, links, shape));
+      code.release();
+      if (this.wasm !== undefined) this.thread?.madeHere(this.wasm.layout);
+    }
+    this.milliseconds += performance.now() - started;
+    return region ?? "asked for";
+  }
+
+  /** Has the other thread make what nobody waits for. */
+  private practise(request: RegionRequest): void {
+    const snapshot = this.translator.snapshot(request);
+    if (snapshot !== undefined) this.thread?.send({ id: 0, snapshot, links: 0 });
+  }
+
+  private requestFor({ header, address, mode, isDeep, page }: RegionPlace, around: Surroundings): RegionRequest {
     const heats = new Map<number, ReadonlyMap<number, number>>();
-    const code = this.translator.region({
+    return {
       page,
       entry: address & 0xfff,
       mode,
@@ -221,21 +304,76 @@ export class Regions {
       within: around.within,
       followsCalls: isDeep,
       hotCall: this.lent.hotCall,
-    });
-    // One or two instructions without a loop: entering and leaving would cost more than they do, but for a caller that is a region.
-    const least = code?.isCallable === true && this.lent.callsSubroutines ? 1 : this.lent.smallestRegion;
-    if (code === undefined || code.instructions < least) {
+    };
+  }
+
+  /** One or two instructions without a loop: entering and leaving would cost more than they do, but for a caller that is a region. */
+  private least(isCallable: boolean): number {
+    return isCallable && this.lent.callsSubroutines ? 1 : this.lent.smallestRegion;
+  }
+
+  /** Takes in what the other thread has made. */
+  receive(): void {
+    const { thread } = this;
+    if (thread === undefined) return;
+    for (let answer = thread.receive(); answer !== undefined; answer = thread.receive()) this.arrived(answer);
+    if (thread.state === "ready" || this.jobs.size === 0) return;
+    // It died.
+    this.jobs.clear();
+    this.asked.clear();
+  }
+
+  private arrived({ id, made, milliseconds }: RegionAnswer): void {
+    const job = this.jobs.get(id);
+    this.backgroundMilliseconds += milliseconds;
+    // For practice, or the code cache was flushed meanwhile.
+    if (job === undefined) return;
+    const { place, snapshot, links } = job;
+    const { header } = place;
+    this.jobs.delete(id);
+    this.asked.delete(header);
+    if (made === undefined) {
+      this.onlyHere.add(header);
+      return;
+    }
+    if (made.facts.instructions < this.least(made.facts.isCallable)) {
       this.refused.add(header);
       return;
     }
-    const links = this.cache.top;
+    if (!this.isWanted(place, snapshot)) return;
+    if (made.facts.exits.length > snapshot.mostExits) throw new Error(`${snapshot.name}: more exits than ${snapshot.mostExits}`);
+    const started = performance.now();
+    const { translator } = this;
+    const code: RegionCode = {
+      ...made.facts,
+      get text(): string {
+        return translator.regionFrom(snapshot)?.text ?? "";
+      },
+      release() {},
+    };
+    this.install(place, code, links, (shape) => (this.wasm as RegionCompiler).addModule(made.module, made.imports, shape));
+    this.milliseconds += performance.now() - started;
+  }
+
+  /** Whether a region that was asked for can be put in place: its block lives, and memory is as it was. (A block that has been asked for gets no other region.) */
+  private isWanted({ header, address, page }: RegionPlace, snapshot: RegionSnapshot): boolean {
+    const { C } = this.cache;
+    if (C[header - 3] !== address || this.cache.isFull || (this.freeShapes.length === 0 && this.nextShape > this.lent.lastShape)) return false;
+    if (isCurrent(snapshot, (k) => (page(k) as RegionPage).bytes)) return true;
+    this.countLoss(address >>> 12);
+    return false;
+  }
+
+  /** Puts a region in place. @param compile makes its function, for a shape number */
+  private install(place: RegionPlace, code: RegionCode, links: number, compile: (shape: number) => RegionFunction): Region {
+    const { C } = this.cache;
+    const { header, address, mode, isDeep, growth, page, replaces, wantedBy } = place;
+    if (replaces !== undefined && this.live.get(replaces.shape) === replaces) this.uninstall(replaces);
     code.exits.forEach((offset, k) => {
       this.lent.addStub(links + k, offset, address & ~0xfff, code.wrapping.has(k) ? wrapping : 0);
     });
-    this.cache.top = links + code.exits.length;
     const shape = this.freeShapes.pop() ?? this.nextShape++;
-    const run = this.compiled(code, links, shape);
-    code.release();
+    const run = compile(shape);
     this.textLength += code.size;
     if (this.textLength > maximumText) this.cache.close();
     const region: Region = {
@@ -253,7 +391,7 @@ export class Regions {
           page(offset >> 12) === undefined ? [] : [[((page(offset >> 12) as RegionPage).address + (offset & 0xfff)) | 0, offset] as const],
         ),
       ),
-      ranges: rangesByPage(code, page),
+      ranges: rangesByPage(code.ranges, page),
       mode,
     };
     this.live.set(shape, region);
@@ -273,8 +411,10 @@ export class Regions {
       else others.push(region);
     }
     this.translated++;
-    this.milliseconds += performance.now() - started;
+    // Known to have run, but to earn a region of its own it must be entered from elsewhere.
+    if (wantedBy !== undefined && !region.exitTo.has(C[wantedBy - 3])) C[wantedBy + 1] = 1;
     this.made(region);
+    return region;
   }
 
   /** As WebAssembly if that can be. */
@@ -299,8 +439,12 @@ export class Regions {
     const lost = list.filter((region) => (region.ranges.get(page) ?? []).some(([offset, length]) => offset < to && offset + length > from));
     if (lost.length === 0) return false;
     for (const region of lost) this.remove(region);
-    this.losses.set(page, (this.losses.get(page) ?? 0) + 1);
+    this.countLoss(page);
     return true;
+  }
+
+  private countLoss(page: number): void {
+    this.losses.set(page, (this.losses.get(page) ?? 0) + 1);
   }
 
   /**
@@ -316,10 +460,17 @@ export class Regions {
     for (const b of this.cache.liveOn(number)) {
       if ((C[b - 2] & modeMask) !== mode || C[b - 3] >>> 12 !== number) continue;
       if ((mode & modes.edge) !== 0 && (C[b - 4] !== C[entry - 4] || C[b - 5] !== C[entry - 5])) continue;
-      const region = this.live.get(C[b + 2] & shapeBits);
-      heats.set(C[b - 3] & 0xfff, region !== undefined && region.code.instructions > largestShared ? -1 : C[b + 1]);
+      const instructions = b === entry ? 0 : this.instructionsOf(b);
+      heats.set(C[b - 3] & 0xfff, instructions > largestShared ? -1 : C[b + 1]);
     }
     return heats;
+  }
+
+  /** Of the region that the block at `header` heads, or will head soon; 0: none. */
+  private instructionsOf(header: number): number {
+    const job = this.asked.get(header);
+    if (job !== undefined) return this.jobs.get(job)?.snapshot.instructions ?? 0;
+    return this.live.get(this.cache.C[header + 2] & shapeBits)?.code.instructions ?? 0;
   }
 
   /** Byte ranges of the page's regions: they count as covered. */
@@ -381,18 +532,21 @@ export class Regions {
     this.byExit.clear();
     this.entered.fill(0);
     this.refused.clear();
+    this.onlyHere.clear();
+    this.jobs.clear();
+    this.asked.clear();
     this.losses.clear();
   }
 }
 
-function rangesByPage(code: RegionCode, page: (k: number) => RegionPage | undefined): Map<number, (readonly [number, number])[]> {
+function rangesByPage(list: RegionCode["ranges"], page: (k: number) => RegionPage | undefined): RangesByPage {
   const ranges = new Map<number, (readonly [number, number])[]>();
-  for (const [offset, length] of code.ranges) {
+  for (const [offset, length] of list) {
     const number = (page(offset >> 12) as RegionPage).address >>> 12;
-    const list = ranges.get(number);
+    const onPage = ranges.get(number);
     const range = [offset & 0xfff, length] as const;
-    if (list === undefined) ranges.set(number, [range]);
-    else list.push(range);
+    if (onPage === undefined) ranges.set(number, [range]);
+    else onPage.push(range);
   }
   return ranges;
 }

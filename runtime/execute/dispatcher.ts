@@ -36,6 +36,7 @@ import {
   pseudo as pseudoImported,
   stopBlock as stopBlockImported,
 } from "../code/pseudo-shapes.ts";
+import type { RegionThread } from "../code/region-thread.ts";
 import { Regions } from "../code/regions.ts";
 import type { Cpu } from "../cpu/cpu.ts";
 import { instructionBreakpoints } from "../cpu/debug.ts";
@@ -99,6 +100,8 @@ export interface DispatcherOptions {
   readonly fuseThreshold?: number;
   /** Guest instructions a region must have to be worth it (3); tests that want every instruction in a region say 1. */
   readonly smallestRegion?: number;
+  /** Makes regions beside the guest; absent: it waits for them. */
+  readonly regionThread?: RegionThread | undefined;
   /** Names of optimisations to leave out (contract/optimisations.ts). */
   readonly disabled?: ReadonlySet<string>;
   /** Told where the guest is, R[eip], whenever a slice has ended at a block not yet begun, and whether a region heads that block. */
@@ -220,7 +223,10 @@ export class Dispatcher {
       });
       this.builder.wasm = this.wasm;
       if (this.wasm.preparedShapes > 0) this.builder.fuseNext = (first, second) => translator.fusionOf(first, second);
-      if (tailCalls && options.disabled?.has("wasmRegions") !== true) this.regions.wasm = this.wasm;
+      if (tailCalls && options.disabled?.has("wasmRegions") !== true) {
+        this.regions.wasm = this.wasm;
+        this.regions.thread = options.regionThread;
+      }
     }
     if (options.fuseThreshold === 0) this.builder.fuseNext = (first, second) => translator.fuse(first, second);
     this.promotion = new Promotion(cpu, this.cache, this.builder, this.regions, {

@@ -42,10 +42,12 @@ export class Promotion {
   /** The block at `header` was about to run; R[page] is its page. */
   sample(header: number): void {
     const { C } = this.cache;
-    if (C[header + 1] < Math.min(this.thresholds.fuse, this.thresholds.region)) return;
+    this.regions.receive();
+    const executions = C[header + 1];
+    if (executions < Math.min(this.thresholds.fuse, this.thresholds.region)) return;
     const isRegion = (C[header + 2] & shapeBits) >= firstRegionShape;
     if (!isRegion) this.heat(header);
-    else if (C[header + 1] >= deepThreshold) this.regions.deepen(header, this.around(header, this.cpu.R[slot.page]));
+    else if (executions >= deepThreshold) this.regions.deepen(header, this.around(header, this.cpu.R[slot.page]));
   }
 
   private heat(header: number): void {

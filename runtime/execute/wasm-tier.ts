@@ -10,7 +10,7 @@ import { slot } from "../../translator/contract/slots.ts";
 import type { RegionCode, Translator } from "../../translator/contract/translator.ts";
 import { type HostHandler, loopCase as loopCaseImported, type WasmImport, type WasmLayout, type WasmModule } from "../../translator/contract/wasm.ts";
 import { type CodeCache, shapeBits as shapeBitsImported } from "../code/code-cache.ts";
-import { compile, type HostNames, instantiate, wrapper } from "../code/compile.ts";
+import { compile, type HostNames, instantiate, moduleOf, wrapper } from "../code/compile.ts";
 import { faultBlock, firstRegionShape, firstShape, type Handler, pseudo, stopBlock } from "../code/pseudo-shapes.ts";
 import type { Cpu } from "../cpu/cpu.ts";
 import type { JumpCache } from "./jump-cache.ts";
@@ -103,7 +103,8 @@ export class WasmTier {
   private readonly names: HostNames;
   private readonly place: Int32Array;
   private readonly cases: Uint16Array;
-  private readonly layout: WasmLayout;
+  /** What code is made for. */
+  readonly layout: WasmLayout;
   private readonly bound = new Map<string, WebAssembly.ImportValue>();
   /** Shape numbers of the host that have no function yet. */
   private readonly pending = new Set<number>();
@@ -135,6 +136,10 @@ export class WasmTier {
     };
     const words = (a: Int32Array) => ({ kind: "i32", offset: a.byteOffset }) as const;
     const helpers = host.observesCallouts ? helperTexts : [...helperTexts, calloutHelpers];
+    const functions = [
+      ...Object.keys(this.names).filter((name) => typeof this.names[name] === "function"),
+      ...helpers.flatMap((group) => Object.keys(group).flatMap((name) => [name, name + elsewhere])),
+    ];
     this.layout = {
       pages: physical.host.pages,
       arrays: {
@@ -160,26 +165,23 @@ export class WasmTier {
       place: this.place.byteOffset,
       faulted: this.place.byteOffset + 4,
       faultBlock,
-      mayFault: (name) => mayFault.test(name),
+      mayFault: new Set(functions.filter((name) => mayFault.test(name))),
       cases: this.cases.byteOffset,
       firstShape,
       tableSize: shapeBits + 1,
       stopBlock,
       tailCalls: host.tailCalls,
-      functions: new Set([
-        ...Object.keys(this.names).filter((name) => typeof this.names[name] === "function"),
-        ...helpers.flatMap((group) => Object.keys(group).flatMap((name) => [name, name + elsewhere])),
-      ]),
+      functions: new Set(functions),
       doubles,
       helpers: new Set(helpers.flatMap((group) => Object.keys(group))),
     };
     this.table = new WebAssembly.Table({ initial: shapeBits + 1, maximum: shapeBits + 1, element: "anyfunc" });
     const prepared = translator.prepared({ layout: this.layout, helpers, own: hostHandlers });
     if (prepared === undefined) {
-      for (const group of helpers) Object.assign(this.helpers, this.instantiate(translator.helpers(group, this.layout)));
-      this.firstRun = this.instantiate(translator.loop([], hostHandlers, this.layout)).run as Run;
+      for (const group of helpers) Object.assign(this.helpers, this.make(translator.helpers(group, this.layout)));
+      this.firstRun = this.make(translator.loop([], hostHandlers, this.layout)).run as Run;
     } else {
-      const { run, ...others } = this.instantiate(prepared);
+      const { run, ...others } = this.make(prepared);
       Object.assign(this.helpers, others);
       this.firstRun = run as Run;
     }
@@ -209,15 +211,18 @@ export class WasmTier {
   /** A function for a region. @param links what L is in its text; @param shape its shape number */
   addRegion(code: RegionCode, links: number, shape: number): Handler | undefined {
     const module = this.translator.regionModule(code, links, this.layout);
-    if (module === undefined) return undefined;
-    const run = this.instantiate(module).region as Handler;
+    return module && this.addModule(moduleOf(module.bytes), module.imports, shape);
+  }
+  /** The same for one that is compiled already. @param imports of the module */
+  addModule(module: WebAssembly.Module, imports: readonly WasmImport[], shape: number): Handler {
+    const run = this.instantiate(module, imports).region as Handler;
     this.table.set(shape, run);
     this.cases[shape] = loopCase.table;
     return run;
   }
   /** The same for one in JavaScript. */
   addRegionInJavaScript(run: Handler, shape: number): void {
-    this.table.set(shape, instantiate(wrapper, { f: run }).f);
+    this.table.set(shape, instantiate(moduleOf(wrapper), { f: run }).f);
     this.cases[shape] = loopCase.slow;
   }
   removeRegion(shape: number): void {
@@ -257,7 +262,7 @@ export class WasmTier {
     const shapes = [...this.pending].map((number) => number - firstShape);
     this.pending.clear();
     const module = this.translator.handlers(shapes, this.layout);
-    const handlers = this.instantiate(module);
+    const handlers = this.make(module);
     module.shapes.forEach((shape, k) => {
       this.table.set(shape + firstShape, handlers[`h${k}`]);
       this.cases[shape + firstShape] = loopCase.table;
@@ -291,7 +296,7 @@ export class WasmTier {
 
   private makeLoop(): void {
     const module = this.translator.loop(this.commonest(), hostHandlers, this.layout);
-    this.goOnIn(this.instantiate(module).run as Run, module.shapes);
+    this.goOnIn(this.make(module).run as Run, module.shapes);
   }
 
   /** Another loop, from the next `run` on. */
@@ -322,10 +327,14 @@ export class WasmTier {
     return [...chosen].slice(0, mostInLine).map((number) => number - firstShape);
   }
 
-  private instantiate({ bytes, imports }: Pick<WasmModule, "bytes" | "imports">): WebAssembly.Exports {
+  private make({ bytes, imports }: Pick<WasmModule, "bytes" | "imports">): WebAssembly.Exports {
+    return this.instantiate(moduleOf(bytes), imports);
+  }
+
+  private instantiate(module: WebAssembly.Module, imports: readonly WasmImport[]): WebAssembly.Exports {
     const values: WebAssembly.ModuleImports = { memory: this.memory, table: this.table };
     for (const i of imports) values[i.key] = this.bind(i);
-    return instantiate(bytes, values);
+    return instantiate(module, values);
   }
 
   /** A function of the host without the CPU as its first argument. */

@@ -40,6 +40,7 @@ const portsShown = 8;
 export function table(stats: MachineStats, host?: HostTime): string {
   const inRegions = stats.instructions - stats.tierZeroInstructions;
   const perEntry = stats.regionEntries > 0 ? ` (${count(inRegions / stats.regionEntries)} at a time)` : "";
+  const beside = stats.backgroundSeconds > 0 ? `, and ${seconds(stats.backgroundSeconds)} beside the guest,` : "";
   const perMillion = (n: number): string => `${count(n)} (${((1e6 * n) / Math.max(stats.instructions, 1)).toFixed(1)} per million instructions)`;
   const head = lines([
     [
@@ -53,7 +54,7 @@ export function table(stats: MachineStats, host?: HostTime): string {
     ...(host === undefined ? [] : timeLines(host)),
     [
       "translation",
-      `${seconds(stats.regionSeconds)} for ${count(stats.regions)} regions, with V8's parsing; ${count(stats.shapes)} instruction shapes`,
+      `${seconds(stats.regionSeconds)}${beside} for ${count(stats.regions)} regions, with V8's parsing; ${count(stats.shapes)} instruction shapes`,
     ],
     [
       "code cache",

@@ -6,6 +6,7 @@
  *
  * The result is a V8 profile again, its stacks rewritten: part of xlat86 / guest function / what that called on the host. It opens in Chrome's DevTools.
  */
+import { helperTexts } from "../../runtime/execute/wasm-helpers.ts";
 import { slot } from "../../translator/contract/slots.ts";
 import type { Sampler } from "../machine/sampler.ts";
 import type { Symbols } from "./symbols.ts";
@@ -93,26 +94,34 @@ interface Place {
 
 /** Names of V8's own frames. */
 const ownFrames: Readonly<Record<string, TimePart>> = { "(garbage collector)": "garbage collection", "(idle)": "idle" };
-/** Functions in which translation begins: Regions.make, BlockBuilder.decode, WasmTier's. */
-const translators: ReadonlySet<string> = new Set(["make", "decode", "compile", "makePending", "makeLoop"]);
+/** Functions in which translation begins, or what was translated elsewhere arrives: those of Regions, BlockBuilder.decode, WasmTier's. */
+const translators: ReadonlySet<string> = new Set(["make", "makeFrom", "arrived", "decode", "compile", "makePending", "makeLoop"]);
 /** LinearMemory's slow paths. */
-const memoryPaths = /^(ldw?[124]|st[124]|sg[124]|translate\w*|systemRead\d|systemWrite\d|guardedStore|straddling\w*)$/;
+const memoryPaths =
+  /^(ldw?[124]|st[124]|sg[124]|try(Ldw?|St)[124]|translate\w*|tryTranslate\w*|tryProbeWrite|walkAndFill|slowRead\d|systemRead\d|systemWrite\d|guardedStore|straddling\w*)$/;
 /** What calls the dispatcher's `run`, or that inlined: Engine.run, Machine's loop. */
 const runners: ReadonlySet<string> = new Set(["run", "#loop"]);
+/** The dispatcher, what it calls at the ends of slices, and the way from one region to the next. */
 const dispatchers: ReadonlySet<string> = new Set([
-  "run",
-  "look",
-  "attend",
-  "dispatch",
-  "enter",
-  "link",
-  "relink",
-  "jump",
-  "jumpSlowly",
-  "step",
-  "moreTime",
-  "enterRegion",
-  "slow",
+  ...[
+    "run",
+    "look",
+    "attend",
+    "dispatch",
+    "enter",
+    "link",
+    "relink",
+    "arrive",
+    "revive",
+    "jump",
+    "jumpSlowly",
+    "step",
+    "moreTime",
+    "enterRegion",
+    "slow",
+  ],
+  ...["nextSlice", "endOfSlice", "sample", "receive", "#poll"],
+  ...helperTexts.flatMap((group) => Object.keys(group)).filter((name) => !memoryPaths.test(name)),
 ]);
 
 export interface ProfileRequest {

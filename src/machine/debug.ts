@@ -72,6 +72,8 @@ export function observeTranslator(translator: JavaScriptTranslator, debug: Debug
     // Instruction by instruction is what people want to see.
     fuse: () => -1,
     fusionOf: () => -1,
+    snapshot: (request) => translator.snapshot(request),
+    regionFrom: (snapshot) => translator.regionFrom(snapshot),
     regionModule: (code, links, layout) => translator.regionModule(code, links, layout),
     handlers: (shapes, layout) => translator.handlers(shapes, layout),
     loop: (shapes, own, layout) => translator.loop(shapes, own, layout),

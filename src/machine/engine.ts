@@ -10,6 +10,8 @@ import { mode } from "../../translator/contract/mode-key.ts";
 import { slot } from "../../translator/contract/slots.ts";
 import { JavaScriptTranslator } from "../../translator/index.ts";
 import { PreparedData } from "../../translator/prepared/data.ts";
+import { hasSpareCore } from "./background/node.ts";
+import { BackgroundThread } from "./background/thread.ts";
 import { observeExecution, observeTranslator } from "./debug.ts";
 import { wholeStringCallouts } from "./lockstep.ts";
 import type { ResolvedOptions } from "./options.ts";
@@ -33,6 +35,7 @@ export class Engine {
   readonly #adapts: boolean;
   readonly #options: ResolvedOptions;
   readonly #translator: JavaScriptTranslator;
+  readonly #thread: BackgroundThread | undefined;
   #slice = virtualSlice;
   /** Host time (`performance.now()`) at which the slice has taken too long. */
   #overdue = Number.POSITIVE_INFINITY;
@@ -47,15 +50,23 @@ export class Engine {
     this.#translator = translator;
     const observed = options.debug ? observeTranslator(translator, options.debug, () => cpu.R[slot.page]) : translator;
     const { sampler } = options;
+    this.#thread = this.#makesRegionsBeside(inLockstep) ? new BackgroundThread({ disabled: [...options.disable], x87: options.x87 }) : undefined;
     this.#dispatcher = new Dispatcher(cpu, observed, {
       // To read the host's time costs more than to deliver an interrupt.
       poll: inLockstep ? () => {} : this.#adapts ? (hasTimePassed) => hasTimePassed && this.#poll(clock) : () => clock.runDue(),
       regionThreshold: options.engine === "translate" && !options.debug?.categories.includes("exec") ? hotExecutions : Number.POSITIVE_INFINITY,
       disabled: options.disable,
+      regionThread: this.#thread,
       ...(inLockstep ? { callouts: wholeStringCallouts() } : {}),
       ...(sampler ? { sliceEnded: (inRegion) => sampler.sliceEnded(cpu.R, inRegion, this.#dispatcher.retired) } : {}),
       ...(options.debug ? observeExecution(cpu, options.debug) : {}),
     });
+  }
+
+  /** Not where runs are to repeat themselves, nor for who watches how it is done. */
+  #makesRegionsBeside(inLockstep: boolean): boolean {
+    const { clock, debug, passes, disable, engine } = this.#options;
+    return engine === "translate" && clock === "host" && !inLockstep && !debug && !passes && !disable.has("background") && hasSpareCore();
   }
 
   /** A translator like the engine's own, for a look at what it does. */
@@ -124,6 +135,12 @@ export class Engine {
     this.#dispatcher.forget();
   }
 
+  /** Forgets all code for good. */
+  close(): void {
+    this.reset();
+    this.#thread?.close();
+  }
+
   blocks(): BlockInfo[] {
     const { cache, regions } = this.#dispatcher;
     const installed = new Map([...regions.live.values()].map((region) => [region.header, region] as const));
@@ -159,6 +176,7 @@ export class Engine {
       blocks: cache.blocks,
       regions: regions.translated,
       regionSeconds: regions.milliseconds / 1000,
+      backgroundSeconds: regions.backgroundMilliseconds / 1000,
       codeCacheBytes: cache.used * 4,
       codeCacheCapacity: cache.C.length * 4,
       codeCacheFlushes: cache.flushes,

@@ -297,7 +297,7 @@ export class Machine {
     this.keyboard.close();
     this.screen.close();
     this.#serialLog.close();
-    this.#engine.reset();
+    this.#engine.close();
     this.#sleeper.wake();
     if (!wasRunning) this.#events.clear();
   }

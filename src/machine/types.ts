@@ -51,8 +51,10 @@ export interface MachineStats {
   readonly blocks: number;
   /** Regions translated to JavaScript. */
   readonly regions: number;
-  /** Host seconds spent making regions: translation, and V8's parsing of the result. */
+  /** Host seconds spent making regions on the guest's thread: translation, and V8's parsing of the result. */
   readonly regionSeconds: number;
+  /** The same on the thread beside it. */
+  readonly backgroundSeconds: number;
   /** Decoded code of tier 0 in use, bytes of its array; how many there are; how often it was full and everything forgotten. */
   readonly codeCacheBytes: number;
   readonly codeCacheCapacity: number;

@@ -8,6 +8,7 @@ import { JavaScriptTranslator } from "../../translator/index.ts";
 import { blockPasses } from "../../translator/passes/pipeline.ts";
 import type { PreparedData } from "../../translator/prepared/data.ts";
 import { Core } from "../support/core.ts";
+import { HeldThread } from "../support/held-thread.ts";
 import { makeCommonProgram } from "./common.ts";
 import { layOut, makeProgram, type Program } from "./program.ts";
 import { compare, runCold, runHot, type Trace } from "./run-program.ts";
@@ -43,6 +44,14 @@ export const suites = {
     hot: (core, program) => runSegmentedHot(core, program as SegmentedProgram),
   },
 } as const satisfies Record<string, Suite>;
+
+/** Regions are made from what was sent to another translator. */
+function coreWithThread(): Core {
+  const thread = new HeldThread(false);
+  const core = new Core({ regionThread: thread });
+  thread.layout = core.dispatcher.regions.wasm?.layout;
+  return core;
+}
 
 export class Differential {
   private readonly suite: Suite;
@@ -80,6 +89,7 @@ export class Differential {
     this.variants = [
       ...always,
       variant("all passes, small regions", [], 12),
+      { name: "regions made of snapshots", core: coreWithThread() },
       ...names.map((name) => variant(`without ${name}`, [name])),
       variant("without passes", names),
       variant("without vectors in line", ["vectors"]),

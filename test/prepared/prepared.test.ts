@@ -133,7 +133,7 @@ describe("what is prepared", () => {
     ],
     ["no tail calls", { ...request, layout: { ...layout, tailCalls: !layout.tailCalls } }],
     ["a function more", { ...request, layout: { ...layout, functions: new Set([...layout.functions, "more"]) } }],
-    ["functions that fault", { ...request, layout: { ...layout, mayFault: () => true } }],
+    ["functions that fault", { ...request, layout: { ...layout, mayFault: new Set(layout.functions) } }],
     ["fewer helpers", { ...request, helpers: request.helpers.slice(1) }],
     ["other instructions of its own", { ...request, own: request.own.slice(1) }],
   ])("is refused: %s", (_, other) => {

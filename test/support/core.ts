@@ -5,6 +5,7 @@
  * Two tiers to compare: `cold` is tier 0 alone; `hot` makes a region of every block as soon as it has run.
  */
 import { spillAll, statusWord } from "../../runtime/callouts/x87/registers.ts";
+import type { RegionThread } from "../../runtime/code/region-thread.ts";
 import { Cpu, type CpuBoard } from "../../runtime/cpu/cpu.ts";
 import { getEflags, setEflags } from "../../runtime/cpu/flags.ts";
 import { updateMode } from "../../runtime/cpu/mode.ts";
@@ -58,6 +59,8 @@ export interface CoreOptions {
   /** Executions after which a block's instructions are fused; as they are decoded unless told. */
   readonly fuseThreshold?: number;
   readonly translator?: Translator;
+  /** Makes regions. */
+  readonly regionThread?: RegionThread;
   /** Optimisations that the dispatcher leaves out. */
   readonly disabled?: ReadonlySet<string>;
 }
@@ -113,6 +116,7 @@ export class Core {
       codeWords: 1 << 20,
       smallestRegion: 1,
       fuseThreshold: options.fuseThreshold ?? 0,
+      regionThread: options.regionThread,
       ...(options.disabled === undefined ? {} : { disabled: options.disabled }),
       ...(options.slice === undefined ? {} : { sliceInstructions: options.slice }),
     });
@@ -257,6 +261,8 @@ export class Core {
       // An earlier region of this round cannot have changed what the list says: making one kills no block.
       this.dispatcher.promotion.makeRegion(header, address & ~0xfff, true);
     }
+    // Where another thread makes them.
+    this.dispatcher.regions.receive();
   }
 
   run(limit = 100_000): Stop {

@@ -40,7 +40,7 @@ const layout: WasmLayout = {
   stopBlock: 8,
   faulted: 16,
   faultBlock: 24,
-  mayFault: () => false,
+  mayFault: new Set(),
   functions: new Set(Object.keys(host)),
   doubles: new Set(),
   helpers: new Set(),

@@ -2,6 +2,7 @@
  * What the runtime asks of a translator, injected by the composition root. Everything here is plain data: text to compile, numbers to store.
  */
 import type { ModeKey } from "./mode-key.ts";
+import type { RegionSnapshot } from "./region-snapshot.ts";
 import type { HostHandler, PreparedTier, TierRequest, WasmLayout, WasmModule } from "./wasm.ts";
 
 /**
@@ -76,6 +77,10 @@ export interface Translator {
   forgetShapes(): void;
   /** A region for the blocks given, or undefined if it cannot be done. */
   region(request: RegionRequest): RegionCode | undefined;
+  /** The code of that region, for another translator to make it. */
+  snapshot(request: RegionRequest): RegionSnapshot | undefined;
+  /** The region of a snapshot; undefined if its text would be too long. */
+  regionFrom(snapshot: RegionSnapshot): RegionCode | undefined;
   /** The region, one of this translator's, as a WebAssembly function `region` for the table; undefined if that cannot be. @param links what L is in its text */
   regionModule(code: RegionCode, links: number, layout: WasmLayout): WasmModule | undefined;
 }
@@ -115,11 +120,9 @@ export interface RegionRequest {
   readonly within?: readonly [number, number] | undefined;
 }
 
-export interface RegionCode {
-  /** JavaScript of the region: `function name() { ... return <link> }`. Printed when it is asked for. */
-  readonly text: string;
-  /** It has been compiled: from now on its text is to be seen by people at most. */
-  release(): void;
+/** What is to be known of a region beside its code. */
+export interface RegionFacts {
+  readonly name: string;
   /** About as many characters. */
   readonly size: number;
   readonly freeNames: readonly string[];
@@ -132,4 +135,11 @@ export interface RegionCode {
   readonly instructions: number;
   /** Leaves by RET or a computed jump, so that regions gain by calling it however short it is. */
   readonly isCallable: boolean;
+}
+
+export interface RegionCode extends RegionFacts {
+  /** JavaScript of the region: `function name() { ... return <link> }`. Printed when it is asked for. */
+  readonly text: string;
+  /** It has been compiled: from now on its text is to be seen by people at most. */
+  release(): void;
 }

@@ -14,6 +14,7 @@ export interface ArrayPlace {
   readonly isBytewise?: boolean;
 }
 
+/** Plain data: it can be sent to another thread. */
 export interface WasmLayout {
   /** 64 KiB pages of the memory. */
   readonly pages: number;
@@ -33,7 +34,7 @@ export interface WasmLayout {
   readonly faulted: number;
   readonly faultBlock: number;
   /** Functions of the host that may do so. */
-  readonly mayFault: (name: string) => boolean;
+  readonly mayFault: ReadonlySet<string>;
   /** Whether functions may end by calling others. */
   readonly tailCalls: boolean;
   /** Names that the host lets generated code call. */

@@ -102,10 +102,8 @@ function modrmIndices(encoding: Encoding, codes: readonly OperandCode[]): number
   const register = encoding.form !== "mem" && !codes.some((code) => code.modrm === "memory");
   const regs = reg === undefined ? validRegs(codes) : 1 << reg;
   const indices: number[] = [];
-  for (let byte = 0; byte < 256; byte++) {
-    const wanted = byte < 0xc0 ? memory && (byte & 0xc7) === 0 : register;
-    if (wanted && (regs >> ((byte >> 3) & 7)) & 1) indices.push(modrmIndex(byte));
-  }
+  if (memory) for (let reg = 0; reg < 8; reg++) if ((regs >> reg) & 1) indices.push(modrmIndex(reg << 3));
+  if (register) for (let byte = 0xc0; byte < 256; byte++) if ((regs >> ((byte >> 3) & 7)) & 1) indices.push(modrmIndex(byte));
   return indices;
 }
 

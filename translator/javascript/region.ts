@@ -20,7 +20,7 @@
 import { type CalloutName, type CalloutRow, callouts } from "../contract/callouts.ts";
 import { isLinearCode, type ModeKey, mode } from "../contract/mode-key.ts";
 import { faultPlace, jsCall, type SlotName, segment, slot } from "../contract/slots.ts";
-import type { RegionCode } from "../contract/translator.ts";
+import type { RegionCode, RegionFacts } from "../contract/translator.ts";
 import { type MicroBlock, slotNumber } from "../ir/block.ts";
 import type { SetStatement, SlotRef, Terminator, Value } from "../ir/micro.ts";
 import type { RegionPlan } from "../region/plan.ts";
@@ -73,7 +73,9 @@ export interface RegionInput {
 }
 
 /** A region as it is made. */
-export type RegionParts = Omit<RegionCode, "text" | "release"> & { readonly name: string; readonly statements: readonly Statement[] };
+export interface RegionParts extends RegionFacts {
+  readonly statements: readonly Statement[];
+}
 
 export function regionParts(input: RegionInput, templates: PureTemplates): RegionParts {
   return new RegionPrinter(input, templates).print();

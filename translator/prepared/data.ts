@@ -69,7 +69,7 @@ export function describeRequest({ layout, helpers, own }: TierRequest): string {
   return JSON.stringify([
     arrays,
     [place, cases, tableSize, stopBlock, faulted, faultBlock, tailCalls, firstShape],
-    names.map((name) => name + (mayFault(name) ? "!" : "") + (doubles.has(name) ? "." : "")).join(),
+    names.map((name) => name + (mayFault.has(name) ? "!" : "") + (doubles.has(name) ? "." : "")).join(),
     helpers.map((group) => Object.keys(group).join()),
     own,
   ]);

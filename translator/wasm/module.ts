@@ -64,7 +64,7 @@ export class Imports implements WasmHost {
     return this.layout.helpers.has(name);
   }
   mayFault(name: string): boolean {
-    return this.layout.mayFault(name);
+    return this.layout.mayFault.has(name);
   }
 
   get functionsImported(): ImportedFunction[] {

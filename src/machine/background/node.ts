@@ -1,0 +1,41 @@
+/** What is used of Node's modules, where there is Node. Nothing is imported: the same code is loaded in browsers. */
+import type { RegionAnswer } from "../../../runtime/code/region-thread.ts";
+import type { WorkerData } from "./worker-data.ts";
+
+export interface NodeWorker {
+  on(event: "error", listener: (error: Error) => void): void;
+  unref(): void;
+  terminate(): Promise<number>;
+}
+
+export interface WorkerThreads {
+  readonly Worker: new (script: URL, options: { workerData: WorkerData; transferList: readonly unknown[]; name: string }) => NodeWorker;
+  readonly workerData: WorkerData | undefined;
+  receiveMessageOnPort(port: MessagePort): { readonly message: RegionAnswer } | undefined;
+}
+
+interface OperatingSystem {
+  availableParallelism(): number;
+  setPriority(id: number, niceness: number): void;
+}
+
+interface NodeProcess {
+  readonly platform: string;
+  getBuiltinModule?(name: string): unknown;
+}
+
+const { process } = globalThis as { process?: NodeProcess };
+
+export const workerThreads = process?.getBuiltinModule?.("node:worker_threads") as WorkerThreads | undefined;
+
+/** Whether the host has a core that the guest leaves idle, and threads that can use it. */
+export function hasSpareCore(): boolean {
+  const os = process?.getBuiltinModule?.("node:os") as OperatingSystem | undefined;
+  return workerThreads !== undefined && os !== undefined && os.availableParallelism() > 1;
+}
+
+/** Lets other threads go first, where that can be said of a thread: only Linux takes 0 for the thread, to others it is the process. */
+export function yieldToOthers(niceness: number): void {
+  const os = process?.getBuiltinModule?.("node:os") as OperatingSystem | undefined;
+  if (process?.platform === "linux") os?.setPriority(0, niceness);
+}

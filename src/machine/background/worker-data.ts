@@ -1,0 +1,13 @@
+/** What the two threads have in common. */
+import type { RegionMakerOptions } from "./region-maker.ts";
+
+/** What the thread that makes regions is given when it begins. */
+export interface WorkerData extends RegionMakerOptions {
+  /** Jobs come here, and answers go there. */
+  readonly port: MessagePort;
+  /** Words that both threads see. */
+  readonly shared: Int32Array;
+}
+
+/** Indices in `WorkerData.shared`: not 0 while jobs are taken; how many answers were sent. */
+export const words = { isReady: 0, answers: 1, count: 2 } as const;
