@@ -31,6 +31,8 @@ export interface Region {
   readonly isDeep: boolean;
   /** How often it was made anew with more in it. */
   readonly growth: number;
+  /** Headers of the functions with regions of their own that it was to take in all the same. */
+  readonly takesIn: readonly number[];
   /** Bytes it was made from, by physical page number: pairs of page offset and length. */
   readonly ranges: RangesByPage;
   readonly mode: number;
@@ -77,7 +79,7 @@ export interface Surroundings {
 }
 
 /** What a region is to be beside its code. */
-interface RegionKind extends Pick<Region, "isDeep" | "growth"> {
+interface RegionKind extends Pick<Region, "isDeep" | "growth" | "takesIn"> {
   /** The region in whose place it comes. */
   readonly replaces?: Region;
   /** Header of the block for whose sake it is made anew: it belongs into it. */
@@ -101,6 +103,11 @@ interface AskedFor {
   readonly links: number;
   readonly ranges: RangesByPage;
 }
+
+/** Times a CALL is seen at the ends of slices until its function is taken in; instructions of that function's region, and such functions in a region, at most. */
+const oftenCalled = 256;
+const largestTakenIn = 120;
+const mostTakenIn = 4;
 
 const maximumGrowth = 1;
 /** Instructions above which a region is not made anew for more. */
@@ -162,6 +169,8 @@ export class Regions {
   private readonly jobs = new Map<number, AskedFor>();
   private readonly asked = new Map<number, number>();
   private lastJob = 0;
+  /** How often CALLs of regions were seen at the ends of slices, by their physical addresses. */
+  private readonly timesCalled = new Map<number, number>();
 
   constructor(cache: CodeCache, translator: Translator, host: HostNames, lent: RegionHost) {
     this.cache = cache;
@@ -217,18 +226,58 @@ export class Regions {
       if (around.page(-shift)?.address !== (C[region.header - 3] & ~0xfff) >>> 0) continue;
       const base = (around.base + (address & 0xfff) - exit) | 0;
       const others = { ...around, base, page: (k: number) => around.page(k - shift) };
-      const grown = this.makeFrom(region.header, others, { isDeep: true, growth: region.growth + 1, replaces: region, wantedBy: header });
+      const grown = this.makeFrom(region.header, others, {
+        isDeep: true,
+        growth: region.growth + 1,
+        takesIn: region.takesIn,
+        replaces: region,
+        wantedBy: header,
+      });
       if (grown === undefined || (grown !== "asked for" && grown.exitTo.has(address))) break;
       return;
     }
-    this.makeFrom(header, around, { isDeep, growth: 0 });
+    this.makeFrom(header, around, { isDeep, growth: 0, takesIn: [] });
   }
 
   /** The region at `header` is entered so often that the calls it makes are worth taking in: makes it anew, deep. */
   deepen(header: number, around: Surroundings): void {
     const region = this.live.get(this.cache.C[header + 2] & shapeBits);
     if (region === undefined || region.isDeep) return;
-    this.makeFrom(header, around, { isDeep: true, growth: 0, replaces: region });
+    this.makeFrom(header, around, { isDeep: true, growth: 0, takesIn: [], replaces: region });
+  }
+
+  /**
+   * The region at `header` was about to be entered by a CALL when a slice ended. Where that is seen often, the caller's region takes the function in, although it has a region of its own, or would not be
+   * worth it with all the others that the caller calls.
+   * @param call page offset of the CALL in physical page `page`; @param around of an entry, for where the CALL is relative to the entry's page
+   */
+  called(header: number, page: number, call: number, around: (header: number, offset: number) => Surroundings | undefined): void {
+    const callee = this.live.get(this.cache.C[header + 2] & shapeBits);
+    if (callee === undefined || callee.code.instructions > largestTakenIn) return;
+    const place = page * 0x1000 + call;
+    const times = (this.timesCalled.get(place) ?? 0) + 1;
+    this.timesCalled.set(place, times);
+    if (times !== oftenCalled) return;
+    const { C } = this.cache;
+    const callers = (this.byPage.get(page) ?? []).filter(
+      (region) => region !== callee && region.mode === callee.mode && this.has(region, page, call),
+    );
+    const [caller] = callers.sort((a, b) => C[b.header + 1] - C[a.header + 1]);
+    if (caller === undefined || caller.takesIn.length === mostTakenIn) return;
+    const first = caller.code.ranges.find(([offset, length]) => (offset & 0xfff) <= call && call < (offset & 0xfff) + length);
+    const surroundings = first && around(caller.header, (first[0] & ~0xfff) + call);
+    if (surroundings === undefined) return;
+    this.makeFrom(caller.header, surroundings, {
+      isDeep: caller.isDeep,
+      growth: caller.growth,
+      takesIn: [...caller.takesIn, header],
+      replaces: caller,
+    });
+  }
+
+  /** Whether a region was made from a byte. */
+  private has({ ranges }: Region, page: number, offset: number): boolean {
+    return (ranges.get(page) ?? []).some(([from, length]) => from <= offset && offset < from + length);
   }
 
   /** Makes a region of the code from the block at `header` on, here and now, or asks the other thread for it. */
@@ -282,7 +331,8 @@ export class Regions {
     if (snapshot !== undefined) this.thread?.send({ id: 0, snapshot, links: 0 });
   }
 
-  private requestFor({ header, address, mode, isDeep, page }: RegionPlace, around: Surroundings): RegionRequest {
+  private requestFor({ header, address, mode, isDeep, takesIn, page }: RegionPlace, around: Surroundings): RegionRequest {
+    const own = [header, ...takesIn];
     const heats = new Map<number, ReadonlyMap<number, number>>();
     return {
       page,
@@ -294,7 +344,7 @@ export class Regions {
         const k = offset >> 12;
         let onPage = heats.get(k);
         if (onPage === undefined) {
-          onPage = this.heatsOn(page(k), header);
+          onPage = this.heatsOn(page(k), own);
           heats.set(k, onPage);
         }
         return onPage.get(offset & 0xfff) ?? 0;
@@ -303,6 +353,10 @@ export class Regions {
       segmentBase: around.segmentBase,
       within: around.within,
       followsCalls: isDeep,
+      takesIn: (offset) => {
+        const there = page(offset >> 12);
+        return there !== undefined && takesIn.some((wanted) => this.cache.C[wanted - 3] === ((there.address + (offset & 0xfff)) | 0));
+      },
       hotCall: this.lent.hotCall,
     };
   }
@@ -367,7 +421,7 @@ export class Regions {
   /** Puts a region in place. @param compile makes its function, for a shape number */
   private install(place: RegionPlace, code: RegionCode, links: number, compile: (shape: number) => RegionFunction): Region {
     const { C } = this.cache;
-    const { header, address, mode, isDeep, growth, page, replaces, wantedBy } = place;
+    const { header, address, mode, isDeep, growth, takesIn, page, replaces, wantedBy } = place;
     if (replaces !== undefined && this.live.get(replaces.shape) === replaces) this.uninstall(replaces);
     code.exits.forEach((offset, k) => {
       this.lent.addStub(links + k, offset, address & ~0xfff, code.wrapping.has(k) ? wrapping : 0);
@@ -386,6 +440,7 @@ export class Regions {
       shape,
       isDeep,
       growth,
+      takesIn,
       exitTo: new Map(
         code.exits.flatMap((offset) =>
           page(offset >> 12) === undefined ? [] : [[((page(offset >> 12) as RegionPage).address + (offset & 0xfff)) | 0, offset] as const],
@@ -448,10 +503,11 @@ export class Regions {
   }
 
   /**
-   * Executions of the live blocks of a page, of the kind of the one at `entry`, by the page offset they begin at. -1 for the entry of a large region: leaving for it costs less than having its code once
-   * more.
+   * Executions of the live blocks of a page, of the kind of the one at the first of `own`, by the page offset they begin at. -1 for the entry of a large region other than `own`: leaving
+   * for it costs less than having its code once more.
    */
-  private heatsOn(page: RegionPage | undefined, entry: number): ReadonlyMap<number, number> {
+  private heatsOn(page: RegionPage | undefined, own: readonly number[]): ReadonlyMap<number, number> {
+    const [entry] = own;
     const heats = new Map<number, number>();
     if (page === undefined) return heats;
     const { C } = this.cache;
@@ -460,7 +516,7 @@ export class Regions {
     for (const b of this.cache.liveOn(number)) {
       if ((C[b - 2] & modeMask) !== mode || C[b - 3] >>> 12 !== number) continue;
       if ((mode & modes.edge) !== 0 && (C[b - 4] !== C[entry - 4] || C[b - 5] !== C[entry - 5])) continue;
-      const instructions = b === entry ? 0 : this.instructionsOf(b);
+      const instructions = own.includes(b) ? 0 : this.instructionsOf(b);
       heats.set(C[b - 3] & 0xfff, instructions > largestShared ? -1 : C[b + 1]);
     }
     return heats;
@@ -533,6 +589,7 @@ export class Regions {
     this.entered.fill(0);
     this.refused.clear();
     this.onlyHere.clear();
+    this.timesCalled.clear();
     this.jobs.clear();
     this.asked.clear();
     this.losses.clear();

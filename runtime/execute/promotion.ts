@@ -15,6 +15,9 @@ const { code32, singleStep, edge } = mode;
 /** Entries of a region after which it is made anew with the functions it calls. */
 const deepThreshold = 1 << 19;
 
+/** CALL rel32. */
+const nearCall = { opcode: 0xe8, length: 5 } as const;
+
 export interface PromotionThresholds {
   /** Executions after which a block is fused. Infinity: never. */
   readonly fuse: number;
@@ -47,7 +50,33 @@ export class Promotion {
     if (executions < Math.min(this.thresholds.fuse, this.thresholds.region)) return;
     const isRegion = (C[header + 2] & shapeBits) >= firstRegionShape;
     if (!isRegion) this.heat(header);
-    else if (executions >= deepThreshold) this.regions.deepen(header, this.around(header, this.cpu.R[slot.page]));
+    else {
+      if (executions >= deepThreshold) this.regions.deepen(header, this.around(header, this.cpu.R[slot.page]));
+      this.noteCall(header);
+    }
+  }
+
+  /** Tells if a CALL led to the region at `header`, which is about to run. */
+  private noteCall(header: number): void {
+    const { R, memory } = this.cpu;
+    const { TX, TR, physical } = memory;
+    const { C } = this.cache;
+    if (!isLinearCode(C[header - 2])) return;
+    const half = R[slot.tlbHalf];
+    const top = TR[half + (R[slot.esp] >>> 12)];
+    if (((top | R[slot.esp]) & 3) !== 0) return;
+    const call = (physical.i32[(top ^ R[slot.esp]) >>> 2] - nearCall.length) | 0;
+    const page = TX[half + (call >>> 12)];
+    const at = (page ^ call) >>> 0;
+    const entry = (R[slot.page] + (C[header - 3] & 0xfff)) | 0;
+    if ((page & 1) !== 0 || (call & 0xfff) > 0x1000 - nearCall.length || physical.u8[at] !== nearCall.opcode) return;
+    if (((call + nearCall.length + physical.readAt4(at + 1)) | 0) !== entry) return;
+    this.regions.called(header, at >>> 12, at & 0xfff, (caller, offset) => {
+      // Where the caller's entry lies, if what is mapped there is its page.
+      const base = (call - offset) | 0;
+      const T = TX[half + (base >>> 12)];
+      return (T & 1) === 0 && (T ^ base) >>> 0 === (C[caller - 3] & ~0xfff) >>> 0 ? this.around(caller, base) : undefined;
+    });
   }
 
   private heat(header: number): void {

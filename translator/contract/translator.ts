@@ -104,6 +104,8 @@ export interface RegionRequest {
   readonly mode: ModeKey;
   /** Whether functions called are taken in with their callers. */
   readonly followsCalls: boolean;
+  /** Whether the function at this page offset is taken in all the same. */
+  takesIn?(offset: number): boolean;
   /** Executions from which on the code behind a CALL is taken in with the caller. */
   readonly hotCall: number;
   /** Names the function, for profilers. */

@@ -69,6 +69,10 @@ export class RegionDecoder implements Decoder {
     return this.request.heat(offset);
   }
 
+  isWanted(offset: number): boolean {
+    return this.takesIn !== "none" && this.request.takesIn?.(offset) === true;
+  }
+
   targets(i: RegionInstruction, before: RegionInstruction | undefined): readonly number[] {
     const { request } = this;
     const address = this.tableOf(i) ?? (before && this.loadsTarget(before, i) ? this.tableOf(before) : undefined);

@@ -32,6 +32,8 @@ export interface Decoder {
   template(shape: number): MicroTemplate;
   /** Which of the functions called are taken in, if they are hot. */
   readonly takesIn: "all" | "small" | "none";
+  /** Whether the one at a page offset is taken in whatever the others are. */
+  isWanted(offset: number): boolean;
   /** Whether the code behind a CALL belongs to the caller's region although the function called does not. */
   readonly expectsReturns: boolean;
   /** Executions from which on that is worth its text. */
@@ -176,7 +178,7 @@ function decodeHottest(decoder: Decoder, entry: number, limit: number): Decoded 
 }
 
 function isTakenIn(decoder: Decoder, entry: number): boolean {
-  return decoder.takesIn === "all" || (decoder.takesIn === "small" && isSmallFunction(decoder, entry));
+  return decoder.takesIn === "all" || decoder.isWanted(entry) || (decoder.takesIn === "small" && isSmallFunction(decoder, entry));
 }
 
 /** Whether there are only a few instructions in a row, the last of them RET. */
