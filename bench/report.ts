@@ -44,11 +44,15 @@ export interface ValueRow {
   values: Record<string, number>;
 }
 
+/** Null where one of them was not measured, or was over between two markers that arrived at once. */
+function quotient(of: number | undefined, to: number | undefined): number | null {
+  return of && to ? of / to : null;
+}
+
 /** A column for each peer, the ratios, and their geometric means. */
 export function ratioTable(rows: readonly ValueRow[], peers: readonly string[], format: { unit: string; digits: number }): string {
   const ratios = RATIOS.filter((ratio) => peers.includes(ratio.of) && peers.includes(ratio.to));
-  const ratio = (row: ValueRow, { of, to }: Ratio) =>
-    row.values[of] === undefined || row.values[to] === undefined ? null : row.values[of] / row.values[to];
+  const ratio = (row: ValueRow, { of, to }: Ratio) => quotient(row.values[of], row.values[to]);
   const head = ["", ...peers.map((name) => `${name} (${format.unit})`), ...ratios.map(({ of, to }) => `${of} : ${to}`)];
   const body = rows.map((row) => [
     row.name,
@@ -65,7 +69,7 @@ export function ratioTable(rows: readonly ValueRow[], peers: readonly string[], 
 function ratioOf(row: Row, ratio: Ratio, value: (cell: Cell) => number): number | null {
   const of = row.cells[ratio.of];
   const to = row.cells[ratio.to];
-  return of && to ? value(of) / value(to) : null;
+  return of && to ? quotient(value(of), value(to)) : null;
 }
 
 function line(cells: readonly string[]): string {

@@ -38,6 +38,17 @@ describe("selectParts", () => {
   });
 });
 
+test("ratioTable: nothing is compared with what took no time that was seen", () => {
+  const rows: ValueRow[] = [
+    { name: "a", values: { xlat86: 1, native: 0 } },
+    { name: "b", values: { xlat86: 3, native: 1 } },
+  ];
+  const table = ratioTable(rows, ["xlat86", "native"], { unit: "s", digits: 1 });
+  expect(table).toMatch(/\| a +\| +1\.0 \| +0\.0 \| +- \|/);
+  expect(table).toMatch(/geometric mean.*\| +3\.00 \|/);
+  expect(table).not.toContain("Infinity");
+});
+
 test("ratioTable: a peer without a result has none, and stays out of the mean", () => {
   const rows: ValueRow[] = [
     { name: "a", values: { xlat86: 2, v86: 4, qemu: 1 } },
