@@ -38,6 +38,7 @@ export const pureOps = {
   shr: { parameters: "a b", js: "(a >>> b) | 0" },
   sar: { parameters: "a b", js: "a >> b" },
   clz: { parameters: "a", js: "Math.clz32(a)" },
+  rotatedRight1: { parameters: "a", js: "(a << 31) | (a >>> 1)" },
   signExtend8: { parameters: "a", js: "(a << 24) >> 24" },
   signExtend16: { parameters: "a", js: "(a << 16) >> 16" },
   zeroExtend8: { parameters: "a", js: "a & 255" },

@@ -7,6 +7,9 @@
  *     r = a - b   addends r, b:   the borrows of a - b are the carries of r + b
  *     a vector v  addends v, v:   (v & v) | ... is v again
  *
+ * Rotations change CF and OF alone: what they come from is kept beside the addends, as the word whose upper two bits they are once it is rotated to the right by `cr`, and a mask of what
+ * of the addends' vector still counts. (OpenSSL's SHA-256 has six of them a round, and loads between them.)
+ *
  * Of operations on bytes and 16-bit words the carries go to the upper end of the vector, all but AF's at bit 3: by how much is a third local, in regions that have such ones.
  */
 import type { MicroBlock } from "../ir/block.ts";
@@ -20,22 +23,43 @@ const first = js.identifier("cx");
 const second = js.identifier("cy");
 const shift = js.identifier("cs");
 const scratch = js.identifier("cv");
+/** Of rotations: the word, by how much it is rotated, which bits come from the addends. */
+const rotatedWord = js.identifier("co");
+const rotatedBy = js.identifier("cr");
+const kept = js.identifier("ck");
+const keepsAll = -1;
+const keepsLower = 0x3fffffff;
 
 export class LazyCarry {
   private readonly hasNarrow: boolean;
+  private readonly hasRotations: boolean;
 
   constructor(blocks: readonly MicroBlock[]) {
-    this.hasNarrow = blocks.some(({ statements }) => statements.some(({ s }) => s.kind === "set" && (addendsOf(s.value)?.shift ?? 0) > 0));
+    const some = (test: (vector: Value) => boolean): boolean =>
+      blocks.some(({ statements }) => statements.some(({ s }) => s.kind === "set" && test(s.value)));
+    this.hasNarrow = some((vector) => (addendsOf(vector)?.shift ?? 0) > 0);
+    this.hasRotations = some((vector) => rotationOf(vector) !== undefined);
   }
 
   /** Declared with the vector in them. */
   declarations(vector: Expression): Statement[] {
     const zero = this.hasNarrow ? [shift, scratch].map(({ name }) => js.declare("let", name, js.literal(0))) : [];
-    return [js.declare("let", first.name, vector), js.declare("let", second.name, first), ...zero];
+    const whole = [rotatedWord, rotatedBy].map(({ name }) => js.declare("let", name, js.literal(0)));
+    const rotations = this.hasRotations ? [...whole, js.declare("let", kept.name, js.literal(keepsAll))] : [];
+    return [js.declare("let", first.name, vector), js.declare("let", second.name, first), ...zero, ...rotations];
   }
 
   /** The vector of carries. */
   vector(): Expression {
+    const sum = this.sumVector();
+    if (!this.hasRotations) return sum;
+    const back = js.binary("-", js.literal(0), rotatedBy);
+    const word = js.binary("|", js.binary(">>>", rotatedWord, rotatedBy), js.binary("<<", rotatedWord, back));
+    return js.binary("|", js.binary("&", sum, kept), js.binary("&", word, js.unary("~", kept)));
+  }
+
+  /** That of the addends. */
+  private sumVector(): Expression {
     const sum = js.toInt32(js.binary("+", first, second));
     const propagated = js.binary("&", js.binary("|", first, second), js.unary("~", sum));
     const carries = js.binary("|", js.binary("&", first, second), propagated);
@@ -44,19 +68,65 @@ export class LazyCarry {
   }
 
   assign(vector: Value, print: (v: Value) => Expression): Statement[] {
+    const rotation = rotationOf(vector);
+    if (rotation === undefined) return [...this.assignSum(vector, print), ...this.rotated(js.literal(0), 0, keepsAll)];
+    return [...this.assignOld(rotation.old, print), ...this.rotated(print(rotation.word), rotation.by, keepsLower)];
+  }
+
+  private assignSum(vector: Value, print: (v: Value) => Expression): Statement[] {
     const addends = addendsOf(vector);
-    return addends === undefined ? this.setBoth(print(vector)) : this.set(print(addends.a), print(addends.b), addends.shift);
+    return addends === undefined ? this.setSum(print(vector), first, 0) : this.setSum(print(addends.a), print(addends.b), addends.shift);
+  }
+
+  /** What a rotation leaves as it was, of a vector that may never have been assigned, for nothing could see it. */
+  private assignOld(old: Value, print: (v: Value) => Expression): Statement[] {
+    const before = rotationOf(old);
+    if (before !== undefined) return this.assignOld(before.old, print);
+    // As it is. A value that was written since would stand here itself.
+    if (old.kind === "result" && old.statement.kind === "get") return [];
+    return this.assignSum(old, print);
   }
 
   /** Both from an expression for the vector. */
   setBoth(vector: Expression): Statement[] {
-    return this.set(vector, first, 0);
+    return [...this.setSum(vector, first, 0), ...this.rotated(js.literal(0), 0, keepsAll)];
   }
 
-  private set(a: Expression, b: Expression, by: number): Statement[] {
-    const set = (place: Expression, value: Expression): Statement => js.expressionStatement(js.assign(place as never, value));
+  private setSum(a: Expression, b: Expression, by: number): Statement[] {
     return [set(first, a), set(second, b), ...(this.hasNarrow ? [set(shift, js.literal(by))] : [])];
   }
+
+  /** Constants where there is no rotation, so that nothing of one is held in registers from there on. */
+  private rotated(word: Expression, by: 0 | 1, mask: number): Statement[] {
+    return this.hasRotations ? [set(rotatedWord, word), set(rotatedBy, js.literal(by)), set(kept, js.literal(mask))] : [];
+  }
+}
+
+function set(place: Expression, value: Expression): Statement {
+  return js.expressionStatement(js.assign(place as never, value));
+}
+
+interface Rotation {
+  /** The vector before it, whose AF stays. */
+  readonly old: Value;
+  readonly word: Value;
+  readonly by: 0 | 1;
+}
+
+/** What a rotation makes of the vector: see lift/shifts.ts. */
+function rotationOf(vector: Value): Rotation | undefined {
+  if (vector.kind !== "pure" || vector.op !== "or") return undefined;
+  const [before, flags] = vector.args;
+  const old = masked(before, 8);
+  const word = masked(flags, 0xc0000000 | 0);
+  if (old === undefined || word === undefined) return undefined;
+  return word.kind === "pure" && word.op === "rotatedRight1" ? { old, word: word.args[0], by: 1 } : { old, word, by: 0 };
+}
+
+function masked(v: Value, mask: number): Value | undefined {
+  if (v.kind !== "pure" || v.op !== "and") return undefined;
+  const [value, by] = v.args;
+  return by.kind === "constant" && by.value === mask ? value : undefined;
 }
 
 interface Addends {

@@ -89,12 +89,16 @@ function liftRotate(left: boolean): LiftFunction {
       const other = b.sub(b.constant(bits), amount);
       r = left ? b.or(b.shl(x, amount), b.shr(x, other)) : b.or(b.shr(x, amount), b.shl(x, other));
     }
-    const cf = left ? b.and(r, 1) : b.and(b.shr(r, bits - 1), 1);
-    const of = left ? b.xor(cf, b.and(b.shr(r, bits - 1), 1)) : b.xor(cf, b.and(b.shr(r, bits - 2), 1));
+    // CF ^ OF is the bit before CF, the way that it came.
+    let flags: Value;
+    if (bits === 32) flags = b.and(left ? b.pure("rotatedRight1", r) : r, top | second);
+    else {
+      const cf = left ? b.and(r, 1) : b.and(b.shr(r, bits - 1), 1);
+      flags = b.or(b.shl(cf, 31), b.shl(b.and(b.shr(r, left ? bits - 1 : bits - 2), 1), 30));
+    }
     b.write(target, r);
     const old = b.get(slot.flagCarry);
-    const vector = b.or(b.and(old, 8), b.or(b.shl(cf, 31), b.shl(b.xor(cf, of), 30)));
-    b.set(slot.flagCarry, b.select(isZero(b, by, count), old, vector));
+    b.set(slot.flagCarry, b.select(isZero(b, by, count), old, b.or(b.and(old, 8), flags)));
   };
 }
 
