@@ -5,8 +5,11 @@ import { type NodeWorker, workerThreads } from "./node.ts";
 import type { RegionMakerOptions } from "./region-maker.ts";
 import { words } from "./worker-data.ts";
 
-/** From source, and as the build has it: beside whatever it put this module into. */
-const script = new URL(import.meta.url.endsWith(".ts") ? "./worker.ts" : "./region-worker.js", import.meta.url);
+/** From source, and as the build has it: beside whatever it put this module into. Asked for in Node alone: where others bundle this, a module may have no address. */
+function script(): URL {
+  const { url } = import.meta;
+  return new URL(url.endsWith(".ts") ? "./worker.ts" : "./region-worker.js", url);
+}
 
 /** Regions that the guest's thread makes before this one begins: to begin takes as long as some of them, on the core that V8's compiler wants for those. */
 const fewRegions = 8;
@@ -42,7 +45,7 @@ export class BackgroundThread implements RegionThread {
     const { port1, port2 } = new MessageChannel();
     const { shared, options } = this;
     const workerData = { ...options, layout, port: port2, shared };
-    const worker = new workerThreads.Worker(script, { workerData, transferList: [port2], name: "xlat86 regions" });
+    const worker = new workerThreads.Worker(script(), { workerData, transferList: [port2], name: "xlat86 regions" });
     // Regions are made on the guest's thread then: slower, but the guest does not notice.
     worker.on("error", () => Atomics.store(shared, words.isReady, 0));
     worker.unref();
