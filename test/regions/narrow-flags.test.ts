@@ -3,13 +3,9 @@
  * expected follows from the definitions of the flags (SDM vol. 1, 3.4.3.1).
  */
 import { describe, expect, it } from "vitest";
-import { slot } from "../../translator/contract/slots.ts";
-import { assemble } from "../support/assembler.ts";
-import { place, pte, tiers } from "../support/core.ts";
+import { tiers } from "../support/core.ts";
+import { flagsAtFault } from "../support/flags-at-fault.ts";
 
-const away = 0x50000;
-const every = pte.present | pte.writable | pte.user;
-const warmUp = 200;
 const cf = 1;
 const pf = 4;
 const af = 16;
@@ -52,40 +48,12 @@ for (const { text, kind, bits } of operations) {
   describe(text.replaceAll("\n", ";"), () => {
     for (const tier of tiers) {
       it(tier.name, () => {
-        const program = assemble(`
-          again:
-            movzx eax, word ptr [esi]
-            movzx ebx, word ptr [esi + 2]
-            ${text}
-            mov ecx, [edx]
-            add esi, edi
-            dec ebp
-            jnz again
-            int3`);
-        const core = tier.core().protectedMode(tier.ring).load(program);
-        pairs.forEach(([a, b], k) => {
-          core.physical.write2(place.data + 4 * k, a);
-          core.physical.write2(place.data + 4 * k + 2, b);
-        });
-        core.R[slot.eip] = program.origin;
-        core.R[slot.esi] = place.data;
-        core.R[slot.edx] = away;
-        core.R[slot.ebp] = warmUp;
-        core.map(away, away, every);
-        core.flush();
-        expect(core.run(20_000).vector).toBe(3);
-        core.map(away, 0, 0);
-        core.flush();
-        core.R[slot.ebp] = 1;
         const mask = 2 ** bits - 1;
-        for (let k = 0; k < pairs.length; k++) {
-          core.R[slot.esi] = place.data + 4 * k;
-          core.resume(program.origin);
-          const stop = core.run(1000);
+        flagsAtFault(tier, { text, pairs, size: 2 }).forEach(({ vector, eflags }, k) => {
           const [a, b] = pairs[k];
           const wanted = flagsOf(kind, bits, a & mask, b & mask);
-          expect([stop.vector, stop.eflags & arithmetic, a, b]).toEqual([14, wanted, a, b]);
-        }
+          expect([vector, eflags & arithmetic, a, b]).toEqual([14, wanted, a, b]);
+        });
       });
     }
   });

@@ -3,13 +3,9 @@
  * and compute them where they are seen. What is expected follows from SDM vol. 2, RCL/RCR/ROL/ROR.
  */
 import { describe, expect, it } from "vitest";
-import { slot } from "../../translator/contract/slots.ts";
-import { assemble } from "../support/assembler.ts";
-import { place, pte, tiers } from "../support/core.ts";
+import { tiers } from "../support/core.ts";
+import { flagsAtFault } from "../support/flags-at-fault.ts";
 
-const away = 0x50000;
-const every = pte.present | pte.writable | pte.user;
-const warmUp = 200;
 const [cf, pf, af, zf, sf, of] = [1, 4, 16, 64, 128, 2048];
 
 const words = [0, 1, 2, 3, 0x40, 0x80, 0x7fffffff, 0x80000000, 0x80000001, 0xc0000000, 0x40000000, 0xffffffff, 0x12345678, 0xfffffff0, 0x0000000f];
@@ -67,39 +63,11 @@ for (const { text, seen, flags } of operations) {
   describe(text.replaceAll("\n", ";"), () => {
     for (const tier of tiers) {
       it(tier.name, () => {
-        const program = assemble(`
-          again:
-            mov eax, [esi]
-            mov ebx, [esi + 4]
-            ${text}
-            mov ecx, [edx]
-            dec ebp
-            jnz again
-            int3`);
-        const core = tier.core().protectedMode(tier.ring).load(program);
-        pairs.forEach(([a, b], k) => {
-          core.physical.write4(place.data + 8 * k, a);
-          core.physical.write4(place.data + 8 * k + 4, b);
-        });
-        core.R[slot.eip] = program.origin;
-        core.R[slot.esi] = place.data;
-        core.R[slot.edi] = place.data;
-        core.R[slot.edx] = away;
-        core.R[slot.ebp] = warmUp;
-        core.map(away, away, every);
-        core.flush();
-        expect(core.run(20_000).vector).toBe(3);
-        core.map(away, 0, 0);
-        core.flush();
-        core.R[slot.ebp] = 1;
-        for (let k = 0; k < pairs.length; k++) {
-          core.R[slot.esi] = place.data + 8 * k;
-          core.resume(program.origin);
-          const stop = core.run(1000);
+        const mask = (cf | pf | af | zf | sf | of) & seen;
+        flagsAtFault(tier, { text, pairs, size: 4 }).forEach(({ vector, eflags }, k) => {
           const [a, b] = pairs[k];
-          const mask = (cf | pf | af | zf | sf | of) & seen;
-          expect([stop.vector, stop.eflags & mask, a, b]).toEqual([14, flags(a, b) & mask, a, b]);
-        }
+          expect([vector, eflags & mask, a, b]).toEqual([14, flags(a, b) & mask, a, b]);
+        });
       });
     }
   });
