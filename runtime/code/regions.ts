@@ -5,11 +5,13 @@
 import { mode as modes } from "../../translator/contract/mode-key.ts";
 import { isCurrent, type RegionSnapshot, rangesOf } from "../../translator/contract/region-snapshot.ts";
 import { faultPlace } from "../../translator/contract/slots.ts";
-import type { RegionCode, RegionPage, RegionRequest, Translator } from "../../translator/contract/translator.ts";
+import type { RegionCode, RegionFacts, RegionPage, RegionRequest, Translator } from "../../translator/contract/translator.ts";
 import type { WasmImport, WasmLayout } from "../../translator/contract/wasm.ts";
 import { type CodeCache, modeMask, shapeBits } from "./code-cache.ts";
 import { compile, type HostNames } from "./compile.ts";
 import { wrapping } from "./pseudo-shapes.ts";
+import { includes, overlaps, type RangesByPage, rangesByPage } from "./ranges.ts";
+import { RegionJobs } from "./region-jobs.ts";
 import type { RegionAnswer, RegionThread } from "./region-thread.ts";
 
 export type RegionFunction = (p: number) => number;
@@ -37,8 +39,6 @@ export interface Region {
   readonly ranges: RangesByPage;
   readonly mode: number;
 }
-
-type RangesByPage = ReadonlyMap<number, readonly (readonly [number, number])[]>;
 
 /** What the dispatcher lends. */
 export interface RegionHost {
@@ -94,14 +94,6 @@ interface RegionPlace extends RegionKind {
   readonly mode: number;
   /** The page `k` pages behind the entry's. */
   readonly page: (k: number) => RegionPage | undefined;
-}
-
-/** What the other thread was asked for. */
-interface AskedFor {
-  readonly place: RegionPlace;
-  readonly snapshot: RegionSnapshot;
-  readonly links: number;
-  readonly ranges: RangesByPage;
 }
 
 /** Times a CALL is seen at the ends of slices until its function is taken in; instructions of that function's region, and such functions in a region, at most. */
@@ -165,10 +157,7 @@ export class Regions {
   private readonly refused = new Set<number>();
   /** Blocks whose regions the other thread cannot make. */
   private readonly onlyHere = new Set<number>();
-  /** What the other thread was asked for and has not answered, by number; and those numbers by header. */
-  private readonly jobs = new Map<number, AskedFor>();
-  private readonly asked = new Map<number, number>();
-  private lastJob = 0;
+  private readonly jobs = new RegionJobs<RegionPlace>();
   /** How often CALLs of regions were seen at the ends of slices, by their physical addresses. */
   private readonly timesCalled = new Map<number, number>();
 
@@ -196,11 +185,8 @@ export class Regions {
     const losses = 2 ** Math.min(this.losses.get(page) ?? 0, 20);
     if (this.byExit.has(address) || (this.entered[header >>> 5] & (1 << header)) !== 0) return losses;
     const offset = address & 0xfff;
-    const isInside = ({ ranges }: { readonly ranges: RangesByPage }): boolean =>
-      (ranges.get(page) ?? []).some(([from, length]) => from <= offset && offset < from + length);
-    if ((this.byPage.get(page) ?? []).some(isInside)) return insidePatience * losses;
-    for (const job of this.jobs.values()) if (isInside(job)) return insidePatience * losses;
-    return losses;
+    const isInside = this.jobs.include(page, offset) || (this.byPage.get(page) ?? []).some(({ ranges }) => includes(ranges, page, offset));
+    return isInside ? insidePatience * losses : losses;
   }
 
   /**
@@ -260,14 +246,15 @@ export class Regions {
     if (times !== oftenCalled) return;
     const { C } = this.cache;
     const callers = (this.byPage.get(page) ?? []).filter(
-      (region) => region !== callee && region.mode === callee.mode && this.has(region, page, call),
+      (region) => region !== callee && region.mode === callee.mode && includes(region.ranges, page, call),
     );
     const [caller] = callers.sort((a, b) => C[b.header + 1] - C[a.header + 1]);
     if (caller === undefined || caller.takesIn.length === mostTakenIn) return;
-    const first = caller.code.ranges.find(([offset, length]) => (offset & 0xfff) <= call && call < (offset & 0xfff) + length);
-    const surroundings = first && around(caller.header, (first[0] & ~0xfff) + call);
-    if (surroundings === undefined) return;
-    this.makeFrom(caller.header, surroundings, {
+    // On which of its pages the CALL is: where its entry's page is then.
+    const distances = new Set(caller.code.ranges.map(([offset]) => offset & ~0xfff));
+    const found = [...distances].map((distance) => around(caller.header, distance + call)).find((at) => at !== undefined);
+    if (found === undefined) return;
+    this.makeFrom(caller.header, found, {
       isDeep: caller.isDeep,
       growth: caller.growth,
       takesIn: [...caller.takesIn, header],
@@ -275,14 +262,9 @@ export class Regions {
     });
   }
 
-  /** Whether a region was made from a byte. */
-  private has({ ranges }: Region, page: number, offset: number): boolean {
-    return (ranges.get(page) ?? []).some(([from, length]) => from <= offset && offset < from + length);
-  }
-
   /** Makes a region of the code from the block at `header` on, here and now, or asks the other thread for it. */
   private makeFrom(header: number, around: Surroundings, kind: RegionKind): Region | "asked for" | undefined {
-    if (this.asked.has(header)) return "asked for";
+    if (this.jobs.at(header) !== undefined) return "asked for";
     if (this.refused.has(header) || (this.freeShapes.length === 0 && this.nextShape > this.lent.lastShape)) return undefined;
     const { C } = this.cache;
     const started = performance.now();
@@ -308,11 +290,9 @@ export class Regions {
     if (thread !== undefined) {
       const snapshot = made as RegionSnapshot;
       cache.top += snapshot.mostExits;
-      const id = ++this.lastJob;
-      this.asked.set(header, id);
-      // What the guest maps later is another matter.
       const ranges = rangesByPage(rangesOf(snapshot), page);
-      this.jobs.set(id, { place: { ...place, page: (k) => pages.get(k) }, snapshot, links, ranges });
+      // What the guest maps later is another matter.
+      const id = this.jobs.add({ place: { ...place, page: (k) => pages.get(k) }, snapshot, links, ranges });
       thread.send({ id, snapshot, links });
     } else {
       const code = made as RegionCode;
@@ -371,21 +351,17 @@ export class Regions {
     const { thread } = this;
     if (thread === undefined) return;
     for (let answer = thread.receive(); answer !== undefined; answer = thread.receive()) this.arrived(answer);
-    if (thread.state === "ready" || this.jobs.size === 0) return;
-    // It died.
-    this.jobs.clear();
-    this.asked.clear();
+    // It died?
+    if (!this.jobs.isEmpty && thread.state !== "ready") this.jobs.clear();
   }
 
   private arrived({ id, made, milliseconds }: RegionAnswer): void {
-    const job = this.jobs.get(id);
+    const job = this.jobs.take(id);
     this.backgroundMilliseconds += milliseconds;
     // For practice, or the code cache was flushed meanwhile.
     if (job === undefined) return;
     const { place, snapshot, links } = job;
     const { header } = place;
-    this.jobs.delete(id);
-    this.asked.delete(header);
     if (made === undefined) {
       this.onlyHere.add(header);
       return;
@@ -397,14 +373,7 @@ export class Regions {
     if (!this.isWanted(place, snapshot)) return;
     if (made.facts.exits.length > snapshot.mostExits) throw new Error(`${snapshot.name}: more exits than ${snapshot.mostExits}`);
     const started = performance.now();
-    const { translator } = this;
-    const code: RegionCode = {
-      ...made.facts,
-      get text(): string {
-        return translator.regionFrom(snapshot)?.text ?? "";
-      },
-      release() {},
-    };
+    const code = codeOf(made.facts, snapshot, this.translator);
     this.install(place, code, links, (shape) => (this.wasm as RegionCompiler).addModule(made.module, made.imports, shape));
     this.milliseconds += performance.now() - started;
   }
@@ -484,14 +453,14 @@ export class Regions {
   /** Whether any region was made from any of bytes [from, to) of a page. */
   covers(page: number, from: number, to: number): boolean {
     const list = this.byPage.get(page);
-    return list?.some(({ ranges }) => (ranges.get(page) ?? []).some(([offset, length]) => offset < to && offset + length > from)) === true;
+    return list?.some(({ ranges }) => overlaps(ranges, page, from, to)) === true;
   }
 
   /** Bytes [from, to) of a page were written: gives the blocks back whose region was made from any of them. True if there were some. */
   invalidate(page: number, from: number, to: number): boolean {
     const list = this.byPage.get(page);
     if (list === undefined) return false;
-    const lost = list.filter((region) => (region.ranges.get(page) ?? []).some(([offset, length]) => offset < to && offset + length > from));
+    const lost = list.filter(({ ranges }) => overlaps(ranges, page, from, to));
     if (lost.length === 0) return false;
     for (const region of lost) this.remove(region);
     this.countLoss(page);
@@ -524,9 +493,7 @@ export class Regions {
 
   /** Of the region that the block at `header` heads, or will head soon; 0: none. */
   private instructionsOf(header: number): number {
-    const job = this.asked.get(header);
-    if (job !== undefined) return this.jobs.get(job)?.snapshot.instructions ?? 0;
-    return this.live.get(this.cache.C[header + 2] & shapeBits)?.code.instructions ?? 0;
+    return this.jobs.at(header)?.snapshot.instructions ?? this.live.get(this.cache.C[header + 2] & shapeBits)?.code.instructions ?? 0;
   }
 
   /** Byte ranges of the page's regions: they count as covered. */
@@ -591,21 +558,19 @@ export class Regions {
     this.onlyHere.clear();
     this.timesCalled.clear();
     this.jobs.clear();
-    this.asked.clear();
     this.losses.clear();
   }
 }
 
-function rangesByPage(list: RegionCode["ranges"], page: (k: number) => RegionPage | undefined): RangesByPage {
-  const ranges = new Map<number, (readonly [number, number])[]>();
-  for (const [offset, length] of list) {
-    const number = (page(offset >> 12) as RegionPage).address >>> 12;
-    const onPage = ranges.get(number);
-    const range = [offset & 0xfff, length] as const;
-    if (onPage === undefined) ranges.set(number, [range]);
-    else onPage.push(range);
-  }
-  return ranges;
+/** Of a region made elsewhere. A function of its own, for what is kept holds on to all that functions made beside it see. */
+function codeOf(facts: RegionFacts, snapshot: RegionSnapshot, translator: Translator): RegionCode {
+  return {
+    ...facts,
+    get text(): string {
+      return translator.regionFrom(snapshot)?.text ?? "";
+    },
+    release() {},
+  };
 }
 
 function drop(map: Map<number, Region[]>, key: number, region: Region): void {

@@ -13,7 +13,7 @@ const kibibytes = (bytes: number): string => `${count(bytes / 1024)} KiB`;
 export interface HostTime {
   /** Host seconds by what they went into, sampled. */
   readonly parts: Readonly<Record<TimePart, number>>;
-  /** CPU seconds of V8's other threads: its optimising compiler and its garbage collector. */
+  /** CPU seconds of the process's other threads: V8's optimising compiler and garbage collector, and the one that makes regions. */
   readonly otherThreads: number;
 }
 
@@ -82,7 +82,7 @@ function timeLines({ parts, otherThreads }: HostTime): [string, string][] {
   const shown = busy.filter((part) => parts[part] >= whole / 1000).map((part) => `${part} ${percent(parts[part], whole)}`);
   return [
     ["time went into", shown.length === 0 ? "(too short to sample)" : shown.join(", ")],
-    ["V8's other threads", `${seconds(otherThreads)} of CPU: optimising compiler, garbage collector`],
+    ["other threads", `${seconds(otherThreads)} of CPU: V8's optimising compiler and garbage collector, regions`],
   ];
 }
 

@@ -1,0 +1,55 @@
+/** Regions that another thread was asked for and has not answered. */
+import type { RegionSnapshot } from "../../translator/contract/region-snapshot.ts";
+import { includes, type RangesByPage } from "./ranges.ts";
+
+/** @typeParam Place what the asker must know to put the region in place */
+export interface AskedFor<Place> {
+  readonly place: Place;
+  readonly snapshot: RegionSnapshot;
+  /** Index of the first of its links in the code array. */
+  readonly links: number;
+  readonly ranges: RangesByPage;
+}
+
+export class RegionJobs<Place extends { readonly header: number }> {
+  private readonly byId = new Map<number, AskedFor<Place>>();
+  private readonly byHeader = new Map<number, AskedFor<Place>>();
+  private lastId = 0;
+
+  get isEmpty(): boolean {
+    return this.byId.size === 0;
+  }
+
+  /** @returns its number, which is no other's ever */
+  add(job: AskedFor<Place>): number {
+    const id = ++this.lastId;
+    this.byId.set(id, job);
+    this.byHeader.set(job.place.header, job);
+    return id;
+  }
+
+  /** What that number was for; it is asked for no more. Undefined: everything was forgotten meanwhile. */
+  take(id: number): AskedFor<Place> | undefined {
+    const job = this.byId.get(id);
+    if (job === undefined) return undefined;
+    this.byId.delete(id);
+    this.byHeader.delete(job.place.header);
+    return job;
+  }
+
+  /** What was asked for from the block at `header` on. */
+  at(header: number): AskedFor<Place> | undefined {
+    return this.byHeader.get(header);
+  }
+
+  /** Whether a byte belongs to any of them. */
+  include(page: number, offset: number): boolean {
+    for (const { ranges } of this.byId.values()) if (includes(ranges, page, offset)) return true;
+    return false;
+  }
+
+  clear(): void {
+    this.byId.clear();
+    this.byHeader.clear();
+  }
+}
