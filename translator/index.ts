@@ -336,6 +336,7 @@ export class JavaScriptTranslator implements Translator {
         pageAddress: (k) => addresses.get(k) as number,
         inLineVectors: this.does("vectors"),
         isCarryLazy: this.does("carries"),
+        hasSites: this.does("sites") && this.does("wasm") && this.does("wasmRegions"),
         x87InDoubles: this.x87InDoubles,
       },
       this.pureTemplates,

@@ -68,6 +68,11 @@ export function hostNames(cpu: Cpu, { C, H, J }: CodeArrays, callouts: Readonly<
     TR: memory.TR,
     TW: memory.TW,
     TX: memory.TX,
+    SW: memory.SW,
+    // Regions in JavaScript have no sites; a tree that WebAssembly refused finds them empty.
+    isOnSite: () => 0,
+    readSite: () => -1,
+    writeSite: () => -1,
     ld1: memory.ld1,
     ld2: memory.ld2,
     ld4: memory.ld4,

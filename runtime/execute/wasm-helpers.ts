@@ -42,6 +42,13 @@ const misaligned = (table: "TR" | "TW", size: 2 | 4, then: string, otherwise: st
     const T = ${table}[R[${tlbHalf}] + (A >>> 12)];
     if ((T & 1) === 0 && (A & 4095) <= ${4096 - size} && (R[${slot.eflags}] & ${eflag.ac}) === 0) { ${then} }
     ${otherwise}`;
+/** The same of a byte: what asks a site in vain comes here, wherever it is. */
+const byte = (table: "TR" | "TW", then: string, otherwise: string): string => `
+    const T = ${table}[R[${tlbHalf}] + (A >>> 12)];
+    if ((T & 1) === 0) { ${then} }
+    ${otherwise}`;
+const loadByte = (table: "TR" | "TW", name: string): string =>
+  `(A) => { ${byte(table, "return M8[(T ^ A) >>> 0] & 255;", `return ${name}Elsewhere(A);`)} }`;
 const load = (table: "TR" | "TW", size: 2 | 4, name: string): string =>
   `(A) => { ${misaligned(table, size, `return ${size === 2 ? "U16[(T ^ A) >>> 0] & 65535" : "U32[(T ^ A) >>> 0]"};`, `return ${name}Elsewhere(A);`)} }`;
 const guardedStore = (size: 2 | 4): string =>
@@ -49,8 +56,30 @@ const guardedStore = (size: 2 | 4): string =>
 const store = (size: 2 | 4): string =>
   `(A, v) => { ${misaligned("TW", size, `U${8 * size}[(T ^ A) >>> 0] = v; return 0;`, `st${size}Elsewhere(A, v); return 0;`)} }`;
 
+/** The place of byte `A`, if it and `bytes` - 1 behind it lie in one page that the TLB has; else -1. Site `k` remembers it. */
+const site = (table: "TR" | "TW"): string => `(k, A, bytes) => {
+      const T = ${table}[R[${tlbHalf}] + (A >>> 12)];
+      const end = ((A & 4095) + bytes) | 0;
+      SW[k + 3] = (SW[k + 3] + 1) | 0;
+      if ((T & 1) !== 0 || end > 4096) { return -1; }
+      const P = T ^ A;
+      if (SW[k + 1] !== 0) {
+        const n = (SL[0] + 1) | 0;
+        SL[0] = n;
+        SL[n] = k;
+      }
+      SW[k] = A & -4096;
+      SW[k + 1] = 0;
+      SW[k + 2] = (P - A) | 0;
+      return P;
+    }`;
+
 export const helperTexts: readonly Readonly<Record<string, string>>[] = [
   {
+    ld1: loadByte("TR", "ld1"),
+    ldw1: loadByte("TW", "ldw1"),
+    sg1: `(A, v) => { ${byte("TW", "M8[(T ^ A) >>> 0] = v; return 0;", "return sg1Elsewhere(A, v);")} }`,
+    st1: `(A, v) => { ${byte("TW", "M8[(T ^ A) >>> 0] = v; return 0;", "st1Elsewhere(A, v); return 0;")} }`,
     ld2: load("TR", 2, "ld2"),
     ld4: load("TR", 4, "ld4"),
     ldw2: load("TW", 2, "ldw2"),
@@ -59,6 +88,8 @@ export const helperTexts: readonly Readonly<Record<string, string>>[] = [
     sg4: guardedStore(4),
     st2: store(2),
     st4: store(4),
+    readSite: site("TR"),
+    writeSite: site("TW"),
     jumpShared: `(eip) => {
       const T = TX[R[${tlbHalf}] + (eip >>> 12)];
       const P = T ^ eip;

@@ -148,6 +148,8 @@ export class WasmTier {
         TR: words(memory.TR),
         TW: words(memory.TW),
         TX: words(memory.TX),
+        SW: words(memory.SW),
+        SL: words(memory.SL),
         F: { kind: "f64", offset: cpu.F.byteOffset },
         JW: words(host.jumps.words),
         JP: words(host.jumps.shared),

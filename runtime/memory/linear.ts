@@ -13,6 +13,8 @@
  * nothing of meaning: WebAssembly looks at the note, which costs it a load, where a JavaScript exception costs a microsecond. Each access is written once, in the
  * second way.
  */
+
+import { siteCount, siteWords } from "../../translator/contract/sites.ts";
 import { cr0bit as cr0bitImported, eflag as eflagImported, slot as slotImported, vector as vectorImported } from "../../translator/contract/slots.ts";
 import { type PageWalker, walkFlag as walkFlagImported } from "./page-walk.ts";
 import type { PhysicalMemory } from "./physical.ts";
@@ -50,6 +52,9 @@ export class LinearMemory {
   readonly TR: Int32Array;
   readonly TW: Int32Array;
   readonly TX: Int32Array;
+  /** Sites of regions (contract/sites.ts), and the numbers of those that are not empty, behind how many they are. */
+  readonly SW: Int32Array;
+  readonly SL: Int32Array;
   /** True while a data breakpoint is armed: no read or write entry is made, so that every access comes here. */
   watching = false;
   /** True while #AC may be raised at CPL 3: no user entry for reads or writes is made (`checkAlignment`). */
@@ -78,6 +83,9 @@ export class LinearMemory {
     this.TR = physical.host.int32(2 * halfSize).fill(invalid);
     this.TW = physical.host.int32(2 * halfSize).fill(invalid);
     this.TX = physical.host.int32(2 * halfSize).fill(invalid);
+    this.SW = physical.host.int32(siteWords * siteCount);
+    for (let k = 1; k < this.SW.length; k += siteWords) this.SW[k] = -1;
+    this.SL = physical.host.int32(siteCount + 1);
   }
 
   // ---- reads at the current privilege; unsigned for 1 and 2 bytes, int32 for 4
@@ -419,12 +427,38 @@ export class LinearMemory {
     const isNew = (this.TR[index] & this.TW[index] & this.TX[index] & 1) !== 0;
     if (access & walkFlag.fetch) this.TX[index] = entry;
     else if (!this.watching && !(this.checksAlignment && (access & walkFlag.user) !== 0)) {
+      // A write may find a page table entry changed that INVLPG was not told of.
+      if ((this.TR[index] & 1) === 0 && this.TR[index] !== entry) this.emptySitesOf(A);
       this.TR[index] = entry;
       if (access & walkFlag.write && this.physical.codePages[page >>> 12] === 0) this.TW[index] = entry;
     }
     if (walker.isLarge) this.largeRegions[A >>> 22] = 1;
     if (isNew) this.remember(index, walker.isGlobal);
     return location;
+  }
+
+  /** Times a site was asked in vain, for statistics. */
+  get siteMisses(): number {
+    let sum = 0;
+    for (let k = 3; k < this.SW.length; k += siteWords) sum += this.SW[k] >>> 0;
+    return sum;
+  }
+
+  private emptySites(): void {
+    const { SW, SL } = this;
+    for (let i = SL[0]; i > 0; i--) SW[SL[i] + 1] = -1;
+    SL[0] = 0;
+  }
+
+  /** Those of the page at linear address `A`, or, where that is undefined, of the page at place `P`. */
+  private emptySitesOf(A: number | undefined, P = 0): void {
+    const { SW, SL } = this;
+    for (let i = SL[0]; i > 0; i--) {
+      const k = SL[i];
+      if (A === undefined ? ((SW[k] + SW[k + 2]) ^ P) >>> 12 !== 0 : (SW[k] ^ A) >>> 12 !== 0) continue;
+      SW[k + 1] = -1;
+      SL[i] = SL[SL[0]--];
+    }
   }
 
   private remember(index: number, isGlobal: boolean): void {
@@ -445,6 +479,7 @@ export class LinearMemory {
   /** Drops translations; global ones only when `everything`. Cost: what was filled. */
   flush(everything: boolean): void {
     this.flushes++;
+    this.emptySites();
     this.drop(this.filled, this.filledCount);
     this.filledCount = 0;
     if (everything) {
@@ -464,7 +499,11 @@ export class LinearMemory {
 
   /** INVLPG. */
   invalidatePage(A: number): void {
-    if (this.largeRegions[A >>> 22] === 0) return this.invalidateIndex(A >>> 12);
+    if (this.largeRegions[A >>> 22] === 0) {
+      this.emptySitesOf(A);
+      return this.invalidateIndex(A >>> 12);
+    }
+    this.emptySites();
     const first = (A >>> 22) << 10;
     for (let i = first; i < first + 1024; i++) this.invalidateIndex(i);
   }
@@ -476,6 +515,7 @@ export class LinearMemory {
 
   /** The page at this offset now holds translated code: no alias of it may be written without us. */
   protectPhysicalPage(address: number): void {
+    this.emptySitesOf(undefined, address);
     this.protectIn(this.filled, this.filledCount, address);
     this.protectIn(this.filledGlobal, this.filledGlobalCount, address);
   }

@@ -62,7 +62,10 @@ export function table(stats: MachineStats, host?: HostTime): string {
     ],
     ["code overwritten", `${count(stats.invalidations - stats.regionInvalidations)} blocks, ${count(stats.regionInvalidations)} regions`],
     ["events", `${count(stats.interrupts)} interrupts, ${count(stats.faults)} exceptions`],
-    ["TLB", `${perMillion(stats.tlbMisses)} misses, ${count(stats.tlbFlushes)} flushes`],
+    [
+      "TLB",
+      `${perMillion(stats.tlbMisses)} misses, ${count(stats.tlbFlushes)} flushes; sites of regions asked in vain ${count(stats.siteMisses)} times`,
+    ],
   ]);
   if (stats.exits.length === 0) return `${summary(stats)}${head}`;
   const all = stats.exits.reduce((sum, e) => sum + e.total, 0);

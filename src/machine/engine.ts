@@ -163,7 +163,10 @@ export class Engine {
     return blocks.sort((a, b) => b.executions - a.executions);
   }
 
-  stats(): Omit<MachineStats, "engine" | "clock" | "x87" | "tlbMisses" | "tlbFlushes" | "hostSeconds" | "idleSeconds" | "guestSeconds"> {
+  stats(): Omit<
+    MachineStats,
+    "engine" | "clock" | "x87" | "tlbMisses" | "siteMisses" | "tlbFlushes" | "hostSeconds" | "idleSeconds" | "guestSeconds"
+  > {
     const { cache, regions } = this.#dispatcher;
     const live = [...regions.live.values()];
     return {

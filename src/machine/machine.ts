@@ -337,6 +337,7 @@ export class Machine {
       x87: this.#options.x87,
       ...this.#engine.stats(),
       tlbMisses: this.#cpu.memory.misses,
+      siteMisses: this.#cpu.memory.siteMisses,
       tlbFlushes: this.#cpu.memory.flushes,
       hostSeconds: this.#hostSeconds + running,
       idleSeconds: this.#idleSeconds,

@@ -74,6 +74,8 @@ export interface MachineStats {
   /** Busiest first. */
   readonly ports: readonly PortCount[];
   readonly tlbMisses: number;
+  /** Times an access of a region asked its site in vain (translator/contract/sites.ts). */
+  readonly siteMisses: number;
   readonly tlbFlushes: number;
   /** Host seconds spent in `run`, and of those the ones asleep while the guest was halted. */
   readonly hostSeconds: number;

@@ -50,10 +50,14 @@ const arrays: Readonly<Record<string, boolean>> = {
   TR: false,
   TW: false,
   TX: false,
+  SW: false,
 };
 const functions: ReadonlySet<string> = new Set([
   ...pureHelpers,
   ...Object.keys(callouts).map((name) => `v_${name}`),
+  "isOnSite",
+  "readSite",
+  "writeSite",
   ...[1, 2, 4].flatMap((size) => [`ld${size}`, `ldw${size}`, `st${size}`, `sg${size}`]),
   "checkSegment",
   ...["readDouble", "readSingle", "doubleLimit", "singleLimit", "readRam", "writeRam"],

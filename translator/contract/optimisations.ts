@@ -17,6 +17,7 @@ export const optimisations = {
   returns: "regions call the regions of functions as JavaScript functions, whose RET returns to the caller",
   vectors: "regions: MMX and SSE in line, on registers in locals; without, by callouts",
   carries: "regions: the vector of carries is computed only where it is seen",
+  sites: "regions: accesses that stay on one page for long remember where that is; without, and in JavaScript, each asks the TLB",
   forward: "pass: reads of state become the values written before, inside a block",
   simplify: "pass: algebra on values (in tier 0 too)",
   dead: "pass: writes of state that nothing sees are dropped (in fused handlers too)",

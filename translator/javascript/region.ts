@@ -22,8 +22,9 @@ import { isLinearCode, type ModeKey, mode } from "../contract/mode-key.ts";
 import { faultPlace, jsCall, type SlotName, segment, slot } from "../contract/slots.ts";
 import type { RegionCode, RegionFacts } from "../contract/translator.ts";
 import { type MicroBlock, slotNumber } from "../ir/block.ts";
-import type { SetStatement, SlotRef, Terminator, Value } from "../ir/micro.ts";
+import type { LoadStatement, SetStatement, SlotRef, StoreStatement, Terminator, Value } from "../ir/micro.ts";
 import type { RegionPlan } from "../region/plan.ts";
+import { type SiteAccess, Sites } from "../region/sites.ts";
 import type { Expression, Statement } from "./estree.ts";
 import * as js from "./estree.ts";
 import { LazyCarry } from "./lazy-carry.ts";
@@ -68,6 +69,8 @@ export interface RegionInput {
   readonly inLineVectors: boolean;
   /** Whether carries are computed only where they are seen. */
   readonly isCarryLazy: boolean;
+  /** Whether accesses that stay on one page for long have sites. */
+  readonly hasSites: boolean;
   /** Whether x87 registers hold plain doubles. */
   readonly x87InDoubles?: boolean;
 }
@@ -149,6 +152,7 @@ class RegionPrinter implements Target {
   private readonly vectors: VectorPlaces;
   readonly inLineVectors: VectorPlaces | undefined;
   readonly x87: X87Site | undefined;
+  private readonly sites: Sites | undefined;
   /** What x87 instructions want printed behind the running instruction. */
   private readonly behind: Statement[] = [];
 
@@ -181,6 +185,11 @@ class RegionPrinter implements Target {
     this.inLineVectors = input.inLineVectors ? this.vectors : undefined;
     for (const n of this.vectors.used) this.used.add(n);
     for (const n of this.vectors.dirty) this.dirty.add(n);
+    if (input.hasSites) {
+      const edges = input.successors.map((list) => list.map((to) => (this.numbers.get(to) ?? -1) - first).filter((to) => to >= 0));
+      const seed = (input.pageAddress(0) >>> 12) ^ (input.blocks[0].offset << 8);
+      this.sites = new Sites(input.blocks, edges, input.plan, (input.mode & mode.user) !== 0, seed);
+    }
     this.x87 = isInLineX87Affordable(input.blocks)
       ? {
           inDoubles: input.x87InDoubles === true,
@@ -705,6 +714,9 @@ class RegionPrinter implements Target {
       ),
     );
     return out;
+  }
+  siteOf(access: LoadStatement | StoreStatement): SiteAccess | undefined {
+    return this.sites?.of(access);
   }
   mayAlias(a: SlotRef, b: SlotRef): boolean {
     return slotNumber(a) === slotNumber(b);

@@ -22,6 +22,7 @@ import type {
 import { operandsOf } from "../ir/micro.ts";
 import type { PureOp } from "../ir/pure-ops.ts";
 import { sensitiveRowOf } from "../lift/sensitive.ts";
+import type { SiteAccess, SiteGroup } from "../region/sites.ts";
 import type { Expression, Statement } from "./estree.ts";
 import * as js from "./estree.ts";
 import { isPlainAccess } from "./plain-access.ts";
@@ -56,6 +57,8 @@ export interface Target {
   afterStatement?(k: number): readonly Statement[];
   /** Prints the callout `subroutine` for a function at an EIP that is computed, or at a page offset that is known. */
   subroutine?(target: { readonly eip: Expression } | { readonly offset: number }): Statement[];
+  /** The site of an access that has one. */
+  siteOf?(access: LoadStatement | StoreStatement): SiteAccess | undefined;
   /** Whether two places may be the same. */
   mayAlias(a: SlotRef, b: SlotRef): boolean;
   /** A fresh local name. */
@@ -103,6 +106,12 @@ interface ValueUse {
   expression: Expression | undefined;
 }
 
+/** Names of locals: the place of a group's first byte, or -1; and what is to be added to the linear address of another one, where that is no constant. */
+interface SiteBase {
+  readonly base: string;
+  readonly distance: string | undefined;
+}
+
 export class StatementEmitter {
   readonly out: Statement[];
   /** Free names of the generated text that the host must bind. */
@@ -113,6 +122,9 @@ export class StatementEmitter {
   private readonly results = new Map<ResultStatement, ResultUse>();
   /** TLB entry local of the latest load for writing, by the text of its address; forgotten when a local named there changes. */
   private readonly writeEntries = new Map<string, string>();
+
+  /** Of groups that were asked for. */
+  private readonly siteBases = new Map<SiteGroup, SiteBase>();
 
   /** Made for the first instruction that is done in line. */
   private x87: X87Stack | undefined;
@@ -180,6 +192,8 @@ export class StatementEmitter {
     if (s.kind === "set") this.count(s.value, at);
     else if (s.kind === "load" || s.kind === "store") {
       this.count(s.address, at);
+      const first = this.target.siteOf?.(s)?.group.first;
+      if (first !== undefined) this.count(first, at);
       if (s.kind === "store") this.count(s.value, at);
     } else if (s.kind !== "get") for (const v of operandsOf(s)) this.count(v, at);
   }
@@ -385,15 +399,23 @@ export class StatementEmitter {
 
   private load(s: LoadStatement): void {
     const address = this.addressOf(s.address);
+    const site = this.target.siteOf?.(s);
+    if (site !== undefined) return this.siteLoad(s, address, site);
     const entry = this.entry(s.forWrite ? "TW" : "TR", address);
     if (s.forWrite) this.writeEntries.set(keyOf(address), entry);
     const slow = `${s.forWrite ? "ldw" : "ld"}${s.size}`;
     this.free(slow);
-    const value = js.conditional(
-      isPlainAccess(js.identifier(entry), address, s.size, isLikelyMisaligned(s)),
-      this.fastRead(entry, address, s.size),
-      this.target.slowPath(js.call(slow, [address])),
+    this.bindLoad(
+      s,
+      js.conditional(
+        isPlainAccess(js.identifier(entry), address, s.size, isLikelyMisaligned(s)),
+        this.fastRead(entry, address, s.size),
+        this.target.slowPath(js.call(slow, [address])),
+      ),
     );
+  }
+
+  private bindLoad(s: LoadStatement, value: Expression): void {
     if (this.isUsed(s)) {
       const local = this.target.name("m");
       this.push(js.declare("const", local, value));
@@ -401,9 +423,69 @@ export class StatementEmitter {
     } else this.push(js.expressionStatement(value));
   }
 
+  private siteLoad(s: LoadStatement, address: Expression, site: SiteAccess): void {
+    const { test, place, inVain } = this.atSite(site, address);
+    const slow = `${s.forWrite ? "ldw" : "ld"}${s.size}`;
+    this.free(slow);
+    const element = this.element(place, s.size);
+    const fast = s.size === 4 ? element : js.binary("&", element, js.literal(s.size === 1 ? 255 : 65535));
+    const call = this.target.slowPath(js.call(slow, [address]));
+    this.bindLoad(s, js.conditional(test, fast, inVain === undefined ? call : js.sequence(inVain, call)));
+  }
+
+  private siteStore(s: StoreStatement, address: Expression, value: Expression, site: SiteAccess): void {
+    const { test, place, inVain } = this.atSite(site, address);
+    const fast = js.expressionStatement(js.assign(this.element(place, s.size) as never, value));
+    const slow = this.target.slowStore(s.size, address, value);
+    this.push(js.ifStatement(test, [fast], inVain === undefined ? slow : [js.expressionStatement(inVain), ...slow]));
+  }
+
+  /** How an access that has a site is made: whether it may be made in line, at which place, and what the site is told if not. */
+  private atSite({ group, offset }: SiteAccess, address: Expression): { test: Expression; place: Expression; inVain?: Expression } {
+    if (group.size === 1) {
+      const { test, place, ask } = this.askSite(group, address);
+      return { test, place, inVain: ask };
+    }
+    const { base, distance } = this.siteBases.get(group) ?? this.bindSite(group, offset, address);
+    const test = js.mostly(js.binary("!==", js.identifier(base), js.literal(-1)), true);
+    if (distance !== undefined) return { test, place: js.binary("+", address, js.identifier(distance)) };
+    return { test, place: offset === 0 ? js.identifier(base) : js.binary("+", js.identifier(base), js.literal(offset)) };
+  }
+
+  /**
+   * The place of a group's first byte, or -1, as a local:
+   *
+   *     const E = isOnSite(k, A, bytes) ? A + SW[k + 2] | 0 : readSite(k, A, bytes);
+   */
+  private bindSite(group: SiteGroup, offset: number, address: Expression): SiteBase {
+    let first = group.first === undefined ? address : this.addressOf(group.first);
+    if (group.first === undefined && offset !== 0) {
+      const local = this.target.name("A");
+      this.push(js.declare("const", local, js.toInt32(js.binary("-", address, js.literal(offset)))));
+      first = js.identifier(local);
+    }
+    const { test, place, ask } = this.askSite(group, first);
+    const base = this.target.name("E");
+    this.push(js.declare("const", base, js.conditional(test, js.toInt32(place), ask)));
+    const known: SiteBase = { base, distance: group.first === undefined ? undefined : this.target.name("D") };
+    if (known.distance !== undefined) this.push(js.declare("const", known.distance, js.toInt32(js.binary("-", js.identifier(base), first))));
+    this.siteBases.set(group, known);
+    return known;
+  }
+
+  private askSite(group: SiteGroup, first: Expression): { test: Expression; place: Expression; ask: Expression } {
+    const args = [js.literal(group.index), first, js.literal(group.bytes)];
+    const ask = group.isWrite ? "writeSite" : "readSite";
+    for (const name of ["isOnSite", "SW", ask]) this.free(name);
+    const place = js.binary("+", first, js.index("SW", js.literal(group.index + 2)));
+    return { test: js.mostly(js.call("isOnSite", args), true), place, ask: js.call(ask, args) };
+  }
+
   private store(s: StoreStatement): void {
     const address = this.addressOf(s.address);
     const value = this.simple(s.value, "w");
+    const site = this.target.siteOf?.(s);
+    if (site !== undefined) return this.siteStore(s, address, value, site);
     const entry = this.writeEntries.get(keyOf(address)) ?? this.entry("TW", address);
     const fast = js.expressionStatement(js.assign(this.ramPlace(entry, address, s.size) as never, value));
     this.push(
@@ -430,10 +512,14 @@ export class StatementEmitter {
   }
 
   private ramPlace(entry: string, address: Expression, size: number): Expression {
+    return this.element(js.binary("^", js.identifier(entry), address), size);
+  }
+
+  /** An element of guest memory by its place. */
+  private element(place: Expression, size: number): Expression {
     const array = size === 1 ? "M8" : size === 2 ? "M16" : "M32";
     this.free(array);
-    const physical = js.binary("^", js.identifier(entry), address);
-    return js.index(array, js.binary(">>>", physical, js.literal(size === 1 ? 0 : size === 2 ? 1 : 2)));
+    return js.index(array, js.binary(">>>", place, js.literal(size === 1 ? 0 : size === 2 ? 1 : 2)));
   }
 
   /** The address as a local or literal: it is used several times. */

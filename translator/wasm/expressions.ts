@@ -66,7 +66,7 @@ const operators: ReadonlyMap<string, Operator> = new Map([
 type Binary = Expression & { type: "BinaryExpression" };
 
 /** Functions of generated code that are instructions here. */
-const intrinsics = new Set(["mulhu", "mulhs", "divu", "divs"]);
+const intrinsics = new Set(["mulhu", "mulhs", "divu", "divs", "isOnSite"]);
 
 export class ExpressionWriter extends Emitter {
   protected readonly host: WasmHost;
@@ -572,7 +572,7 @@ export class ExpressionWriter extends Emitter {
   private instruction(e: Expression & { type: "CallExpression" }): Type | undefined {
     const { callee } = e;
     const args = e.arguments as Expression[];
-    if (callee.type === "Identifier") return this.longArithmetic(callee.name, args);
+    if (callee.type === "Identifier") return callee.name === "isOnSite" ? this.isOnSite(args) : this.longArithmetic(callee.name, args);
     if (callee.type !== "MemberExpression") return undefined;
     const name = callee.object.type === "Identifier" && callee.object.name === "Math" ? (callee.property as { name: string }).name : "";
     const [a, b] = args;
@@ -661,6 +661,18 @@ export class ExpressionWriter extends Emitter {
     } else return undefined;
     this.op("i32.wrap_i64");
     return "i32";
+  }
+
+  /** isOnSite(k, A, bytes): as 64 bits, A - site's page <= 1000h - bytes; no A is near the page of an empty site (contract/sites.ts). */
+  private isOnSite([index, address, bytes]: readonly Expression[]): Type {
+    this.int(address);
+    this.op("i64.extend_i32_u");
+    this.constant(0);
+    this.access("i64.load", this.place("SW").offset + 4 * (literalOf(index) ?? refuse("a site")));
+    this.op("i64.sub");
+    this.longConstant(0x1000 - (literalOf(bytes) ?? refuse("a site")));
+    this.op("i64.le_u");
+    return "bool";
   }
 
   private longConstant(value: number): void {

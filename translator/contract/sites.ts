@@ -1,0 +1,16 @@
+/**
+ * Sites: where accesses of regions were last (region/sites.ts). An array of the host's, `SW`, has `siteWords` words for each:
+ *
+ *     0, 1   the linear address of a page, as an integer of 64 bits; -1 in word 1, and so no address at all, while the site remembers nothing
+ *     2      what is to be added to a linear address on that page for its place in guest memory
+ *     3      how often it was asked in vain
+ *
+ * A site is one of four tables, for it holds what a TLB entry promises: to readers or to writers, in user mode or not. The first of each is the stack's. The host empties them all
+ * wherever it takes something back that the TLB promised.
+ */
+export const siteWords = 4;
+/** Sites of one table. */
+export const siteTable = 1024;
+/** The first site of the tables of reads; that of writes follows. */
+export const siteRange = Object.freeze({ supervisor: 0, user: 2 * siteTable });
+export const siteCount = 4 * siteTable;

@@ -1,0 +1,340 @@
+/**
+ * Accesses that stay on one page for long: of the stack, of fixed places, and in a loop those whose address moves by small steps or stays within a table. Each has a *site*, words of the
+ * host's that remember the page it was on last and where in the host's memory that is: a subtraction and a comparison take the place of the look-up in the TLB, and nothing
+ * of the address has to wait for a load. Accesses in a row at constant distances from each other ask together, once.
+ *
+ * Which pages those are is a guess, which only costs time where it is wrong: generated code asks each time, and goes to the TLB where the site remembers another page.
+ */
+import { type CalloutRow, callouts } from "../contract/callouts.ts";
+import { siteRange, siteTable, siteWords } from "../contract/sites.ts";
+import { segment, slot } from "../contract/slots.ts";
+import { type MicroBlock, slotNumber } from "../ir/block.ts";
+import type { GetStatement, LoadStatement, StoreStatement, Value } from "../ir/micro.ts";
+import type { RegionPlan } from "./plan.ts";
+
+/** Accesses that ask together. */
+export interface SiteGroup {
+  /** Index of the site's words (contract/sites.ts). */
+  readonly index: number;
+  readonly isWrite: boolean;
+  /** From the first byte that they touch to behind the last. */
+  readonly bytes: number;
+  /** How many accesses ask. */
+  readonly size: number;
+  /** The linear address of the first byte, where not all accesses are at constant distances from it. */
+  readonly first: Value | undefined;
+}
+export interface SiteAccess {
+  readonly group: SiteGroup;
+  /** Of the access's address, from the group's first byte: at least. */
+  readonly offset: number;
+}
+
+type Access = LoadStatement | StoreStatement;
+
+/** Steps of an address in a loop that are small: so many bytes. */
+const smallStep = 64;
+/** Bytes of a table that is likely to lie on one page, wherever it begins. */
+const smallTable = 256;
+/** The same where that is known. */
+const largestTable = 4096;
+/** Bytes that a group may reach over: what crosses into another page asks the TLB for each access. */
+const widestGroup = 64;
+
+/** An address: constants and registers added up. */
+interface Sum {
+  constant: number;
+  /** Reads of registers, times 2^shift. */
+  readonly terms: { readonly read: GetStatement; readonly shift: number }[];
+  /** Bytes that other parts may come to, at most. */
+  range: number;
+}
+
+interface Located extends Sum {
+  readonly access: Access;
+}
+
+function add(sum: Sum, v: Value, shift: number): boolean {
+  switch (v.kind) {
+    case "constant":
+      sum.constant = (sum.constant + (v.value << shift)) | 0;
+      return true;
+    case "result": {
+      const { statement } = v;
+      if (statement.kind === "load" && statement.size === 1) {
+        sum.range += 255 << shift;
+        return true;
+      }
+      if (statement.kind !== "get" || statement.type !== "i32" || !isRegister(slotNumber(statement.slot))) return false;
+      sum.terms.push({ read: statement, shift });
+      return true;
+    }
+    case "pure": {
+      const [a, b] = v.args;
+      if (v.op === "add") return add(sum, a, shift) && add(sum, b, shift);
+      if (v.op === "sub" && b.kind === "constant") {
+        sum.constant = (sum.constant - (b.value << shift)) | 0;
+        return add(sum, a, shift);
+      }
+      if (v.op === "shl" && b.kind === "constant" && b.value + shift <= 4 && add(sum, a, shift + b.value)) return true;
+      const most = largest(v);
+      if (most === undefined) return false;
+      sum.range += most << shift;
+      return true;
+    }
+    default:
+      return false;
+  }
+}
+
+/** The largest number that a value can be, if it is known to be small. */
+function largest(v: Value): number | undefined {
+  if (v.kind === "result") return v.statement.kind === "load" && v.statement.size === 1 ? 255 : undefined;
+  if (v.kind !== "pure") return undefined;
+  const [a, b] = v.args;
+  switch (v.op) {
+    case "zeroExtend8":
+      return 255;
+    case "and":
+      for (const part of [a, b]) if (part.kind === "constant" && part.value >= 0 && part.value < largestTable) return part.value;
+      return undefined;
+    case "xor":
+    case "or": {
+      const [x, y] = [largest(a) ?? (a.kind === "constant" ? a.value : undefined), largest(b) ?? (b.kind === "constant" ? b.value : undefined)];
+      // All bits that the larger one may have.
+      return x === undefined || y === undefined || Math.min(x, y) < 0 ? undefined : 2 ** (32 - Math.clz32(Math.max(x, y))) - 1;
+    }
+    case "shl": {
+      const most = b.kind === "constant" && b.value <= 4 ? largest(a) : undefined;
+      return most === undefined || b.kind !== "constant" ? undefined : most << b.value;
+    }
+    case "shr":
+      return b.kind === "constant" && (b.value & 31) >= 20 ? 0xffffffff >>> (b.value & 31) : undefined;
+    default:
+      return undefined;
+  }
+}
+
+function isRegister(n: number): boolean {
+  return isGeneral(n) || isThreadBase(n);
+}
+/** FS and GS are where the running thread's data are, and a kernel's of the processor. */
+function isThreadBase(n: number): boolean {
+  return n === slot.segmentBase + segment.fs || n === slot.segmentBase + segment.gs;
+}
+function isGeneral(n: number): boolean {
+  return n >= slot.eax && n < slot.eax + 8;
+}
+
+/** By register: what a loop does to it. */
+const changed = Object.freeze({ notAtAll: 0, bySteps: 1, otherwise: 2 });
+
+interface Loop {
+  readonly blocks: ReadonlySet<number>;
+  readonly changes: Uint8Array;
+}
+
+export class Sites {
+  private readonly accesses = new Map<Access, SiteAccess>();
+  private readonly blocks: readonly MicroBlock[];
+  /** The innermost loop of each block. */
+  private readonly loopOf: (Loop | undefined)[];
+  private readonly hasFrames: boolean;
+  private readonly range: number;
+  private readonly seed: number;
+
+  /**
+   * @param graph successors of each block, by number; @param isUser of which half of the TLBs the region's accesses are; @param seed a number that differs from region to region:
+   * two that share a site cost each other time
+   */
+  constructor(blocks: readonly MicroBlock[], graph: readonly (readonly number[])[], plan: RegionPlan, isUser: boolean, seed: number) {
+    this.blocks = blocks;
+    this.seed = seed;
+    this.range = isUser ? siteRange.user : siteRange.supervisor;
+    this.loopOf = loopsOf(blocks, graph, plan);
+    this.hasFrames = blocks.some(({ statements }) =>
+      statements.some(({ s }) => s.kind === "set" && slotNumber(s.slot) === slot.ebp && isOnStack(s.value)),
+    );
+    for (let k = 0; k < blocks.length; k++) this.find(k);
+  }
+
+  /** Undefined: this one is to ask the TLB. */
+  of(access: Access): SiteAccess | undefined {
+    return this.accesses.get(access);
+  }
+
+  /** Gives the accesses of a block their groups. */
+  private find(number: number): void {
+    let open = new Map<string, Located[]>();
+    const ids = new Map<GetStatement, number>();
+    const close = (): void => {
+      for (const [key, list] of open) this.group(key, list);
+      open = new Map();
+    };
+    for (const { s } of this.blocks[number].statements) {
+      if (s.kind === "call") {
+        const row: CalloutRow = callouts[s.callout];
+        // The TLB may have changed behind it.
+        if (row.slots === undefined && row.oncePerBlock !== true) close();
+      }
+      if (s.kind !== "load" && s.kind !== "store") continue;
+      const sum: Sum = { constant: 0, terms: [], range: 0 };
+      if (!add(sum, s.address, 0)) continue;
+      const where = this.classOf(sum, number);
+      if (where === undefined) continue;
+      // Reads of one register at two places may be of two values.
+      const reads = sum.terms.map(({ read, shift }) => {
+        if (!ids.has(read)) ids.set(read, ids.size);
+        return `${ids.get(read)}<${shift}`;
+      });
+      const key = `${where}|${reads.sort().join("+")}${sum.range === 0 ? "" : "+table"}`;
+      const list = open.get(key);
+      if (list === undefined) open.set(key, [{ ...sum, access: s }]);
+      else list.push({ ...sum, access: s });
+    }
+    close();
+  }
+
+  /** Which site is meant, by a name; undefined: the address may be anywhere the next time. */
+  private classOf({ constant, terms, range }: Sum, number: number): string | undefined {
+    if (terms.length === 0) return (constant & 0xfff) + range < 0x1000 ? `page ${constant >>> 12}` : undefined;
+    if (range > smallTable) return undefined;
+    const loop = this.loopOf[number];
+    const others = terms.filter(({ read, shift }) => !(shift === 0 && this.isStackPointer(slotNumber(read.slot))));
+    if (others.length === 0 && range === 0) return "stack";
+    if (terms.every(({ read }) => isThreadBase(slotNumber(read.slot))) && range === 0)
+      return `thread ${slotNumber(terms[0].read.slot)} ${constant >> 12}`;
+    if (loop === undefined) return undefined;
+    for (const { read, shift } of others) {
+      if (isThreadBase(slotNumber(read.slot))) continue;
+      const change = loop.changes[slotNumber(read.slot) - slot.eax];
+      if (change === changed.otherwise || (change === changed.bySteps && shift > 3)) return undefined;
+    }
+    const names = terms.map(({ read, shift }) => `${slotNumber(read.slot)}<${shift}`).sort();
+    return `loop ${this.loopNumber(loop)} ${names.join("+")} ${constant >> 9}`;
+  }
+
+  /** Whether it is known where in its page the address is. */
+  private isFixed({ terms }: Sum): boolean {
+    return terms.length === 0;
+  }
+
+  private loopNumber(loop: Loop): number {
+    return this.loopOf.indexOf(loop);
+  }
+
+  private isStackPointer(n: number): boolean {
+    return n === slot.esp || (n === slot.ebp && this.hasFrames);
+  }
+
+  private group(key: string, list: readonly Located[]): void {
+    const name = key.slice(0, key.indexOf("|"));
+    const sorted = list.toSorted((a, b) => a.constant - b.constant);
+    for (let from = 0; from < sorted.length; ) {
+      const low = sorted[from].constant;
+      const hasTable = sorted[from].range > 0;
+      const widest = hasTable ? Math.max(smallTable, this.isFixed(sorted[from]) ? largestTable : 0) + 4 : widestGroup;
+      let to = from;
+      let end = low;
+      for (; to < sorted.length; to++) {
+        const itsEnd = sorted[to].constant + sorted[to].range + sorted[to].access.size;
+        if (to > from && itsEnd - low > widest) break;
+        end = Math.max(end, itsEnd);
+      }
+      const part = sorted.slice(from, to);
+      const isWrite = part.some(({ access }) => access.kind === "store" || access.forWrite);
+      const index = this.indexOf(name, isWrite);
+      // One alone asks for itself.
+      const isAlone = part.length === 1;
+      const bytes = isAlone ? part[0].access.size : end - low;
+      const group: SiteGroup = { index, isWrite, bytes, size: part.length, first: hasTable && !isAlone ? addressOf(part[0]) : undefined };
+      for (const { access, constant } of part) this.accesses.set(access, { group, offset: constant - low });
+      from = to;
+    }
+  }
+
+  private indexOf(name: string, isWrite: boolean): number {
+    const first = this.range + (isWrite ? siteTable : 0);
+    if (name === "stack") return first * siteWords;
+    let hash = this.seed;
+    for (let k = 0; k < name.length; k++) hash = (Math.imul(hash, 31) + name.charCodeAt(k)) | 0;
+    // As an int32: V8 would make all objects with a number of that name in that place anew for one double, the opcode rows among them, and never again compile for good what reads those.
+    return Math.imul(first + 1 + (((hash ^ (hash >>> 15)) & 0x7fffffff) % (siteTable - 1)), siteWords);
+  }
+}
+
+/** The least that the address of an access may be. */
+function addressOf({ constant, terms }: Sum): Value {
+  const pure = (op: "add" | "shl", a: Value, b: number | Value): Value => ({
+    kind: "pure",
+    op,
+    args: [a, typeof b === "number" ? { kind: "constant", value: b } : b],
+    type: "i32",
+  });
+  const parts = terms.map(({ read, shift }): Value => {
+    const value: Value = { kind: "result", statement: read };
+    return shift === 0 ? value : pure("shl", value, shift);
+  });
+  if (parts.length === 0) return { kind: "constant", value: constant };
+  const sum = parts.reduce((a, b) => pure("add", a, b));
+  return constant === 0 ? sum : pure("add", sum, constant);
+}
+
+function isOnStack(v: Value): boolean {
+  const sum: Sum = { constant: 0, terms: [], range: 0 };
+  return add(sum, v, 0) && sum.terms.length === 1 && slotNumber(sum.terms[0].read.slot) === slot.esp;
+}
+
+function loopsOf(blocks: readonly MicroBlock[], graph: readonly (readonly number[])[], { first, analysis }: RegionPlan): (Loop | undefined)[] {
+  const { order, isLoopHeader } = analysis;
+  const result: (Loop | undefined)[] = blocks.map(() => undefined);
+  if (!isLoopHeader.includes(true)) return result;
+  const predecessors: number[][] = blocks.map(() => []);
+  graph.forEach((list, from) => {
+    for (const to of list) predecessors[to].push(from);
+  });
+  const loops: Loop[] = [];
+  blocks.forEach((_, header) => {
+    if (!isLoopHeader[header + first]) return;
+    const inside = new Set([header]);
+    const todo = predecessors[header].filter((from) => order[from + first] >= order[header + first]);
+    for (let block = todo.pop(); block !== undefined; block = todo.pop()) {
+      if (inside.has(block) || order[block + first] < order[header + first]) continue;
+      inside.add(block);
+      todo.push(...predecessors[block]);
+    }
+    loops.push({ blocks: inside, changes: changesIn(inside, blocks) });
+  });
+  // The smallest last.
+  loops.sort((a, b) => b.blocks.size - a.blocks.size);
+  for (const loop of loops) for (const block of loop.blocks) result[block] = loop;
+  return result;
+}
+
+function changesIn(inside: ReadonlySet<number>, blocks: readonly MicroBlock[]): Uint8Array {
+  const changes = new Uint8Array(8);
+  for (const k of inside) {
+    for (const { s } of blocks[k].statements) {
+      if (s.kind === "call") {
+        const row: CalloutRow = callouts[s.callout];
+        // Functions leave EBX, ESI, EDI and EBP as they were.
+        if (s.callout === "subroutine") for (const n of [slot.eax, slot.ecx, slot.edx]) changes[n - slot.eax] = changed.otherwise;
+        else if (row.general !== false && row.slots === undefined && row.oncePerBlock !== true) changes.fill(changed.otherwise);
+      }
+      if (s.kind !== "set" || s.type !== "i32") continue;
+      const n = slotNumber(s.slot);
+      if (!isGeneral(n)) continue;
+      const change = isStep(s.value, n) ? changed.bySteps : changed.otherwise;
+      if (change > changes[n - slot.eax]) changes[n - slot.eax] = change;
+    }
+  }
+  return changes;
+}
+
+/** Register `n`, and a little more or less. */
+function isStep(v: Value, n: number): boolean {
+  const sum: Sum = { constant: 0, terms: [], range: 0 };
+  if (!add(sum, v, 0) || sum.terms.length !== 1 || sum.range !== 0) return false;
+  const [{ read, shift }] = sum.terms;
+  return slotNumber(read.slot) === n && shift === 0 && Math.abs(sum.constant) <= smallStep;
+}
