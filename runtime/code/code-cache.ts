@@ -64,7 +64,6 @@ export class CodeCache {
   private table = new Int32Array(3 << 14);
   private mask = (1 << 14) - 1;
   private entries = 0;
-  private closed = false;
   /** Live blocks by physical page. */
   private readonly pages = new Map<number, number[]>();
   /** Bytes of each code page that live blocks were made from: one bit a byte. */
@@ -84,7 +83,7 @@ export class CodeCache {
   }
 
   get isFull(): boolean {
-    return this.closed || this.top + reserve > this.bottom;
+    return this.top + reserve > this.bottom;
   }
 
   /** Words in use. */
@@ -102,11 +101,6 @@ export class CodeCache {
   /** The link that led to the stub at `at` leads on. */
   freeStub(at: number): void {
     this.freeStubs.push(at);
-  }
-
-  /** Calls itself full until the next flush: what hangs on the code takes too much host memory. */
-  close(): void {
-    this.closed = true;
   }
 
   /**
@@ -306,7 +300,6 @@ export class CodeCache {
     this.top = this.firstFree;
     this.bottom = this.C.length;
     this.freeStubs.length = 0;
-    this.closed = false;
     this.flushes++;
     this.epoch++;
   }

@@ -25,6 +25,9 @@ export interface Region {
   readonly firstShape: number;
   /** Executions of that block before. */
   readonly executions: number;
+  /** And when regions were evicted last; entries until then, older ones counting half each time. */
+  executionsSeen: number;
+  use: number;
   /** Its own shape number. */
   readonly shape: number;
   /** Physical addresses that its static exits lead to, with their page offsets relative to the entry's page. */
@@ -52,6 +55,8 @@ export interface RegionHost {
   readonly callsSubroutines: boolean;
   /** Executions of the code behind a CALL from which on it is taken in with the caller. */
   readonly hotCall: number;
+  /** Characters of text that all of them may have. */
+  readonly regionText?: number | undefined;
   readonly addStub: (link: number, offset: number, page: number, wraps: number) => void;
 }
 
@@ -111,8 +116,11 @@ const largestShared = 60;
 /** Pages around the entry's that code is taken from. */
 const maximumReach = (1 << (faultPlace.offsetBits - 13)) - 8;
 
-/** Characters of text: V8 holds seven to eight bytes for each, in the text, its copy of it, and what it made of it (docs/PERFORMANCE.md). */
-const maximumText = 1 << 26;
+/** Characters of text of all live regions: V8 holds seven to eight bytes for each, in what it made of them (docs/PERFORMANCE.md). */
+const usualText = 1 << 26;
+/** What is left of that by an eviction, and the share of regions that is too young to judge. */
+const keptText = 3 / 4;
+const youngRegions = 1 / 4;
 
 /** In place of a region that is no more; nothing leads there. */
 const gone: RegionFunction = () => {
@@ -126,6 +134,7 @@ export class Regions {
   private readonly entered: Int32Array;
   translated = 0;
   invalidated = 0;
+  evicted = 0;
   /** Of regions that are no more: times entered, and guest instructions that tier 0 executed in the blocks at their head before. */
   private entriesBefore = 0;
   private executedBefore = 0;
@@ -398,14 +407,16 @@ export class Regions {
     const shape = this.freeShapes.pop() ?? this.nextShape++;
     const run = compile(shape);
     this.textLength += code.size;
-    if (this.textLength > maximumText) this.cache.close();
+    const executions = C[header + 1] >>> 0;
     const region: Region = {
       code,
       run,
       header,
       instructions: C[header],
       firstShape: C[header + 2] & shapeBits,
-      executions: C[header + 1] >>> 0,
+      executions,
+      executionsSeen: executions,
+      use: 0,
       shape,
       isDeep,
       growth,
@@ -419,6 +430,7 @@ export class Regions {
       mode,
     };
     this.live.set(shape, region);
+    if (this.textLength > (this.lent.regionText ?? usualText)) this.evict(region);
     this.lent.handlers[shape] = run;
     // The region keeps the budget itself: the block counts as none.
     C[header] = 0;
@@ -439,6 +451,26 @@ export class Regions {
     if (wantedBy !== undefined && !region.exitTo.has(C[wantedBy - 3])) C[wantedBy + 1] = 1;
     this.made(region);
     return region;
+  }
+
+  /** Too much host memory hangs on regions: those entered least give their blocks back, the young after the others. */
+  private evict(newest: Region): void {
+    const { C } = this.cache;
+    for (const region of this.live.values()) {
+      const executions = C[region.header + 1] >>> 0;
+      region.use = region.use / 2 + ((executions - region.executionsSeen) >>> 0);
+      region.executionsSeen = executions;
+    }
+    const byUse = (list: Region[]): Region[] => list.sort((a, b) => a.use - b.use);
+    const others = [...this.live.values()].filter((region) => region !== newest);
+    const young = others.splice(Math.ceil((1 - youngRegions) * others.length));
+    const enough = keptText * (this.lent.regionText ?? usualText);
+    for (const region of [...byUse(others), ...byUse(young)]) {
+      if (this.textLength <= enough) break;
+      this.uninstall(region);
+      C[region.header + 1] = 0;
+      this.evicted++;
+    }
   }
 
   /** As WebAssembly if that can be. */

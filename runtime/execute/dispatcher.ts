@@ -100,6 +100,8 @@ export interface DispatcherOptions {
   readonly fuseThreshold?: number;
   /** Guest instructions a region must have to be worth it (3); tests that want every instruction in a region say 1. */
   readonly smallestRegion?: number;
+  /** Characters of text that all regions may have; more, and those used least are dropped. */
+  readonly regionText?: number;
   /** Makes regions beside the guest; absent: it waits for them. */
   readonly regionThread?: RegionThread | undefined;
   /** Names of optimisations to leave out (contract/optimisations.ts). */
@@ -200,6 +202,7 @@ export class Dispatcher {
       hotCall: Math.min(hotCall, (options.regionThreshold ?? 0) / 4),
       callsSubroutines: options.disabled?.has("returns") !== true,
       smallestRegion: options.smallestRegion ?? 3,
+      regionText: options.regionText,
       addStub: (link, offset, page, wraps) => this.builder.addStub(link, offset, page, wraps),
     });
     const region = options.disabled?.has("regions") === true ? Number.POSITIVE_INFINITY : (options.regionThreshold ?? Number.POSITIVE_INFINITY);

@@ -58,7 +58,7 @@ export function table(stats: MachineStats, host?: HostTime): string {
     ],
     [
       "code cache",
-      `${kibibytes(stats.codeCacheBytes)} decoded, ${percent(stats.codeCacheBytes, stats.codeCacheCapacity)} full, flushed ${count(stats.codeCacheFlushes)} times; ${count(stats.regionsLive)} regions, ${kibibytes(stats.regionTextLength)} of JavaScript`,
+      `${kibibytes(stats.codeCacheBytes)} decoded, ${percent(stats.codeCacheBytes, stats.codeCacheCapacity)} full, flushed ${count(stats.codeCacheFlushes)} times; ${count(stats.regionsLive)} regions, ${kibibytes(stats.regionTextLength)} of JavaScript, ${count(stats.regionsEvicted)} regions evicted`,
     ],
     ["code overwritten", `${count(stats.invalidations - stats.regionInvalidations)} blocks, ${count(stats.regionInvalidations)} regions`],
     ["events", `${count(stats.interrupts)} interrupts, ${count(stats.faults)} exceptions`],

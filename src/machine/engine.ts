@@ -187,6 +187,7 @@ export class Engine {
       regionTextLength: live.reduce((sum, region) => sum + region.code.size, 0),
       invalidations: cache.invalidatedBlocks + regions.invalidated,
       regionInvalidations: regions.invalidated,
+      regionsEvicted: regions.evicted,
       interrupts: this.#dispatcher.interruptsDelivered,
       faults: this.#dispatcher.faults,
       exits: vmExits(this.#cpu.exitCounts),

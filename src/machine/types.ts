@@ -65,6 +65,8 @@ export interface MachineStats {
   /** Blocks and regions dropped because their bytes were written; of these the regions. */
   readonly invalidations: number;
   readonly regionInvalidations: number;
+  /** Regions dropped because all of them took too much of the host's memory, those used least first. */
+  readonly regionsEvicted: number;
   /** Hardware interrupts delivered. */
   readonly interrupts: number;
   /** Exceptions delivered. */

@@ -61,6 +61,8 @@ export interface CoreOptions {
   readonly translator?: Translator;
   /** Makes regions. */
   readonly regionThread?: RegionThread;
+  /** Characters of text that all regions may have. */
+  readonly regionText?: number;
   /** Optimisations that the dispatcher leaves out. */
   readonly disabled?: ReadonlySet<string>;
 }
@@ -118,6 +120,7 @@ export class Core {
       fuseThreshold: options.fuseThreshold ?? 0,
       regionThread: options.regionThread,
       ...(options.disabled === undefined ? {} : { disabled: options.disabled }),
+      ...(options.regionText === undefined ? {} : { regionText: options.regionText }),
       ...(options.slice === undefined ? {} : { sliceInstructions: options.slice }),
     });
   }
