@@ -5,12 +5,12 @@
  *     2      what is to be added to a linear address on that page for its place in guest memory
  *     3      how often it was asked in vain
  *
- * A site is one of four tables, for it holds what a TLB entry promises: to readers or to writers, in user mode or not. The first of each is the stack's. The host empties them all
+ * A site is one of four tables, for it holds what a TLB entry promises: to readers or to writers, in user mode or not. Regions have theirs by hashes: two that share one cost each other time. The host empties them all
  * wherever it takes something back that the TLB promised.
  */
 export const siteWords = 4;
 /** Sites of one table. */
-export const siteTable = 1024;
+export const siteTable = 4096;
 /** The first site of the tables of reads; that of writes follows. */
 export const siteRange = Object.freeze({ supervisor: 0, user: 2 * siteTable });
 export const siteCount = 4 * siteTable;

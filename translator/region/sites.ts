@@ -38,6 +38,8 @@ const smallStep = 64;
 const smallTable = 256;
 /** The same where that is known. */
 const largestTable = 4096;
+/** 2^frameBits bytes of a frame have a site: where a page ends in the middle of it, its parts would empty each other's. */
+const frameBits = 7;
 /** Bytes that a group may reach over: what crosses into another page asks the TLB for each access. */
 const widestGroup = 64;
 
@@ -201,7 +203,7 @@ export class Sites {
     if (range > smallTable) return undefined;
     const loop = this.loopOf[number];
     const others = terms.filter(({ read, shift }) => !(shift === 0 && this.isStackPointer(slotNumber(read.slot))));
-    if (others.length === 0 && range === 0) return "stack";
+    if (others.length === 0 && range === 0) return `stack ${constant >> frameBits}`;
     if (terms.every(({ read }) => isThreadBase(slotNumber(read.slot))) && range === 0)
       return `thread ${slotNumber(terms[0].read.slot)} ${constant >> 12}`;
     if (loop === undefined) return undefined;
@@ -255,11 +257,11 @@ export class Sites {
 
   private indexOf(name: string, isWrite: boolean): number {
     const first = this.range + (isWrite ? siteTable : 0);
-    if (name === "stack") return first * siteWords;
     let hash = this.seed;
     for (let k = 0; k < name.length; k++) hash = (Math.imul(hash, 31) + name.charCodeAt(k)) | 0;
+    hash = (hash ^ (hash >>> 15)) & 0x7fffffff;
     // As an int32: V8 would make all objects with a number of that name in that place anew for one double, the opcode rows among them, and never again compile for good what reads those.
-    return Math.imul(first + 1 + (((hash ^ (hash >>> 15)) & 0x7fffffff) % (siteTable - 1)), siteWords);
+    return Math.imul(first + (hash % siteTable), siteWords);
   }
 }
 
