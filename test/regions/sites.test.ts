@@ -285,6 +285,40 @@ describe.each(tiers)("%s", (_, hot) => {
     expect(core.reg("edx")).toBe(40 * 1001);
   });
 
+  it("a table as large as a page, and a word that goes over its end", () => {
+    const { core } = run(
+      {
+        source: `
+          mov ecx, 4100
+          xor edx, edx
+        again:
+          mov esi, ecx
+          and esi, 4095
+          add edx, [0x40000 + esi]
+          movzx eax, byte ptr [0x40000 + esi]
+          add edx, eax
+          movzx eax, byte ptr [0x40000 + esi]
+          sub edx, eax
+          dec ecx
+          jnz again
+          int3`,
+        prepare: (core) => {
+          core.map(0x40000, 0x60000, all);
+          core.map(0x41000, 0x64000, all);
+          for (let k = 0; k < 0x1000; k++) for (const page of [0x60000, 0x64000]) core.physical.write1(page + k, (k * 37 + (page >> 13)) & 0xff);
+        },
+      },
+      hot,
+    );
+    const memory = [0x60000, 0x64000].flatMap((page) => Array.from({ length: 0x1000 }, (_, k) => (k * 37 + (page >> 13)) & 0xff));
+    let sum = 0;
+    for (let n = 4100; n > 0; n--) {
+      const at = n & 4095;
+      sum = (sum + memory[at] + (memory[at + 1] << 8) + (memory[at + 2] << 16) + (memory[at + 3] << 24)) | 0;
+    }
+    expect(core.R[slot.edx]).toBe(sum);
+  });
+
   it("bytes of a table that lies in one page, and in two", () => {
     const { core } = run(
       {
@@ -437,6 +471,7 @@ describe("which accesses have sites", () => {
     ["a table that may go over two pages", "movzx edx, cl\nadd eax, [ebx + edx * 4]", 0],
     ["one that does not", "movzx edx, cl\nadd eax, [0x40c00 + edx * 4]", 1],
     ["one that does", "movzx edx, cl\nadd eax, [0x40c10 + edx * 4]", 0],
+    ["one whose last word does", "mov edx, ecx\nand edx, 4095\nmov eax, [0x40000 + edx]\nadd al, [0x40000 + edx]", 1],
     ["bytes of a small table, together", "movzx edx, cl\nmov al, [ebx + edx]\nmov dl, [ebx + edx + 1]\nadd al, dl", 1],
     ["what FS points to", "mov eax, fs:[0x40000]\nmov eax, fs:[0x40010]", 1],
     ["a list, from link to link", "mov ebx, [ebx]\nmov ebx, 0x40000\nadd ebx, eax", 0],

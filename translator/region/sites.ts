@@ -34,10 +34,9 @@ type Access = LoadStatement | StoreStatement;
 
 /** Steps of an address in a loop that are small: so many bytes. */
 const smallStep = 64;
+const pageBytes = 0x1000;
 /** Bytes of a table that is likely to lie on one page, wherever it begins. */
 const smallTable = 256;
-/** The same where that is known. */
-const largestTable = 4096;
 /** 2^frameBits bytes of a frame have a site: where a page ends in the middle of it, its parts would empty each other's. */
 const frameBits = 7;
 /** Bytes that a group may reach over: what crosses into another page asks the TLB for each access. */
@@ -56,6 +55,7 @@ interface Located extends Sum {
   readonly access: Access;
 }
 
+/** Adds a part of an address, times 2^shift; false: it is not to be had in these terms, and the sum is good for nothing. */
 function add(sum: Sum, v: Value, shift: number): boolean {
   switch (v.kind) {
     case "constant":
@@ -78,9 +78,8 @@ function add(sum: Sum, v: Value, shift: number): boolean {
         sum.constant = (sum.constant - (b.value << shift)) | 0;
         return add(sum, a, shift);
       }
-      if (v.op === "shl" && b.kind === "constant" && b.value + shift <= 4 && add(sum, a, shift + b.value)) return true;
       const most = largest(v);
-      if (most === undefined) return false;
+      if (most === undefined) return v.op === "shl" && b.kind === "constant" && b.value + shift <= 4 && add(sum, a, shift + b.value);
       sum.range += most << shift;
       return true;
     }
@@ -98,7 +97,7 @@ function largest(v: Value): number | undefined {
     case "zeroExtend8":
       return 255;
     case "and":
-      for (const part of [a, b]) if (part.kind === "constant" && part.value >= 0 && part.value < largestTable) return part.value;
+      for (const part of [a, b]) if (part.kind === "constant" && part.value >= 0 && part.value < pageBytes) return part.value;
       return undefined;
     case "xor":
     case "or": {
@@ -182,7 +181,7 @@ export class Sites {
       if (s.kind !== "load" && s.kind !== "store") continue;
       const sum: Sum = { constant: 0, terms: [], range: 0 };
       if (!add(sum, s.address, 0)) continue;
-      const where = this.classOf(sum, number);
+      const where = this.classOf(sum, s.size, number);
       if (where === undefined) continue;
       // Reads of one register at two places may be of two values.
       const reads = sum.terms.map(({ read, shift }) => {
@@ -198,8 +197,8 @@ export class Sites {
   }
 
   /** Which site is meant, by a name; undefined: the address may be anywhere the next time. */
-  private classOf({ constant, terms, range }: Sum, number: number): string | undefined {
-    if (terms.length === 0) return (constant & 0xfff) + range < 0x1000 ? `page ${constant >>> 12}` : undefined;
+  private classOf({ constant, terms, range }: Sum, size: number, number: number): string | undefined {
+    if (terms.length === 0) return (constant & 0xfff) + range + size <= pageBytes ? `page ${constant >>> 12}` : undefined;
     if (range > smallTable) return undefined;
     const loop = this.loopOf[number];
     const others = terms.filter(({ read, shift }) => !(shift === 0 && this.isStackPointer(slotNumber(read.slot))));
@@ -213,16 +212,7 @@ export class Sites {
       if (change === changed.otherwise || (change === changed.bySteps && shift > 3)) return undefined;
     }
     const names = terms.map(({ read, shift }) => `${slotNumber(read.slot)}<${shift}`).sort();
-    return `loop ${this.loopNumber(loop)} ${names.join("+")} ${constant >> 9}`;
-  }
-
-  /** Whether it is known where in its page the address is. */
-  private isFixed({ terms }: Sum): boolean {
-    return terms.length === 0;
-  }
-
-  private loopNumber(loop: Loop): number {
-    return this.loopOf.indexOf(loop);
+    return `loop ${this.loopOf.indexOf(loop)} ${names.join("+")} ${constant >> 9}`;
   }
 
   private isStackPointer(n: number): boolean {
@@ -235,7 +225,8 @@ export class Sites {
     for (let from = 0; from < sorted.length; ) {
       const low = sorted[from].constant;
       const hasTable = sorted[from].range > 0;
-      const widest = hasTable ? Math.max(smallTable, this.isFixed(sorted[from]) ? largestTable : 0) + 4 : widestGroup;
+      // Of a table at a known place it is known that it lies on one page.
+      const widest = !hasTable ? widestGroup : sorted[from].terms.length === 0 ? pageBytes : smallTable + 4;
       let to = from;
       let end = low;
       for (; to < sorted.length; to++) {

@@ -670,7 +670,9 @@ export class ExpressionWriter extends Emitter {
     this.constant(0);
     this.access("i64.load", this.place("SW").offset + 4 * (literalOf(index) ?? refuse("a site")));
     this.op("i64.sub");
-    this.longConstant(0x1000 - (literalOf(bytes) ?? refuse("a site")));
+    const size = literalOf(bytes) ?? refuse("a site");
+    if (size > 0x1000) refuse("a site larger than a page");
+    this.longConstant(0x1000 - size);
     this.op("i64.le_u");
     return "bool";
   }
