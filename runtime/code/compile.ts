@@ -33,6 +33,7 @@ export function instantiate(module: WebAssembly.Module, imports: WebAssembly.Mod
 
 /** Whether the host's WebAssembly can end a function by a call (return_call): V8 since 2023, others later. */
 export function hasTailCalls(): boolean {
+  if (typeof WebAssembly === "undefined") return false;
   // (module (func return_call 0))
   const module = Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0, 1, 4, 1, 0x60, 0, 0, 3, 2, 1, 0, 10, 6, 1, 4, 0, 0x12, 0, 0x0b);
   return WebAssembly.validate(module);

@@ -2,7 +2,9 @@
  * Accesses that have sites (translator/region/sites.ts): they must be those that are meant, and each thing that the TLB takes back must be taken back from sites as well. All run cold
  * and hot; the expected values are what the manual says.
  */
-import { describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
+import { demoImage } from "../../src/demo/image.ts";
+import { createMachine } from "../../src/index.ts";
 import { cr0bit, slot } from "../../translator/contract/slots.ts";
 import { JavaScriptTranslator } from "../../translator/index.ts";
 import { assemble, type Program } from "../support/assembler.ts";
@@ -490,5 +492,18 @@ describe("which accesses have sites", () => {
     core.run();
     expect(texts.length).toBeGreaterThan(0);
     expect(texts.filter((text) => text.includes("isOnSite"))).toEqual([]);
+  });
+});
+
+describe("in a machine", () => {
+  afterEach(() => void vi.unstubAllGlobals());
+
+  it("only where the host makes WebAssembly of regions", () => {
+    const machine = createMachine({ kernel: demoImage() });
+    expect(machine.newTranslator().does("sites")).toBe(true);
+    vi.stubGlobal("WebAssembly", { ...WebAssembly, validate: () => false });
+    expect(machine.newTranslator().does("sites")).toBe(false);
+    vi.stubGlobal("WebAssembly", undefined);
+    expect(machine.newTranslator().does("sites")).toBe(false);
   });
 });
