@@ -40,6 +40,15 @@ function run(
   return { core, stop, texts };
 }
 
+/** Bytes of two pages at linear 40000h, which are not neighbours in memory. */
+const twoPages = [0x60000, 0x64000].map((page) => Array.from({ length: 0x1000 }, (_, k) => (k * 37 + (page >> 13)) & 0xff));
+const mapTwoPages = (core: Core): void => {
+  twoPages.forEach((bytes, k) => {
+    core.map(0x40000 + 0x1000 * k, 0x60000 + 0x4000 * k, all);
+    core.physical.writeBytes(0x60000 + 0x4000 * k, Uint8Array.from(bytes));
+  });
+};
+
 const tiers = [
   ["cold", false],
   ["hot", true],
@@ -243,22 +252,16 @@ describe.each(tiers)("%s", (_, hot) => {
           dec ecx
           jnz again
           int3`,
-        prepare: (core) => {
-          core.map(0x40000, 0x60000, all);
-          core.map(0x41000, 0x64000, all);
-          core.map(0x3f000, 0x66000, all);
-          for (let k = 0; k < 0x1000; k++)
-            for (const page of [0x60000, 0x64000, 0x66000]) core.physical.write1(page + k, (k * 7 + (page >> 13)) & 0xff);
-        },
+        prepare: mapTwoPages,
       },
       hot,
     );
-    const byte = (at: number): number => core.physical.read1((at < 0x1000 ? 0x60000 : 0x64000 - 0x1000) + at);
+    const memory = twoPages.flat();
     let sum = 0;
     for (let at = 0; at < 4200; at++) {
-      sum = (sum + byte(at) + (byte(at + 1) << 8) + (byte(at + 2) << 16) + (byte(at + 3) << 24) + byte(at) + (byte(at + 1) << 8)) | 0;
+      sum = (sum + memory[at] + (memory[at + 1] << 8) + (memory[at + 2] << 16) + (memory[at + 3] << 24) + memory[at] + (memory[at + 1] << 8)) | 0;
     }
-    expect(core.R[2]).toBe(sum);
+    expect(core.R[slot.edx]).toBe(sum);
   });
 
   it.each([[[]], [["forward"]]])("a register that moves between two accesses, without passes %j", (without) => {
@@ -304,15 +307,11 @@ describe.each(tiers)("%s", (_, hot) => {
           dec ecx
           jnz again
           int3`,
-        prepare: (core) => {
-          core.map(0x40000, 0x60000, all);
-          core.map(0x41000, 0x64000, all);
-          for (let k = 0; k < 0x1000; k++) for (const page of [0x60000, 0x64000]) core.physical.write1(page + k, (k * 37 + (page >> 13)) & 0xff);
-        },
+        prepare: mapTwoPages,
       },
       hot,
     );
-    const memory = [0x60000, 0x64000].flatMap((page) => Array.from({ length: 0x1000 }, (_, k) => (k * 37 + (page >> 13)) & 0xff));
+    const memory = twoPages.flat();
     let sum = 0;
     for (let n = 4100; n > 0; n--) {
       const at = n & 4095;
@@ -343,15 +342,13 @@ describe.each(tiers)("%s", (_, hot) => {
           jnz again
           int3`,
         prepare: (core) => {
-          core.map(0x40000, 0x60000, all);
-          core.map(0x41000, 0x64000, all);
+          mapTwoPages(core);
           core.R[slot.ebx] = 0x40800;
-          for (let k = 0; k < 0x1000; k++) for (const page of [0x60000, 0x64000]) core.physical.write1(page + k, (k * 37 + (page >> 13)) & 0xff);
         },
       },
       hot,
     );
-    const memory = [0x60000, 0x64000].flatMap((page) => Array.from({ length: 0x1000 }, (_, k) => (k * 37 + (page >> 13)) & 0xff));
+    const memory = twoPages.flat();
     let sum = 0;
     for (let n = 200; n > 0; n--) {
       const ebx = n >= 100 ? 0x800 : 0xf80;
