@@ -75,6 +75,18 @@ export interface CpuBoard {
   setFerr(high: boolean): void;
 }
 
+export type EventObserver = (number: number, kind: number, errorCode: number) => void;
+
+/** Words of `Cpu.attention`. */
+export const attention = {
+  /** Something waits for the dispatcher, or may soon: it is to look itself whenever an instruction ends that may have changed what may be done. */
+  look: 0,
+  /** A region left at a store that tier 0 is to make. */
+  refused: 1,
+  /** Interrupts and exceptions have an observer. */
+  observed: 2,
+} as const;
+
 export class Cpu {
   readonly R: Int32Array<ArrayBuffer>;
   /** The same slots as doubles, for SSE: element slot / 2. */
@@ -85,6 +97,8 @@ export class Cpu {
    * code last called something, and the same when the exception was noted.
    */
   readonly noted: Int32Array<ArrayBuffer>;
+  /** What generated code asks before it goes on without the dispatcher (`attention`): not 0 means no. Not state: the dispatcher keeps it. */
+  readonly attention: Int32Array<ArrayBuffer>;
   /** x87 arithmetic: operands, rounding and result of the operation under way. */
   readonly float = new FloatUnit();
   readonly board: CpuBoard;
@@ -115,13 +129,21 @@ export class Cpu {
   /** Port accesses by port, statistics too: each is one of the exits counted for IN, OUT, INS and OUTS. */
   readonly portCounts = new Float64Array(0x10000);
   /** Told of every interrupt and exception just before it is delivered, for debuggers. */
-  eventObserver: ((number: number, kind: number, errorCode: number) => void) | undefined = undefined;
+  get eventObserver(): EventObserver | undefined {
+    return this.observer;
+  }
+  set eventObserver(observer: EventObserver | undefined) {
+    this.observer = observer;
+    this.attention[attention.observed] = observer === undefined ? 0 : 1;
+  }
+  private observer: EventObserver | undefined = undefined;
 
   constructor(board: CpuBoard) {
     this.board = board;
     const { host } = board.physical;
     this.R = host.int32(slot.count);
     this.noted = host.int32(3);
+    this.attention = host.int32(3);
     this.exitCounts = host.float64(exitCounters);
     this.F = new Float64Array(this.R.buffer, this.R.byteOffset, slot.count / 2);
     this.walker = new PageWalker(this.R, board.physical);

@@ -27,7 +27,7 @@ const vector = vectorImported;
 /** Flags any IRET or POPF restores with a 16-bit operand, and those that need the 32-bit form as well. */
 export const userFlags = 0x8d5 | eflag.tf | eflag.df | eflag.nt;
 export const userFlags32 = userFlags | eflag.rf | eflag.ac | eflag.id;
-const supervisorFlags32 = eflag.vif | eflag.vip;
+export const supervisorFlags32 = eflag.vif | eflag.vip;
 
 /** Sets the flags of `mask` from `image` and leaves the others. */
 export function mergeEflags(R: Int32Array, image: number, mask: number): void {

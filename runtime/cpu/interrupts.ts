@@ -82,6 +82,11 @@ const faultVectors =
 /** Contributory exceptions (SDM vol. 3, table 6-4). */
 const contributory = (1 << vector.de) | (1 << vector.ts) | (1 << vector.np) | (1 << vector.ss) | (1 << vector.gp);
 
+/** Whether an exception is a fault: it says so in the EFLAGS that its handler finds. */
+export function isFault(exception: number): boolean {
+  return exception < 32 && ((faultVectors >>> exception) & 1) !== 0;
+}
+
 function isContributory(exception: number): boolean {
   return exception < 32 && ((contributory >>> exception) & 1) !== 0;
 }
@@ -314,7 +319,7 @@ function deliverProtected(cpu: Cpu, number: number, kind: EventKind, errorCode: 
 function flagsToSave(R: Int32Array, number: number, kind: EventKind): number {
   const flags = getEflags(R);
   if (kind === eventKind.hardware) return flags;
-  return kind === eventKind.exception && number < 32 && (faultVectors >>> number) & 1 ? flags | eflag.rf : flags & ~eflag.rf;
+  return kind === eventKind.exception && isFault(number) ? flags | eflag.rf : flags & ~eflag.rf;
 }
 
 function isOtherGate(type: number): boolean {

@@ -230,7 +230,10 @@ function loadTask(cpu: Cpu, task: LoadedTask, isNested: boolean): void {
   setNullSegment(R, segment.ldtr, task.ldt);
   // Until SS is loaded nothing runs on the new stack: a fault's handler must come with one, as it does from ring 3.
   R[slot.cpl] = 3;
-  if (task.trap) cpu.pendingDebug |= taskSwitchTrap;
+  if (task.trap) {
+    cpu.pendingDebug |= taskSwitchTrap;
+    cpu.requestAttention();
+  }
   R[slot.halted] = 0;
   R[slot.interruptShadow] = 0;
   updateMode(cpu);

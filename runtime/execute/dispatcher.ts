@@ -38,9 +38,16 @@ import {
 } from "../code/pseudo-shapes.ts";
 import type { RegionThread } from "../code/region-thread.ts";
 import { Regions } from "../code/regions.ts";
-import type { Cpu } from "../cpu/cpu.ts";
+import { attention as attentionImported, type Cpu } from "../cpu/cpu.ts";
 import { instructionBreakpoints } from "../cpu/debug.ts";
-import { deliverDebugException, deliverException, deliverHardwareInterrupt, noteDebugCauses } from "../cpu/interrupts.ts";
+import {
+  deliverDebugException,
+  deliverException,
+  deliverHardwareInterrupt,
+  eventKind as eventKindImported,
+  isFault,
+  noteDebugCauses,
+} from "../cpu/interrupts.ts";
 import { usualCodeWords } from "../memory/host-memory.ts";
 import { GuardedStores } from "./guarded-stores.ts";
 import { type Callout, hostNames, notingNames } from "./host-names.ts";
@@ -55,6 +62,8 @@ const { offsetBits: faultOffsetBits, unexecutedShift } = faultPlace;
 const eflag = eflagImported;
 const segment = segmentImported;
 const jsCall = jsCallImported;
+const attention = attentionImported;
+const eventKind = eventKindImported;
 const slot = slotImported;
 const { budget, page: pageSlot, tlbHalf, mode: modeSlot, eip: eipSlot } = slot;
 const { singleStep, edge } = mode;
@@ -356,8 +365,17 @@ export class Dispatcher {
       cpu.R[budget] += this.unexecuted(p, offset);
     }
     cpu.R[slot.interruptShadow] = 0;
-    deliverException(cpu, cpu.fault.vector, cpu.fault.errorCode);
+    this.deliverException(cpu.fault.vector, cpu.fault.errorCode);
     this.passTime();
+  }
+
+  private deliverException(exception: number, errorCode: number): void {
+    if (this.wasm !== undefined && isFault(exception) && this.wasm.enterHandler(exception, eventKind.exception, errorCode)) return;
+    deliverException(this.cpu, exception, errorCode);
+  }
+
+  private deliverInterrupt(number: number): void {
+    if (this.wasm?.enterHandler(number, eventKind.hardware, -1) !== true) deliverHardwareInterrupt(this.cpu, number);
   }
 
   /** `enter` met a guest exception. */
@@ -468,14 +486,14 @@ export class Dispatcher {
       if (R[slot.interruptShadow] === 0 && this.interruptReady()) {
         this.interruptsDelivered++;
         cpu.exitCounts[exitReason.externalInterrupt * ringCount + R[slot.cpl]]++;
-        deliverHardwareInterrupt(cpu, this.nmiReady() ? this.takeNmi() : cpu.board.interrupts.acknowledge());
+        this.deliverInterrupt(this.nmiReady() ? this.takeNmi() : cpu.board.interrupts.acknowledge());
         this.passTime();
         continue;
       }
       if (this.retired >= this.deadline) return this.stopAt("slice");
       this.nextSlice();
       if (R[slot.interruptShadow] === 0 && (R[modeSlot] & singleStep) === 0) {
-        const header = this.enter();
+        const header = this.enterAgain();
         if (header !== 0) return header;
         this.takeFetchFault();
       } else this.step();
@@ -513,6 +531,7 @@ export class Dispatcher {
   private nextSlice(): void {
     const { cpu } = this;
     const { retired, sliceLeft } = this;
+    this.noteWaiting();
     cpu.budgetHeldBack = 0;
     if (sliceLeft >= 0) {
       cpu.R[budget] = sliceLeft;
@@ -520,6 +539,14 @@ export class Dispatcher {
     }
     cpu.R[budget] = Math.min(this.sliceInstructions, this.deadline - retired);
     this.issued = retired + cpu.R[budget];
+  }
+
+  /** What is to become true asks for attention; what is, and is held off, may be let in by an instruction. */
+  private noteWaiting(): void {
+    const { cpu } = this;
+    const { interrupts } = cpu.board;
+    const waits = interrupts.pending || interrupts.nmi === true || cpu.nmiBlocked || cpu.pendingDebug !== 0;
+    cpu.attention[attention.look] = waits ? 1 : 0;
   }
 
   private stopAt(reason: StopReason): number {
@@ -541,6 +568,7 @@ export class Dispatcher {
   private takeNmi(): number {
     this.cpu.board.interrupts.acknowledgeNmi?.();
     this.cpu.nmiBlocked = true;
+    this.cpu.attention[attention.look] = 1;
     return vector.nmi;
   }
 
@@ -637,6 +665,22 @@ export class Dispatcher {
       header = this.builder.decode(linear, address, key, key);
     }
     this.eipIsCurrent = false;
+    return header;
+  }
+
+  /** The same, likely to be where something went before. */
+  private enterAgain(): number {
+    const R = this.cpu.R;
+    if ((R[modeSlot] & linearCode) !== linearCode) return this.enter();
+    const eip = R[eipSlot];
+    const known = this.jumps.find(eip);
+    if (known !== 0) {
+      R[pageSlot] = eip & ~0xfff;
+      this.eipIsCurrent = false;
+      return known;
+    }
+    const header = this.enter();
+    if (header !== 0 && this.keepsJumps) this.jumps.note(eip, header);
     return header;
   }
 
@@ -811,7 +855,7 @@ export class Dispatcher {
         this.eipIsCurrent = false;
         return ~this.jumpSegmented(R[eipSlot]);
       }
-      const header = this.enter();
+      const header = this.enterAgain();
       if (header !== 0) return header;
       this.takeFetchFault();
     }

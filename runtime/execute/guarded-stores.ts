@@ -5,17 +5,16 @@
 import { slot as slotImported } from "../../translator/contract/slots.ts";
 import type { CodeCache } from "../code/code-cache.ts";
 import type { Regions } from "../code/regions.ts";
-import type { Cpu } from "../cpu/cpu.ts";
+import { attention as attentionImported, type Cpu } from "../cpu/cpu.ts";
 import { walkFlag as walkFlagImported } from "../memory/page-walk.ts";
 
 // Bound here because V8 folds a module's own constants, but not those it imports.
 const slot = slotImported;
 const walkFlag = walkFlagImported;
 const { tlbHalf } = slot;
+const { refused } = attentionImported;
 
 export class GuardedStores {
-  /** A region left at a store that it must not make itself: tier 0 makes it next. */
-  private hasRefused = false;
   private readonly cpu: Cpu;
   private readonly cache: CodeCache;
   /** Made after this, for its code names it. */
@@ -29,13 +28,15 @@ export class GuardedStores {
 
   /** Whether a store was refused since this was asked last. */
   takeRefused(): boolean {
-    const { hasRefused } = this;
-    this.hasRefused = false;
+    const { attention } = this.cpu;
+    const hasRefused = attention[refused] !== 0;
+    attention[refused] = 0;
     return hasRefused;
   }
 
+  /** A region leaves at a store that it must not make itself: tier 0 makes it next. */
   private refuse(): 1 {
-    this.hasRefused = true;
+    this.cpu.attention[refused] = 1;
     return 1;
   }
 

@@ -13,6 +13,8 @@ import { type CodeCache, shapeBits as shapeBitsImported } from "../code/code-cac
 import { compile, type HostNames, instantiate, moduleOf, wrapper } from "../code/compile.ts";
 import { faultBlock, firstRegionShape, firstShape, type Handler, pseudo, stopBlock } from "../code/pseudo-shapes.ts";
 import type { Cpu } from "../cpu/cpu.ts";
+import type { EventKind } from "../cpu/interrupts.ts";
+import { dispatchHandler, eventCallouts, eventHelpers } from "./event-helpers.ts";
 import type { JumpCache } from "./jump-cache.ts";
 import { calloutHelpers, elsewhere, helperTexts } from "./wasm-helpers.ts";
 
@@ -57,6 +59,7 @@ const hostHandlers: readonly HostHandler[] = [
       return ~C[p + 4];
     }`,
   },
+  dispatchHandler,
 ];
 
 export interface WasmTierHost {
@@ -100,6 +103,7 @@ export class WasmTier {
   /** 1 for each number of the host that is in line in the loop that runs. */
   private readonly inLine = new Uint8Array(shapeBits + 1);
   private readonly helpers: Record<string, WebAssembly.ExportValue> = {};
+  private readonly deliver: (exception: number, kind: EventKind, errorCode: number) => number;
   private readonly names: HostNames;
   private readonly place: Int32Array;
   private readonly cases: Uint16Array;
@@ -135,7 +139,8 @@ export class WasmTier {
       W: this.place,
     };
     const words = (a: Int32Array) => ({ kind: "i32", offset: a.byteOffset }) as const;
-    const helpers = host.observesCallouts ? helperTexts : [...helperTexts, calloutHelpers];
+    const plain = [...helperTexts, ...eventHelpers];
+    const helpers = host.observesCallouts ? plain : [...plain, { ...calloutHelpers, ...eventCallouts }];
     const functions = [
       ...Object.keys(this.names).filter((name) => typeof this.names[name] === "function"),
       ...helpers.flatMap((group) => Object.keys(group).flatMap((name) => [name, name + elsewhere])),
@@ -155,6 +160,7 @@ export class WasmTier {
         JP: words(host.jumps.shared),
         X: { kind: "f64", offset: cpu.exitCounts.byteOffset },
         J: words(host.J),
+        EV: words(cpu.attention),
         U16: { kind: "i16", offset: physical.base, isBytewise: true },
         U32: { kind: "i32", offset: physical.base, isBytewise: true },
         S: { kind: "f32", offset: cpu.R.byteOffset },
@@ -187,6 +193,7 @@ export class WasmTier {
       Object.assign(this.helpers, others);
       this.firstRun = run as Run;
     }
+    this.deliver = this.helpers.enterHandler as typeof this.deliver;
     this.preparedShapes = prepared?.shapeCount ?? 0;
     this.firstInLine = prepared?.inLine ?? [];
     this.worth = prepared === undefined || !host.hasRegions ? worthMaking : worthReplacing;
@@ -197,6 +204,11 @@ export class WasmTier {
   /** Index in C of the instruction under way when a function of the host was called last. */
   get where(): number {
     return this.place[0];
+  }
+
+  /** Delivers an event if nothing about it is unusual (event-helpers.ts): whether it did. @param exception a fault, if it is an exception. @param errorCode -1: none */
+  enterHandler(exception: number, kind: EventKind, errorCode: number): boolean {
+    return this.deliver(exception, kind, errorCode) !== 0;
   }
 
   /** The fault block runs: index in C of the instruction that met the exception. */
