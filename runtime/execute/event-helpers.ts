@@ -1,6 +1,6 @@
 /**
- * Interrupts and exceptions delivered, and returned from, in WebAssembly: where code, stack and data are flat 32-bit segments before and after, in rings 0 and 3, as systems
- * with paging have them. What it all means is in runtime/cpu (interrupts.ts, interrupt-return.ts) and runtime/callouts/far-transfers.ts. Nothing is remembered: gate,
+ * Interrupts and exceptions delivered, and returned from, in WebAssembly: where code, stack and data are flat 32-bit segments before and after, and the handler in ring 0, as systems with paging have
+ * them. What it all means is in runtime/cpu (interrupts.ts, interrupt-return.ts) and runtime/callouts/far-transfers.ts. Nothing is remembered: gate,
  * descriptors and TSS are read each time. Whatever is not as foreseen changes nothing and is left to the host's function.
  */
 import { linearCode, mode } from "../../translator/contract/mode-key.ts";
@@ -103,7 +103,7 @@ export const eventHelpers: readonly Readonly<Record<string, string>>[] = [
       let stack = 0;
       let bytes = (12 + extra) | 0;
       if (${ring} !== 0) {
-        if (${ring} !== 3 || (R[${slot.segmentAccess + tr}] & ${1 << 11}) === 0 || R[${slot.segmentLimit + tr}] >>> 0 < 11) { return 0; }
+        if ((R[${slot.segmentAccess + tr}] & ${1 << 11}) === 0 || R[${slot.segmentLimit + tr}] >>> 0 < 11) { return 0; }
         const S = systemWords((R[${slot.segmentBase + tr}] + 4) | 0, 8);
         if ((S & 1) !== 0) { return 0; }
         top = M32[S >>> 2];

@@ -7,7 +7,9 @@ import { segment, slot } from "../../translator/contract/slots.ts";
 import { Core, differences, place, pte, selector } from "../support/core.ts";
 
 const unmapped = 0x50000;
+/** A page that not even ring 0 may write, and the one behind it. */
 const readOnly = 0x51000;
+const behindReadOnly = 0x52000;
 const loneHandler = place.handlers + 16 * 0x20;
 
 /** Numbers in [0, n), the same for a seed everywhere. */
@@ -22,8 +24,6 @@ function generator(seed: number): (n: number) => number {
 
 const instructions: readonly (readonly number[])[] = [
   [0xcd, 0x80],
-  [0xcf],
-  [0xcf],
   [0x66, 0xcf],
   [0x0f, 0x34],
   [0x0f, 0x35],
@@ -39,12 +39,19 @@ const instructions: readonly (readonly number[])[] = [
 function prepare(core: Core, seed: number): Core {
   const next = generator(seed);
   const rarely = (n = 12): boolean => next(n) === 0;
-  const ring = next(3) === 0 ? 0 : 3;
+  const returns = next(2) === 0;
+  const ring = (next(4) === 0) === returns ? 3 : 0;
   core.reset().protectedMode(ring);
   const { R, physical } = core;
   core.map(unmapped, 0, 0);
   core.map(readOnly, readOnly, pte.present | pte.user);
-  R[slot.gdtLimit] = rarely(20) ? 0x17 : 0x2f;
+  R[slot.gdtLimit] = rarely(8) ? 0x17 : 0x2f;
+  // Where nobody may look: the null descriptor and what is behind the table.
+  const flat = [selector.code0, selector.data0, selector.code3 & ~3, selector.data3 & ~3][next(4)];
+  for (const k of [0, 4]) {
+    physical.write4(place.gdt + k, physical.read4(place.gdt + flat + k));
+    physical.write4(place.gdt + 0x30 + k, physical.read4(place.gdt + flat + k));
+  }
   if (rarely(20)) R[slot.idtLimit] = 0x3ff;
   if (rarely(20)) R[slot.segmentLimit + segment.tr] = 8 + next(8);
   if (rarely(20)) R[slot.segmentAccess + segment.tr] = 0x8300;
@@ -64,10 +71,17 @@ function prepare(core: Core, seed: number): Core {
     const high = rarely() ? next(0x10000) << 16 : 0;
     physical.write4(at + 4, high | ((rarely() ? 0 : 0x8000) | (next(4) << 13) | (type << 8)));
   }
+  // What a table that cannot be read in one piece must not be taken for.
+  physical.write4(0, (selector.code0 << 16) | loneHandler);
+  physical.write4(4, 0xee00);
   if (rarely()) R[slot.idtBase] = place.idt + 4 * next(3) - 2;
   // Stacks.
   const someStack = (): number =>
-    rarely(4) ? [place.stack0 + 1 + next(3), 0x21000 + 4 * next(8), unmapped + 16, readOnly + 0x80, place.code + 0x80][next(5)] : place.stack0 + 4 * next(64);
+    rarely(3)
+      ? [place.stack0 + 0x101 + next(3), 0x21000 + 4 * next(8), unmapped + 16, readOnly + 0x80, behindReadOnly + 4 * next(8), place.code + 0x80][
+          next(6)
+        ]
+      : place.stack0 + 4 * next(64);
   physical.write4(place.tss + 4, someStack());
   physical.write4(place.tss + 8, rarely() ? [0, 0x0c, selector.data3, selector.code0, 0x30, selector.data0 | 1][next(6)] : selector.data0);
   R[slot.esp] = someStack();
@@ -75,8 +89,12 @@ function prepare(core: Core, seed: number): Core {
     (rarely(3) ? next(0x400000) : (next(0x1000) & 0xed5) | (next(4) << 12)) & ~(rarely(16) ? 0 : (1 << 17) | (1 << 8) | (1 << 14));
   // A frame for IRET.
   const frame = R[slot.esp];
-  const code = rarely() ? [0, 0x0c, selector.code0 | 3, selector.code3 & ~3, 0x30, selector.data0][next(6)] : next(2) === 0 ? selector.code0 : selector.code3;
-  const words = [loneHandler, code | (next(0x10000) << 16), someFlags(), someStack(), rarely() ? next(0x40) : selector.data3];
+  const code = rarely(5)
+    ? [0, 0x0c, selector.code0 | 3, selector.code3 & ~3, 0x30, selector.data0][next(6)]
+    : next(2) === 0
+      ? selector.code0
+      : selector.code3;
+  const words = [loneHandler, code | (next(0x10000) << 16), someFlags(), someStack(), rarely(5) ? next(0x40) : selector.data3];
   words.forEach((word, k) => {
     physical.write4((frame + 4 * k) & ~0, word);
   });
@@ -102,14 +120,17 @@ function prepare(core: Core, seed: number): Core {
   R[slot.sysenterEip] = loneHandler;
   R[slot.ecx] = rarely(2) ? 0 : place.stack;
   R[slot.edx] = loneHandler;
-  core.load({ origin: place.code, bytes: Uint8Array.from([...instructions[next(instructions.length)], 0xcc, 0xf4]) } as Parameters<Core["load"]>[0]);
+  core.load({
+    origin: place.code,
+    bytes: Uint8Array.from([...(returns ? [0xcf] : instructions[next(instructions.length)]), 0xcc, 0xf4]),
+  } as Parameters<Core["load"]>[0]);
   physical.write4(loneHandler, 0xf490);
   core.eflags = someFlags() & ~(1 << 17);
   core.interrupts.pending = next(6) === 0;
   core.cpu.nmiBlocked = rarely();
   core.flush();
   // Translations that the guest met before.
-  for (const page of [place.gdt, place.idt, place.tss, place.stack0, 0x21000, place.stack - 0x1000]) {
+  for (const page of [place.gdt, place.idt, place.tss, place.stack0, 0x21000, behindReadOnly, place.stack - 0x1000]) {
     if (!rarely(40)) {
       core.cpu.memory.systemRead4(page);
       core.cpu.memory.systemWrite4(page + 0xff8, core.cpu.memory.systemRead4(page + 0xff8));
@@ -128,9 +149,29 @@ function outcome(core: Core): Record<string, number> {
   const hidden = [0, 1, 2, 3, 4, 5].flatMap((s) =>
     (["segmentBase", "segmentLimit", "segmentAccess", "segmentChecked"] as const).map((name) => [`${name}${s}`, R[slot[name] + s]] as const),
   );
-  const more = { mode: R[slot.mode], half: R[slot.tlbHalf], codeEnd: R[slot.codeEnd], shadow: R[slot.interruptShadow], halted: R[slot.halted] };
+  const more = {
+    mode: R[slot.mode],
+    half: R[slot.tlbHalf],
+    codeEnd: R[slot.codeEnd],
+    shadow: R[slot.interruptShadow],
+    halted: R[slot.halted],
+    nmiBlocked: Number(core.cpu.nmiBlocked),
+  };
   return { ...core.state(), ...Object.fromEntries(hidden), ...more, kind: kinds.indexOf(kind), retired: dispatcher.retired };
 }
+
+it("are seen by an observer", () => {
+  const core = new Core().protectedMode(3);
+  const seen: number[] = [];
+  core.cpu.eventObserver = (number) => seen.push(number);
+  core.load({ origin: place.code, bytes: Uint8Array.from([0xcd, 0x80]) } as Parameters<Core["load"]>[0]);
+  expect(core.run(10).vector).toBe(0x80);
+  expect(seen).toEqual([0x80]);
+  core.cpu.eventObserver = undefined;
+  core.resume(place.code);
+  expect(core.run(10).vector).toBe(0x80);
+  expect(seen).toEqual([0x80]);
+});
 
 describe.each([
   ["tier 0", {}],
