@@ -56,7 +56,7 @@ export class GuardedStores {
     // Data beside code, as small real-mode programs have it.
     if (physical.isRam(address) && (A & (size - 1)) === 0 && !memory.watching) {
       if (physical.codePages[address >>> 12] !== 0 && this.cache.covers(address >>> 12, offset, offset + size)) {
-        return this.regions().covers(address >>> 12, offset, offset + size) ? this.refuse() : this.storeOverBlocks(A, size, value);
+        return this.regions().covers(address >>> 12, offset, offset + size) ? this.refuse() : this.storeOverBlocks(address, size, value);
       }
       if (size === 1) physical.i8[address] = value;
       else if (size === 2) physical.i16[address >>> 1] = value;
@@ -80,11 +80,14 @@ export class GuardedStores {
   }
 
   /** Over bytes that blocks alone were made from: what runs is a region, and none of them. */
-  private storeOverBlocks(A: number, size: 1 | 2 | 4, value: number): 0 {
-    const { R } = this.cpu;
+  private storeOverBlocks(address: number, size: 1 | 2 | 4, value: number): 0 {
+    const { memory, R } = this.cpu;
+    const { physical } = memory;
     const { leave } = slot;
     const wasToLeave = R[leave];
-    this.storePlainly(A, size, value);
+    if (size === 4) physical.writeAt4(address, value);
+    else if (size === 2) physical.writeAt2(address, value);
+    else physical.writeAt1(address, value);
     R[leave] = wasToLeave;
     return 0;
   }

@@ -4,8 +4,9 @@
  *
  * Three tables of 2 x 2^20 words (`TR` read, `TW` write, `TX` fetch), indexed by `R[slot.tlbHalf] + (linear >>> 12)`: the lower half for
  * CPL 0-2, the upper for CPL 3, so that changing ring costs nothing. An entry is the page's offset in
- * the buffer (physical.ts) ^ its linear address; one that is invalid has its low 12 bits set, so that one comparison tells valid entries of accesses within a page. An entry in TW promises: page present, writable at that privilege, dirty bit already
- * set, writable memory, no translated code.
+ * the buffer (physical.ts) ^ its linear address; one that is invalid has its low 12 bits set, so that one comparison tells valid entries of accesses within a page. An entry in TW
+ * promises: page present, writable at that privilege, dirty bit already set, writable memory, no translated code; one whose page got some keeps the page for the slow paths,
+ * its low bits set.
  *
  * Everything that needs care (page straddling, misalignment with #AC armed, MMIO, code pages, watchpoints, misses) arrives here.
  *
@@ -29,7 +30,9 @@ const walkFlag = walkFlagImported;
 // Bound in this module: V8 folds a module's own constants, not those it imports (measured: 3.2 to 1.2 ns for three such reads).
 const { tlbHalf } = slot;
 
-const invalid = 0xfff;
+const invalid = -1;
+/** Low bits of an entry of TW that only the slow paths may use: the page has, or had, translated code. (One that comes to `invalid` is walked for each time.) */
+const guarded = 0xfff;
 const halfSize = 1 << 20;
 /** Valid entries are listed so that a flush costs what was filled, not the size of the tables. */
 const filledCapacity = 1 << 16;
@@ -415,6 +418,7 @@ export class LinearMemory {
     const index = (access & walkFlag.user ? halfSize : 0) + (A >>> 12);
     const known = access & walkFlag.write ? this.TW[index] : access & walkFlag.fetch ? this.TX[index] : this.TR[index];
     if ((known & 1) === 0) return (known ^ A) >>> 0;
+    if (known !== invalid) return this.throughGuarded(index, A);
     this.misses++;
     if (!walker.walk(A, access)) {
       this.host.notePageFault(A, walker.errorCode);
@@ -430,11 +434,19 @@ export class LinearMemory {
       // A write may find a page table entry changed that INVLPG was not told of.
       if ((this.TR[index] & 1) === 0 && this.TR[index] !== entry) this.emptySitesOf(A);
       this.TR[index] = entry;
-      if (access & walkFlag.write && this.physical.codePages[page >>> 12] === 0) this.TW[index] = entry;
+      if (access & walkFlag.write) this.TW[index] = this.physical.codePages[page >>> 12] === 0 ? entry : entry | guarded;
     }
     if (walker.isLarge) this.largeRegions[A >>> 22] = 1;
     if (isNew) this.remember(index, walker.isGlobal);
     return location;
+  }
+
+  /** A write to a page that had translated code when the entry was made. */
+  private throughGuarded(index: number, A: number): number {
+    const entry = this.TW[index] & ~guarded;
+    const at = (entry ^ A) >>> 0;
+    if (this.physical.codePages[at >>> 12] === 0) this.TW[index] = entry;
+    return at;
   }
 
   /** Times a site was asked in vain, for statistics. */
@@ -524,7 +536,7 @@ export class LinearMemory {
     const TW = this.TW;
     for (let i = 0; i < count; i++) {
       const T = TW[list[i]];
-      if ((T & 1) === 0 && ((T ^ (list[i] << 12) ^ address) & ~0xfff) === 0) TW[list[i]] = invalid;
+      if ((T & 1) === 0 && ((T ^ (list[i] << 12) ^ address) & ~0xfff) === 0) TW[list[i]] = T | guarded;
     }
   }
 
