@@ -3,6 +3,7 @@
  * this directory hold against Bochs and hardware: random gates, descriptors, stacks, frames and flags, each mostly as systems have them and now and then with something odd.
  */
 import { describe, expect, it } from "vitest";
+import { walkFlag } from "../../runtime/memory/page-walk.ts";
 import { segment, slot } from "../../translator/contract/slots.ts";
 import { Core, differences, place, pte, selector } from "../support/core.ts";
 
@@ -95,7 +96,7 @@ function prepare(core: Core, seed: number): Core {
   // A frame for IRET.
   const frame = R[slot.esp];
   const code = rarely(5)
-    ? [0, 0x0c, selector.code0 | 3, selector.code3 & ~3, 0x30, selector.data0][next(6)]
+    ? [0, 0x0c, selector.code0 | 3, selector.code3 & ~3, (selector.code3 & ~3) | (1 + next(2)), 0x30, selector.data0][next(7)]
     : next(2) === 0
       ? selector.code0
       : selector.code3;
@@ -119,7 +120,7 @@ function prepare(core: Core, seed: number): Core {
     }
   }
   if (rarely(16)) R[slot.cpl] = next(3);
-  if (rarely()) R[slot.cr0] |= 1 << 18;
+  if (rarely(4)) R[slot.cr0] |= 1 << 18;
   R[slot.sysenterCs] = rarely(4) ? next(4) : [8, 0x10][next(2)];
   R[slot.sysenterEsp] = place.stack0;
   R[slot.sysenterEip] = loneHandler;
@@ -142,6 +143,7 @@ function prepare(core: Core, seed: number): Core {
       core.cpu.memory.systemWrite4(page + 0xff8, core.cpu.memory.systemRead4(page + 0xff8));
     }
   }
+  core.cpu.memory.tryTranslate(0x20000, walkFlag.user);
   return core;
 }
 
