@@ -1,4 +1,4 @@
 /** Callouts of PUSHF, POPF, CLI and STI. */
-import { clearInterruptFlag, popFlags, readFlags, setInterruptFlag } from "../cpu/eflags.ts";
+import { clearInterruptFlag, popFlags, readFlags, restoreFlags, setInterruptFlag, systemFlags } from "../cpu/eflags.ts";
 
-export const flagImplementations = { readFlags, popFlags, clearInterruptFlag, setInterruptFlag };
+export const flagImplementations = { systemFlags, restoreFlags, readFlags, popFlags, clearInterruptFlag, setInterruptFlag };

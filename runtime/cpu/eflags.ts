@@ -9,8 +9,8 @@ import {
   vector as vectorImported,
 } from "../../translator/contract/slots.ts";
 import type { Cpu } from "./cpu.ts";
-import { getEflags } from "./flags.ts";
-import { mergeEflags, userFlags, userFlags32 } from "./interrupt-return.ts";
+import { getEflags, setArithmeticFlags, systemPart } from "./flags.ts";
+import { userFlags, userFlags32 } from "./interrupt-return.ts";
 import { updateModeKey } from "./mode.ts";
 import { moveStackPointer, readStack } from "./stack.ts";
 
@@ -26,11 +26,16 @@ function iopl(R: Int32Array): number {
   return (R[slot.eflags] >>> 12) & 3;
 }
 
-/** The image PUSHF pushes. */
+/** PUSHF outside virtual-8086 mode, but for the arithmetic flags. */
+export function systemFlags(cpu: Cpu): number {
+  return (cpu.R[slot.eflags] & ~(eflag.vm | eflag.rf)) | 2;
+}
+
+/** The image PUSHF pushes in virtual-8086 mode. */
 export function readFlags(cpu: Cpu, size: number): number {
   const R = cpu.R;
   const flags = getEflags(R);
-  if ((flags & eflag.vm) === 0 || iopl(R) === 3) return flags & ~(eflag.vm | eflag.rf);
+  if (iopl(R) === 3) return flags & ~(eflag.vm | eflag.rf);
   if (size === 4 || (R[slot.cr4] & cr4bit.vme) === 0) cpu.raise(vector.gp, 0);
   // VME: the program sees VIF as IF and an IOPL of 3.
   return (flags & 0xffff & ~eflag.if) | eflag.iopl | ((flags & eflag.vif) >>> 10);
@@ -41,12 +46,33 @@ function interruptWaits(cpu: Cpu): boolean {
   return (cpu.R[slot.eflags] & eflag.if) !== 0 && cpu.board.interrupts.pending;
 }
 
-/** POPF. Returns 1 if the dispatcher must look before the next instruction: an interrupt waits, or the mode is another one. */
-export function popFlags(cpu: Cpu, size: number): number {
+/** Takes what `mask` has of an image, but for the arithmetic flags. Returns 1 if the dispatcher must look before the next instruction: an interrupt waits, or the mode is another one. */
+function takeFlags(cpu: Cpu, image: number, mask: number): 0 | 1 {
+  const R = cpu.R;
+  const before = R[slot.eflags];
+  R[slot.eflags] = systemPart((before & ~mask) | (image & mask & ~eflag.rf));
+  const changed = R[slot.eflags] ^ before;
+  if (changed & eflag.ac) cpu.memory.checkAlignment();
+  if (changed & eflag.tf) {
+    updateModeKey(cpu);
+    return 1;
+  }
+  return interruptWaits(cpu) ? 1 : 0;
+}
+
+/** POPF outside virtual-8086 mode, but for the stack pointer and the arithmetic flags. Returns what `takeFlags` does. */
+export function restoreFlags(cpu: Cpu, image: number, size: number): 0 | 1 {
+  const R = cpu.R;
+  const mask = size === 4 ? userFlags32 : userFlags;
+  // Real mode runs with CPL 0.
+  return takeFlags(cpu, image, mask | (R[slot.cpl] <= iopl(R) ? eflag.if : 0) | (R[slot.cpl] === 0 ? eflag.iopl : 0));
+}
+
+/** POPF in virtual-8086 mode. Returns what `takeFlags` does. */
+export function popFlags(cpu: Cpu, size: number): 0 | 1 {
   const R = cpu.R;
   const flags = R[slot.eflags];
-  const inVirtual8086 = (flags & eflag.vm) !== 0;
-  const extended = inVirtual8086 && iopl(R) < 3;
+  const extended = iopl(R) < 3;
   if (extended && (size === 4 || (R[slot.cr4] & cr4bit.vme) === 0)) cpu.raise(vector.gp, 0);
   let image = readStack(cpu, 0, size);
   let mask = size === 4 ? userFlags32 : userFlags;
@@ -54,19 +80,10 @@ export function popFlags(cpu: Cpu, size: number): number {
     if (image & eflag.tf || (image & eflag.if && flags & eflag.vip)) cpu.raise(vector.gp, 0);
     image |= (image & eflag.if) << 10;
     mask |= eflag.vif;
-  } else {
-    if (R[slot.cpl] <= iopl(R)) mask |= eflag.if;
-    // Real mode runs with CPL 0.
-    if (R[slot.cpl] === 0) mask |= eflag.iopl;
-  }
+  } else mask |= eflag.if;
   moveStackPointer(R, size);
-  mergeEflags(R, image & ~eflag.rf, mask);
-  if ((R[slot.eflags] ^ flags) & eflag.ac) cpu.memory.checkAlignment();
-  if ((R[slot.eflags] ^ flags) & eflag.tf) {
-    updateModeKey(cpu);
-    return 1;
-  }
-  return interruptWaits(cpu) ? 1 : 0;
+  setArithmeticFlags(R, image);
+  return takeFlags(cpu, image, mask);
 }
 
 /** The flag that CLI and STI act on here: IF, or VIF under VME or PVI. Raises #GP(0) where there is neither. */

@@ -37,8 +37,13 @@ export function setArithmeticFlags(R: Int32Array, value: number): void {
   R[slot.flagZero] = value & eflag.zf ? 0 : 1;
 }
 
+/** The bits that the slot `eflags` has, of an image. */
+export function systemPart(value: number): number {
+  return (value & ~arithmeticFlags & 0x3f7fd7) | 2;
+}
+
 /** Sets all of EFLAGS without any check of privilege; the caller updates the mode key if TF or VM changed. */
 export function setEflags(R: Int32Array, value: number): void {
-  R[slot.eflags] = (value & ~arithmeticFlags & 0x3f7fd7) | 2;
+  R[slot.eflags] = systemPart(value);
   setArithmeticFlags(R, value);
 }

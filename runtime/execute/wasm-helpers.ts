@@ -7,7 +7,8 @@ import { mode } from "../../translator/contract/mode-key.ts";
 import { arithmeticFlags, cr0bit, eflag, jsCall, segment, slot } from "../../translator/contract/slots.ts";
 import { modeMask, shapeBits } from "../code/code-cache.ts";
 import { firstRegionShape, pseudo } from "../code/pseudo-shapes.ts";
-import { userFlags32 } from "../cpu/interrupt-return.ts";
+import { attention } from "../cpu/cpu.ts";
+import { userFlags, userFlags32 } from "../cpu/interrupt-return.ts";
 import { jumpCacheMask, sharedJumpMask } from "./jump-cache.ts";
 import { deepestCall } from "./region-calls.ts";
 
@@ -175,14 +176,15 @@ const pay = (shift: number): string => `R[${budget}] = (R[${budget}] - (n >>> ${
 const advance = (register: number): string => `R[${register}] = (R[${register}] + bytes) | 0;`;
 const { es } = segment;
 
-const { vm, tf, rf, ac, cf, pf, af, zf, sf, of } = eflag;
+const { vm, tf, rf, ac } = eflag;
 const flags = `R[${slot.eflags}]`;
 const ring = `R[${slot.cpl}]`;
-const flatStack = mode.flat | mode.stack32;
+/** No interrupt is pending, nor can one become so within so many instructions. */
+const nothingWaits = (instructions: number): string => `EV[${attention.look}] === 0 && R[${budget}] > ${instructions}`;
 
 /**
- * Callouts in the cases that are met all the time: runtime/callouts has what they mean. Repeated string instructions that end within the pages they begin on (strings.ts); CLI,
- * PUSHF, and POPF that neither sets IF nor has to do with TF (cpu/eflags.ts).
+ * Callouts in the cases that are met all the time: runtime/callouts has what they mean. Repeated string instructions that end within the pages they begin on (strings.ts); CLI and
+ * STI, PUSHF, and POPF that has nothing to do with TF and AC and lets no interrupt in (cpu/eflags.ts).
  */
 export const calloutHelpers: Readonly<Record<string, string>> = {
   v_clearInterruptFlag: `() => {
@@ -193,35 +195,24 @@ export const calloutHelpers: Readonly<Record<string, string>> = {
     v_clearInterruptFlag${elsewhere}();
     return 0;
   }`,
-  v_readFlags: `(size) => {
-    if ((${flags} & ${vm}) !== 0) { return v_readFlags${elsewhere}(size); }
-    const c = R[${slot.flagCarry}];
-    const s = R[${slot.flagSign}];
-    const even = (38505 >>> ((s ^ (s >>> 4)) & 15)) & 1;
-    const zero = R[${slot.flagZero}] === 0 ? ${zf} : 0;
-    return (${flags} & ${~rf}) | 2 | (c >>> 31) | (even << 2) | ((c & 8) << 1) | zero | ((s >>> 31) << 7) | (((c ^ (c << 1)) >>> 31) << 11);
-  }`,
-  v_popFlags: `(size) => {
-    const before = ${flags};
-    if (size === 4 && (R[${modeSlot}] & ${flatStack}) === ${flatStack} && (before & ${vm | tf}) === 0) {
-      const A = R[${slot.esp}];
-      const T = TR[R[${tlbHalf}] + (A >>> 12)];
-      if (((T | A) & 3) === 0) {
-        const image = M32[(T ^ A) >>> 2];
-        const reached = ${ring} <= ((before >>> 12) & 3) ? ${eflag.if} : 0;
-        if ((image & ${tf}) === 0 && ((image ^ before) & ${ac}) === 0 && (image & ~before & reached) === 0) {
-          const mask = ${userFlags32} | reached | (${ring} === 0 ? ${eflag.iopl} : 0);
-          ${flags} = (((before & ~mask) | (image & mask & ${~rf})) & ${~arithmeticFlags & 0x3f7fd7}) | 2;
-          const carry = image & ${cf};
-          R[${slot.flagCarry}] = (carry << 31) | ((carry ^ ((image & ${of}) >>> 11)) << 30) | ((image & ${af}) >>> 1);
-          R[${slot.flagSign}] = ((image & ${sf}) << 24) | ((image & ${pf}) === 0 ? 1 : 0);
-          R[${slot.flagZero}] = (image & ${zf}) === 0 ? 1 : 0;
-          R[${slot.esp}] = (A + 4) | 0;
-          return 0;
-        }
-      }
+  v_setInterruptFlag: `() => {
+    if (${nothingWaits(64)} && (R[${modeSlot}] & ${mode.singleStep}) === 0 && ((R[${slot.cr0}] & ${cr0bit.pe}) === 0 || ((${flags} >>> 12) & 3) >= ${ring})) {
+      ${flags} = ${flags} | ${eflag.if};
+      return 0;
     }
-    return v_popFlags${elsewhere}(size);
+    return v_setInterruptFlag${elsewhere}();
+  }`,
+  v_systemFlags: `() => { return (${flags} & ${~(vm | rf)}) | 2; }`,
+  v_restoreFlags: `(image, size) => {
+    const before = ${flags};
+    const iopl = (before >>> 12) & 3;
+    const mask = (size === 4 ? ${userFlags32} : ${userFlags}) | (${ring} <= iopl ? ${eflag.if} : 0) | (${ring} === 0 ? ${eflag.iopl} : 0);
+    const after = (((before & ~mask) | (image & mask & ${~rf})) & ${~arithmeticFlags & 0x3f7fd7}) | 2;
+    if (((after ^ before) & ${tf | ac}) === 0 && ((after & ~before & ${eflag.if}) === 0 || (${nothingWaits(0)}))) {
+      ${flags} = after;
+      return 0;
+    }
+    return v_restoreFlags${elsewhere}(image, size);
   }`,
   v_movs: `(size, addressSize, source, repeat) => {
     const n = R[${slot.ecx}];

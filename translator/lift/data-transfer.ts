@@ -4,6 +4,7 @@ import { operandKind } from "../decode/instruction.ts";
 import type { Value } from "../ir/micro.ts";
 import { setSubtractFlags } from "./arithmetic.ts";
 import type { Builder, LiftFunction } from "./builder.ts";
+import { overflow, setStatus, statusByte } from "./eflags.ts";
 
 const liftMove: LiftFunction = (b, i) => {
   const [target, source] = i.operands;
@@ -148,30 +149,10 @@ const liftCompareExchange8: LiftFunction = (b, i) => {
 };
 
 /** LAHF: AH = SF ZF 0 AF 0 PF 1 CF. */
-const liftLoadFlags: LiftFunction = (b) => {
-  const carry = b.get(slot.flagCarry);
-  const sign = b.get(slot.flagSign);
-  const zero = b.pure("toInt", b.equal(b.get(slot.flagZero), 0));
-  const image = [
-    b.shr(carry, 31),
-    b.constant(2),
-    b.shl(b.pure("evenParity", sign), 2),
-    b.shl(b.and(carry, 8), 1),
-    b.shl(zero, 6),
-    b.shl(b.shr(sign, 31), 7),
-  ].reduce((sum, part) => b.or(sum, part));
-  b.set(slot.eax, b.or(b.and(b.get(slot.eax), ~0xff00), b.shl(image, 8)));
-};
+const liftLoadFlags: LiftFunction = (b) => b.set(slot.eax, b.or(b.and(b.get(slot.eax), ~0xff00), b.shl(statusByte(b), 8)));
 
 /** SAHF: OF stays. */
-const liftStoreFlags: LiftFunction = (b) => {
-  const ah = b.and(b.shr(b.get(slot.eax), 8), 255);
-  const overflow = b.and(b.shr(b.pure("overflowSign", b.get(slot.flagCarry)), 31), 1);
-  const cf = b.and(ah, 1);
-  b.set(slot.flagCarry, b.or(b.or(b.shl(cf, 31), b.shl(b.xor(cf, overflow), 30)), b.and(b.shr(ah, 1), 8)));
-  b.set(slot.flagSign, b.or(b.shl(b.and(ah, 128), 24), b.xor(b.and(b.shr(ah, 2), 1), 1)));
-  b.set(slot.flagZero, b.xor(b.and(b.shr(ah, 6), 1), 1));
-};
+const liftStoreFlags: LiftFunction = (b) => setStatus(b, b.and(b.shr(b.get(slot.eax), 8), 255), overflow(b));
 
 /** SALC, undocumented: AL = CF ? FFh : 0. */
 const liftSetAlFromCarry: LiftFunction = (b) => b.setRegister(0, 1, b.sar(b.get(slot.flagCarry), 31));

@@ -70,7 +70,7 @@ export const sensitiveRows: readonly SensitiveRow[] = [
     rows: ["pushf"],
     forms: "PUSHF, PUSHFD",
     traps: "never",
-    callouts: ["readFlags"],
+    callouts: ["systemFlags", "readFlags"],
     why: "shows the real IF and IOPL; in virtual-8086 mode depends on IOPL",
   },
   {
@@ -78,7 +78,7 @@ export const sensitiveRows: readonly SensitiveRow[] = [
     rows: ["popf"],
     forms: "POPF, POPFD",
     traps: "never",
-    callouts: ["popFlags"],
+    callouts: ["restoreFlags", "popFlags"],
     why: "silently keeps IF when CPL > IOPL, and IOPL when CPL > 0: the guest believes it changed them",
   },
   {

@@ -9,6 +9,7 @@ import { segment, slot, vector } from "../contract/slots.ts";
 import { operandKind } from "../decode/instruction.ts";
 import type { Value } from "../ir/micro.ts";
 import type { Builder, LiftFunction } from "./builder.ts";
+import { overflow, setStatus, statusByte } from "./eflags.ts";
 import { isPlainLoad, loadRealFarPointer, popRealSegment, realFarCall, realFarJump, realFarReturn, setRealSegment } from "./real-segments.ts";
 import type { Shape, ShapeOperand } from "./shape.ts";
 
@@ -160,10 +161,19 @@ const liftInterrupt: LiftFunction = (b, i) => {
 
 // ---- EFLAGS
 
-const liftPushFlags: LiftFunction = (b, i) => b.push(b.call("readFlags", i.operandSize), i.operandSize);
+/** What the flags words say is put together here, so that they need not be where the callout could find them. */
+const liftPushFlags: LiftFunction = (b, i) => {
+  if (b.isVirtual8086) return b.push(b.call("readFlags", i.operandSize), i.operandSize);
+  b.push(b.or(b.or(b.call("systemFlags"), statusByte(b)), b.shl(overflow(b), 11)), i.operandSize);
+};
 
 const liftPopFlags: LiftFunction = (b, i) => {
-  b.proceed(b.call("popFlags", i.operandSize));
+  if (b.isVirtual8086) return b.proceed(b.call("popFlags", i.operandSize));
+  const image = b.stackTop(i.operandSize);
+  const attend = b.call("restoreFlags", image, i.operandSize);
+  b.setStackPointer(b.popped(i.operandSize));
+  setStatus(b, image, b.and(b.shr(image, 11), 1));
+  b.proceed(attend);
 };
 
 // ---- descriptor tables
