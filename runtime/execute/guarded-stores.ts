@@ -54,11 +54,12 @@ export class GuardedStores {
     const address = memory.tryTranslate(A, walkFlag.write);
     if (address < 0) return 0;
     // Data beside code, as small real-mode programs have it.
-    if (physical.isRam(address) && (A & (size - 1)) === 0 && !memory.watching) {
+    if (physical.isRam(address) && offset + size <= 0x1000 && memory.isAlignmentFine(A, size) && !memory.watching) {
       if (physical.codePages[address >>> 12] !== 0 && this.cache.covers(address >>> 12, offset, offset + size)) {
         return this.regions().covers(address >>> 12, offset, offset + size) ? this.refuse() : this.storeOverBlocks(address, size, value);
       }
       if (size === 1) physical.i8[address] = value;
+      else if ((A & (size - 1)) !== 0) physical.writeBesideCode(address, size, value);
       else if (size === 2) physical.i16[address >>> 1] = value;
       else physical.i32[address >>> 2] = value;
       return 0;

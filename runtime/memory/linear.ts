@@ -552,6 +552,11 @@ export class LinearMemory {
     this.flush(true);
   }
 
+  /** Whether an access of `size` bytes cannot be #AC. */
+  isAlignmentFine(A: number, size: number): boolean {
+    return (A & (size - 1)) === 0 || !this.checksAlignment;
+  }
+
   /** #AC: CR0.AM, EFLAGS.AC and CPL 3 (SDM vol. 3, 6.15). False: noted. */
   private mayBeMisaligned(): boolean {
     const R = this.R;

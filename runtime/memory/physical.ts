@@ -184,6 +184,10 @@ export class PhysicalMemory implements MemorySpace {
     this.u8[location] = value;
     if (this.codePages[location >>> 12] !== 0) this.codeWritten(location, 1);
   }
+  /** Bytes of RAM in one page that no code was translated from. */
+  writeBesideCode(location: number, size: number, value: number): void {
+    for (let k = 0; k < size; k++) this.u8[location + k] = value >>> (8 * k);
+  }
   writeAt2(location: number, value: number): void {
     if (location >= this.bytes) return this.writeElsewhere(location - elsewhere, 2, value & 0xffff);
     this.u8[location] = value;
