@@ -310,11 +310,11 @@ export class JavaScriptTranslator implements Translator {
       for (const k of [offset >> 12, (instructions[instructions.length - 1].next - 1) >> 12])
         if (!addresses.has(k)) addresses.set(k, (request.page(k) as RegionPage).address);
     }
-    return { name: request.name, key, ordered, addresses };
+    return { name: request.name, key, ordered, addresses, usualEntry: this.does("entries") ? request.usualEntry : undefined };
   }
 
   /** @param isSilent nobody observes it */
-  regionOf({ name, key, ordered, addresses }: RegionSource, isSilent = false): RegionParts {
+  regionOf({ name, key, ordered, addresses, usualEntry }: RegionSource, isSilent = false): RegionParts {
     const observe = isSilent ? undefined : this.observe;
     const successors = ordered.map((block) => block.successors);
     const numbers = new Map(ordered.map((block, k) => [block.offset, k]));
@@ -338,6 +338,7 @@ export class JavaScriptTranslator implements Translator {
         isCarryLazy: this.does("carries"),
         hasSites: this.does("sites") && this.does("wasm") && this.does("wasmRegions"),
         x87InDoubles: this.x87InDoubles,
+        usualEntry,
       },
       this.pureTemplates,
     );

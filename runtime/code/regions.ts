@@ -76,6 +76,8 @@ export interface Surroundings {
   readonly base: number;
   /** The page `k` pages behind that, if the instruction TLB leads to RAM there. */
   page(k: number): RegionPage | undefined;
+  /** The read TLB's entry of most pages that it has in this mode, if there is one. */
+  readonly usualEntry: number | undefined;
   /** The word at a linear address, if the data TLB leads there. */
   word(linear: number): number | undefined;
   segmentBase(s: number): number;
@@ -329,6 +331,7 @@ export class Regions {
       mode,
       name: `f_${((around.base + (address & 0xfff)) >>> 0).toString(16)}`,
       base: around.base,
+      usualEntry: around.usualEntry,
       heat: (offset) => {
         const k = offset >> 12;
         let onPage = heats.get(k);

@@ -114,6 +114,7 @@ export class Promotion {
     const isEdge = (C[header - 2] & edge) !== 0;
     return {
       base,
+      usualEntry: memory.usualEntry(half),
       segmentBase: (s) => (s === segment.cs ? codeBase : R[slot.segmentBase + s]),
       within: isEdge ? [-base, this.codeLimit(header) - base + 1] : undefined,
       page: (k) => {

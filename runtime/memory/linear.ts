@@ -34,6 +34,9 @@ const invalid = -1;
 /** Low bits of an entry of TW that only the slow paths may use: the page has, or had, translated code. (One that comes to `invalid` is walked for each time.) */
 const guarded = 0xfff;
 const halfSize = 1 << 20;
+/** What makes an entry the usual one: its share of those that are looked at, of at most so many in each list. */
+const usualShare = 3 / 4;
+const mostSampled = 512;
 /** Valid entries are listed so that a flush costs what was filled, not the size of the tables. */
 const filledCapacity = 1 << 16;
 
@@ -471,6 +474,25 @@ export class LinearMemory {
       SW[k + 1] = -1;
       SL[i] = SL[SL[0]--];
     }
+  }
+
+  /** What most of the pages in half `half` of TR (an index) have as their entry; undefined: they differ. */
+  usualEntry(half: number): number | undefined {
+    const counts = new Map<number, number>();
+    let all = 0;
+    const count = (list: Int32Array, length: number): void => {
+      const step = 1 + Math.trunc(length / mostSampled);
+      for (let i = 0; i < length; i += step) {
+        const entry = this.TR[list[i]];
+        if ((list[i] & halfSize) !== half || (entry & 1) !== 0) continue;
+        all++;
+        counts.set(entry, (counts.get(entry) ?? 0) + 1);
+      }
+    };
+    count(this.filled, this.filledCount);
+    count(this.filledGlobal, this.filledGlobalCount);
+    for (const [entry, n] of counts) if (n > all * usualShare) return entry;
+    return undefined;
   }
 
   private remember(index: number, isGlobal: boolean): void {

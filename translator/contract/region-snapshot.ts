@@ -14,6 +14,8 @@ export interface RegionSnapshot {
   /** The pages that the code is on: distance from the entry's, physical address. */
   readonly pages: Int32Array;
   readonly instructions: number;
+  /** As in the request (translator.ts). */
+  readonly usualEntry: number | undefined;
   /** The region has no more exits than these. */
   readonly mostExits: number;
 }

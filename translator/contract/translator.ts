@@ -118,6 +118,8 @@ export interface RegionRequest {
   word(linear: number): number | undefined;
   /** Base of a segment register, for jump tables too. */
   segmentBase(s: number): number;
+  /** The read TLB's entry (runtime/memory/linear.ts) of most pages that are read in this mode, if there is one: many systems map most of their memory alike. Only a hint. */
+  readonly usualEntry?: number | undefined;
   /** Page offsets from the first to before the second: code elsewhere must stay out. Given for an `edge` page, which is the only one then. */
   readonly within?: readonly [number, number] | undefined;
 }

@@ -16,3 +16,13 @@ export function isPlainAccess(T: Expression, A: Expression, size: number, isLike
   const test = js.mostly(js.binary("===", js.binary("&", js.binary("|", T, A), js.literal(size - 1)), js.literal(0)), true);
   return isLikelyMisaligned ? ({ ...test, bytes: size } as PlainAccess) : test;
 }
+
+/** Whether an aligned access is to a page whose TLB entry is `usual`; and where it is then. */
+export function isUsualAccess(T: Expression, A: Expression, size: number, usual: number): Expression {
+  const difference = placeAt(usual, T);
+  const misaligned = js.binary("&", A, js.literal(size - 1));
+  return js.mostly(js.binary("===", size === 1 ? difference : js.binary("|", difference, misaligned), js.literal(0)), true);
+}
+export function placeAt(usual: number, A: Expression): Expression {
+  return usual === 0 ? A : js.binary("^", A, js.literal(usual));
+}

@@ -73,6 +73,8 @@ export interface RegionInput {
   readonly hasSites: boolean;
   /** Whether x87 registers hold plain doubles. */
   readonly x87InDoubles?: boolean;
+  /** As in the request (contract/translator.ts). */
+  readonly usualEntry: number | undefined;
 }
 
 /** A region as it is made. */
@@ -714,6 +716,9 @@ class RegionPrinter implements Target {
       ),
     );
     return out;
+  }
+  get usualEntry(): number | undefined {
+    return this.input.usualEntry;
   }
   siteOf(access: LoadStatement | StoreStatement): SiteAccess | undefined {
     return this.sites?.of(access);

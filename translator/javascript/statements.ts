@@ -25,7 +25,7 @@ import { sensitiveRowOf } from "../lift/sensitive.ts";
 import type { SiteAccess, SiteGroup } from "../region/sites.ts";
 import type { Expression, Statement } from "./estree.ts";
 import * as js from "./estree.ts";
-import { isPlainAccess } from "./plain-access.ts";
+import { isPlainAccess, isUsualAccess, placeAt } from "./plain-access.ts";
 import type { PureTemplates } from "./pure-templates.ts";
 import { numberOf } from "./simd/accesses.ts";
 import { expansionOf } from "./simd/expand.ts";
@@ -43,6 +43,8 @@ export interface Target {
   assignSlot?(s: SetStatement, print: (v: Value) => Expression): Statement[] | undefined;
   /** EIP at a page offset. */
   codeAddress(offset: Expression): Expression;
+  /** The entry that most pages have in the read TLB, if it is known. */
+  readonly usualEntry?: number | undefined;
   /** Which half of a TLB: an expression to add to the page number, or undefined for the lower half known statically. */
   tlbHalf(): Expression | undefined;
   /** Wraps the call of a memory slow path so that a fault in it finds exact state. */
@@ -405,11 +407,18 @@ export class StatementEmitter {
     if (s.forWrite) this.writeEntries.set(keyOf(address), entry);
     const slow = `${s.forWrite ? "ldw" : "ld"}${s.size}`;
     this.free(slow);
+    const { usualEntry } = this.target;
+    if (usualEntry !== undefined && !s.forWrite && !isLikelyMisaligned(s)) {
+      // The place does not depend on what the TLB says: the processor reads both at once.
+      const test = isUsualAccess(js.identifier(entry), address, s.size, usualEntry);
+      const fast = this.read(placeAt(usualEntry, address), s.size);
+      return this.bindLoad(s, js.conditional(test, fast, this.target.slowPath(js.call(slow, [address]))));
+    }
     this.bindLoad(
       s,
       js.conditional(
         isPlainAccess(js.identifier(entry), address, s.size, isLikelyMisaligned(s)),
-        this.fastRead(entry, address, s.size),
+        this.read(js.binary("^", js.identifier(entry), address), s.size),
         this.target.slowPath(js.call(slow, [address])),
       ),
     );
@@ -427,8 +436,7 @@ export class StatementEmitter {
     const { test, place, inVain } = this.atSite(site, address);
     const slow = `${s.forWrite ? "ldw" : "ld"}${s.size}`;
     this.free(slow);
-    const element = this.element(place, s.size);
-    const fast = s.size === 4 ? element : js.binary("&", element, js.literal(s.size === 1 ? 255 : 65535));
+    const fast = this.read(place, s.size);
     const call = this.target.slowPath(js.call(slow, [address]));
     this.bindLoad(s, js.conditional(test, fast, inVain === undefined ? call : js.sequence(inVain, call)));
   }
@@ -506,9 +514,10 @@ export class StatementEmitter {
     return name;
   }
 
-  private fastRead(entry: string, address: Expression, size: number): Expression {
-    const place = this.ramPlace(entry, address, size);
-    return size === 4 ? place : js.binary("&", place, js.literal(size === 1 ? 255 : 65535));
+  /** Guest memory at a place, zero-extended. */
+  private read(place: Expression, size: number): Expression {
+    const element = this.element(place, size);
+    return size === 4 ? element : js.binary("&", element, js.literal(size === 1 ? 255 : 65535));
   }
 
   private ramPlace(entry: string, address: Expression, size: number): Expression {

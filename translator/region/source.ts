@@ -15,6 +15,8 @@ export interface RegionSource {
   readonly ordered: readonly RegionBlock[];
   /** Physical addresses of the pages that the code is on, by their distance from the entry's. */
   readonly addresses: ReadonlyMap<number, number>;
+  /** As in the request (contract/translator.ts). */
+  readonly usualEntry: number | undefined;
 }
 
 /** What a snapshot is decoded with again. */
@@ -26,7 +28,7 @@ interface InstructionDecoder {
 }
 
 /** @param page those that the source was discovered on */
-export function snapshotOf({ name, key, ordered, addresses }: RegionSource, page: (k: number) => RegionPage | undefined): RegionSnapshot {
+export function snapshotOf({ name, key, ordered, addresses, usualEntry }: RegionSource, page: (k: number) => RegionPage | undefined): RegionSnapshot {
   const endOf = ({ instructions }: RegionBlock): number => instructions[instructions.length - 1].next;
   const bytes = new Uint8Array(ordered.reduce((sum, block) => sum + endOf(block) - block.offset, 0));
   const blocks: number[] = [];
@@ -52,6 +54,7 @@ export function snapshotOf({ name, key, ordered, addresses }: RegionSource, page
     blocks: Int32Array.from(blocks),
     pages: Int32Array.from([...addresses].flat()),
     instructions,
+    usualEntry,
     // Each way out of a block, EIP wrapping around or not, and the function that it calls.
     mostExits: 2 * successors + ordered.length,
   };
@@ -65,7 +68,7 @@ export function snapshotOf({ name, key, ordered, addresses }: RegionSource, page
 }
 
 /** Decodes the blocks once more. */
-export function sourceOf({ name, mode, bytes, blocks, pages }: RegionSnapshot, decoder: InstructionDecoder): RegionSource {
+export function sourceOf({ name, mode, bytes, blocks, pages, usualEntry }: RegionSnapshot, decoder: InstructionDecoder): RegionSource {
   const ordered: RegionBlock[] = [];
   let from = 0;
   for (let k = 0; k < blocks.length; ) {
@@ -84,5 +87,5 @@ export function sourceOf({ name, mode, bytes, blocks, pages }: RegionSnapshot, d
   }
   const addresses = new Map<number, number>();
   for (let k = 0; k < pages.length; k += 2) addresses.set(pages[k], pages[k + 1] >>> 0);
-  return { name, key: mode, ordered, addresses };
+  return { name, key: mode, ordered, addresses, usualEntry };
 }
