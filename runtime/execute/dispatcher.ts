@@ -7,7 +7,7 @@
  * pseudo-instructions (stubs, poison, page-straddle check); the translator's follow.
  *
  * What must always hold: between instructions all architectural state but EIP is in the slots; EIP is R[pageSlot] + the page offset stored with the instruction at
- * index p, except where `eipIsCurrent` says that R[eipSlot] itself is right.
+ * index p, except where `Entry.eipIsCurrent` says that R[eipSlot] itself is right.
  */
 import type { CalloutName } from "../../translator/contract/callouts.ts";
 import { exitReason as exitReasonImported, ringCount as ringCountImported } from "../../translator/contract/exits.ts";
@@ -49,6 +49,7 @@ import {
   noteDebugCauses,
 } from "../cpu/interrupts.ts";
 import { usualCodeWords } from "../memory/host-memory.ts";
+import { Entry } from "./entry.ts";
 import { GuardedStores } from "./guarded-stores.ts";
 import { type Callout, hostNames, notingNames } from "./host-names.ts";
 import { JumpCache, jumpCacheWords, sharedJumpWords } from "./jump-cache.ts";
@@ -66,7 +67,7 @@ const attention = attentionImported;
 const eventKind = eventKindImported;
 const slot = slotImported;
 const { budget, page: pageSlot, tlbHalf, mode: modeSlot, eip: eipSlot } = slot;
-const { singleStep, edge } = mode;
+const { singleStep } = mode;
 const linearCode = linearCodeImported;
 const modeWidth = modeWidthImported;
 const modeMask = modeMaskImported;
@@ -84,8 +85,6 @@ const firstShape = firstShapeImported;
 const firstRegionShape = firstRegionShapeImported;
 const shapeBits = shapeBitsImported;
 
-/** Numbers for the places of `edge` pages: what is left of a word above the mode. */
-const maximumPlaces = 1 << 20;
 /** Returns to the code behind a CALL from which on it is taken in with its caller: each CALL costs the text of some twenty statements. */
 const hotCall = 4000;
 /** Executions of a block after which its instructions are worth handlers of their own. */
@@ -138,11 +137,9 @@ export class Dispatcher {
   private readonly C: Int32Array;
   private readonly TX: Int32Array;
   private readonly jumps: JumpCache;
-  /** Where `edge` pages lie in their segments: numbers by limit of CS and EIP of the page. */
-  private readonly places = new Map<number, Map<number, number>>();
-  private placeCount = 0;
   private readonly links: Links;
   private readonly builder: BlockBuilder;
+  private readonly entry: Entry;
   /** Handlers by shape number. */
   private readonly H: Handler[];
   /** What regions know of their callers (contract/slots.ts, jsCall). */
@@ -152,7 +149,6 @@ export class Dispatcher {
   private readonly traceBlock: DispatcherOptions["traceBlock"];
   private readonly sliceEnded: DispatcherOptions["sliceEnded"];
   private readonly keepsJumps: boolean;
-  private eipIsCurrent = false;
   /** A single instruction is under way in `step`. */
   private stepping = false;
   private stopping: StopReason | undefined;
@@ -204,6 +200,7 @@ export class Dispatcher {
       guardedStore,
     });
     this.builder = new BlockBuilder(this.cache, cpu.R, cpu.memory, translator, host, this.H, () => this.forget());
+    this.entry = new Entry(cpu, this.cache, this.builder, this.keepsJumps ? this.jumps : undefined, () => this.forget());
     this.regions = new Regions(this.cache, translator, host, {
       firstShape: firstRegionShape,
       lastShape: shapeBits,
@@ -295,7 +292,7 @@ export class Dispatcher {
       try {
         if (p < 0) {
           this.forgetTooMany();
-          this.eipIsCurrent = true;
+          this.entry.eipIsCurrent = true;
           p = this.look();
         }
         if (wasm !== undefined) {
@@ -339,7 +336,7 @@ export class Dispatcher {
       this.forgetTooMany();
       this.deadline = this.retired;
       this.lastEvent = -1;
-      this.eipIsCurrent = true;
+      this.entry.eipIsCurrent = true;
       this.look();
       if (this.stopping !== "slice") return this.stopping ?? "requested";
       this.stopping = undefined;
@@ -359,7 +356,7 @@ export class Dispatcher {
     const { cpu } = this;
     this.faults++;
     cpu.exitCounts[(exitReason.exception + cpu.fault.vector) * ringCount + cpu.R[slot.cpl]]++;
-    if (!this.eipIsCurrent) {
+    if (!this.entry.eipIsCurrent) {
       const offset = this.faultingOffset(p);
       cpu.R[eipSlot] = (cpu.R[pageSlot] + offset) | 0;
       cpu.R[budget] += this.unexecuted(p, offset);
@@ -390,7 +387,7 @@ export class Dispatcher {
     const place = R[slot.faultOffset];
     R[eipSlot] = (R[pageSlot] + ((place << (32 - faultOffsetBits)) >> (32 - faultOffsetBits))) | 0;
     R[budget] += place >>> unexecutedShift;
-    this.eipIsCurrent = true;
+    this.entry.eipIsCurrent = true;
     this.takeFault(-1);
     return this.isCalled() ? ~dispatchBlock : ~this.dispatch();
   }
@@ -448,7 +445,7 @@ export class Dispatcher {
     C[p + 1]--;
     this.promotion.sample(p);
     R[eipSlot] = (R[pageSlot] + (C[p + 2] >>> 16)) | 0;
-    this.eipIsCurrent = true;
+    this.entry.eipIsCurrent = true;
     this.sliceEnded?.((C[p + 2] & shapeBits) >= firstRegionShape);
     const next = this.look();
     if (next !== stopBlock) {
@@ -493,7 +490,7 @@ export class Dispatcher {
       if (this.retired >= this.deadline) return this.stopAt("slice");
       this.nextSlice();
       if (R[slot.interruptShadow] === 0 && (R[modeSlot] & singleStep) === 0) {
-        const header = this.enterAgain();
+        const header = this.entry.enterAgain();
         if (header !== 0) return header;
         this.takeFetchFault();
       } else this.step();
@@ -590,7 +587,7 @@ export class Dispatcher {
         cpu.raise(vector.db);
       }
     }
-    const header = this.enterOrRaise(singleStep);
+    const header = this.entry.enterOrRaise(singleStep);
     this.settle(this.runOne(header + 2));
     // Not before: an instruction that faults has not retired.
     R[budget] -= 1;
@@ -610,10 +607,10 @@ export class Dispatcher {
       if ((C[at] & shapeBits) !== pseudo.straddle) return H[C[at] & shapeBits](at);
       const q = H[pseudo.straddle](at);
       // The page behind changed: nothing was executed yet.
-      return q < 0 ? this.runOne(this.enterOrRaise(singleStep) + 2) : H[C[q] & shapeBits](q);
+      return q < 0 ? this.runOne(this.entry.enterOrRaise(singleStep) + 2) : H[C[q] & shapeBits](q);
     } catch (e) {
-      if (e === cpu.fault && !this.eipIsCurrent) cpu.R[eipSlot] = (cpu.R[pageSlot] + (C[at] >>> 16)) | 0;
-      this.eipIsCurrent = true;
+      if (e === cpu.fault && !this.entry.eipIsCurrent) cpu.R[eipSlot] = (cpu.R[pageSlot] + (C[at] >>> 16)) | 0;
+      this.entry.eipIsCurrent = true;
       throw e;
     } finally {
       this.stepping = false;
@@ -624,7 +621,7 @@ export class Dispatcher {
   private settle(q: number): void {
     const { C } = this;
     const R = this.cpu.R;
-    this.eipIsCurrent = true;
+    this.entry.eipIsCurrent = true;
     if (q >= 0) {
       // Falls through: the pseudo-instruction after it, or poison if it overwrote itself, knows the offset.
       R[eipSlot] = (R[pageSlot] + (C[q] >>> 16)) | 0;
@@ -645,112 +642,6 @@ export class Dispatcher {
     cpu.raise(vector.db);
   }
 
-  /**
-   * The block at R[eip] under the current mode: found or decoded. 0: the fetch met #PF, which is noted (`Cpu.note`) for the caller to take; what else it may meet is
-   * thrown. R[eip] is current then.
-   */
-  private enter(extraMode: ModeKey = 0): number {
-    const { cpu } = this;
-    const R = cpu.R;
-    const key = R[modeSlot] | extraMode;
-    const linear = (R[eipSlot] + R[csBase]) | 0;
-    this.eipIsCurrent = true;
-    if ((key & linearCode) !== linearCode) return this.enterSegmented(key, linear);
-    const address = cpu.memory.tryTranslateFetch(linear);
-    if (address < 0) return 0;
-    R[pageSlot] = (R[eipSlot] - (linear & 0xfff)) | 0;
-    // The cache knows addresses by 32 bits; above that there is only open bus.
-    let header = address < 2 ** 32 ? this.cache.find(address, key) : 0;
-    if (header === 0) {
-      header = this.builder.decode(linear, address, key, key);
-    }
-    this.eipIsCurrent = false;
-    return header;
-  }
-
-  /** The same, likely to be where something went before. */
-  private enterAgain(): number {
-    const R = this.cpu.R;
-    if ((R[modeSlot] & linearCode) !== linearCode) return this.enter();
-    const eip = R[eipSlot];
-    const known = this.jumps.find(eip);
-    if (known !== 0) {
-      R[pageSlot] = eip & ~0xfff;
-      this.eipIsCurrent = false;
-      return known;
-    }
-    const header = this.enter();
-    if (header !== 0 && this.keepsJumps) this.jumps.note(eip, header);
-    return header;
-  }
-
-  /** The same, where nobody but the thrower knows what was under way. */
-  private enterOrRaise(extraMode: ModeKey): number {
-    const header = this.enter(extraMode);
-    if (header === 0) this.cpu.raiseNoted();
-    return header;
-  }
-
-  /** As `enter`, for code whose EIP is not its linear address. */
-  private enterSegmented(mode: ModeKey, linear: number): number {
-    const { cpu } = this;
-    const R = cpu.R;
-    if (R[eipSlot] >>> 0 > R[csLimit] >>> 0) cpu.raise(vector.gp, 0);
-    const address = cpu.memory.tryTranslateFetch(linear);
-    if (address < 0) return 0;
-    const page = (R[eipSlot] - (linear & 0xfff)) | 0;
-    R[pageSlot] = page;
-    const isInside = page >>> 0 < R[slot.codeEnd] >>> 0;
-    const key = isInside ? mode : mode | edge;
-    const identity = isInside ? key : key | (this.placeInSegment(page, R[csLimit]) << modeWidth);
-    let header = address < 2 ** 32 ? this.cache.find(address, identity) : 0;
-    if (header === 0) {
-      header = this.builder.decode(linear, address, key, identity);
-    }
-    if (this.endsBeyondLimit(header)) {
-      // The first instruction alone, which may end before the limit; if it does not, it faults.
-      if ((key & singleStep) !== 0) cpu.raise(vector.gp, 0);
-      return this.enter(singleStep);
-    }
-    this.eipIsCurrent = false;
-    return header;
-  }
-
-  /** A number for where an `edge` page lies: EIP of its first byte, and limit of CS. */
-  private placeInSegment(page: number, limit: number): number {
-    let pages = this.places.get(limit);
-    if (pages === undefined) {
-      pages = new Map();
-      this.places.set(limit, pages);
-    }
-    let place = pages.get(page);
-    if (place === undefined) {
-      // A guest that means harm: the blocks that have such numbers go with them.
-      if (this.placeCount === maximumPlaces) {
-        this.forget();
-        return this.placeInSegment(page, limit);
-      }
-      place = ++this.placeCount;
-      pages.set(page, place);
-    }
-    return place;
-  }
-
-  /** Whether the block at `header`, of code whose EIP is not its linear address, may run with its page's first byte at EIP `page`. */
-  private fits(header: number, page: number): boolean {
-    const { C } = this;
-    const { R } = this.cpu;
-    if ((C[header - 2] & edge) === 0) return page >>> 0 < R[slot.codeEnd] >>> 0;
-    return C[header - 4] === page && C[header - 5] === R[csLimit];
-  }
-
-  /** Whether the block at R[eip] runs past the end of CS. */
-  private endsBeyondLimit(header: number): boolean {
-    const R = this.cpu.R;
-    const length = this.C[header - 2] >>> modeWidth;
-    return (R[eipSlot] >>> 0) + length - 1 > R[csLimit] >>> 0;
-  }
-
   private forgetTooMany(): void {
     if (!this.hasTooManyShapes) return;
     this.hasTooManyShapes = false;
@@ -762,8 +653,7 @@ export class Dispatcher {
     this.cache.flush();
     this.regions.clear();
     this.jumps.clear();
-    this.places.clear();
-    this.placeCount = 0;
+    this.entry.forget();
     this.promotion.clear();
     this.links.clear();
     this.builder.clear();
@@ -808,7 +698,7 @@ export class Dispatcher {
       const linear = (eip + R[csBase]) | 0;
       const T = TX[R[tlbHalf] + (linear >>> 12)];
       const page = (eip - (linear & 0xfff)) | 0;
-      if ((T & 1) !== 0 || ((T ^ linear) & ~0xfff) !== C[p + 3] || !this.fits(C[p + 4], page)) return ~this.links.relink(p);
+      if ((T & 1) !== 0 || ((T ^ linear) & ~0xfff) !== C[p + 3] || !this.entry.fits(C[p + 4], page)) return ~this.links.relink(p);
       R[pageSlot] = page;
       return ~C[p + 4];
     });
@@ -834,7 +724,7 @@ export class Dispatcher {
   /** R[eip] is current: the block there, after a look around if the slice is over. */
   private dispatch(): number {
     const R = this.cpu.R;
-    this.eipIsCurrent = true;
+    this.entry.eipIsCurrent = true;
     // `step` goes on from R[eip] by itself: one that looked around from inside the instruction would nest deeper with each.
     if (this.stepping) return dispatchBlock;
     R[slot.leave] = 0;
@@ -852,10 +742,10 @@ export class Dispatcher {
       }
       // Interrupts and returns from them, mostly: to where they went before.
       if ((R[modeSlot] & linearCode) !== linearCode) {
-        this.eipIsCurrent = false;
+        this.entry.eipIsCurrent = false;
         return ~this.jumpSegmented(R[eipSlot]);
       }
-      const header = this.enterAgain();
+      const header = this.entry.enterAgain();
       if (header !== 0) return header;
       this.takeFetchFault();
     }
@@ -875,7 +765,7 @@ export class Dispatcher {
     const linear = (eip + R[csBase]) | 0;
     const page = (eip - (linear & 0xfff)) | 0;
     const header = this.jumps.findOnEdges(linear);
-    if (header === 0 || !this.fits(header, page)) return this.jumpSlowly(eip);
+    if (header === 0 || !this.entry.fits(header, page)) return this.jumpSlowly(eip);
     R[pageSlot] = page;
     return ~header;
   }
@@ -883,11 +773,11 @@ export class Dispatcher {
   private jumpSlowly(eip: number): number {
     const { R } = this.cpu;
     R[eipSlot] = eip;
-    this.eipIsCurrent = true;
+    this.entry.eipIsCurrent = true;
     if ((R[modeSlot] & singleStep) !== 0) return ~dispatchBlock;
     let header: number;
     try {
-      header = this.enter();
+      header = this.entry.enter();
     } catch (e) {
       if (e !== this.cpu.fault || !this.isCalled()) throw e;
       // `run` meets the fault again, where no region is in between.
