@@ -47,7 +47,7 @@ export const systemCallouts = {
   /** What PUSHF pushes but for the arithmetic flags, outside virtual-8086 mode. */
   systemFlags: { args: 0, returns: true, general: false, neverFaults: true, writesMemory: false },
   /** (image, size): what POPF does but for the stack pointer and the arithmetic flags, outside virtual-8086 mode. Not 0: the dispatcher must look at interrupts and the mode. */
-  restoreFlags: { args: 2, returns: true, general: false, neverFaults: true, writesMemory: false },
+  restoreFlags: { args: 2, returns: true, general: false, writesMemory: false },
   /** (size): in virtual-8086 mode, the image PUSHF pushes. */
   readFlags: { args: 1, returns: true, writesMemory: false },
   /** (size): in virtual-8086 mode, POPF. As restoreFlags. */
