@@ -85,6 +85,8 @@ export const attention = {
   refused: 1,
   /** Interrupts and exceptions have an observer. */
   observed: 2,
+  /** No question, but the dispatcher's note that R[eip] itself is right, which no longer holds where code goes on by itself (execute/entry.ts). */
+  eipIsCurrent: 3,
 } as const;
 
 export class Cpu {
@@ -143,7 +145,7 @@ export class Cpu {
     const { host } = board.physical;
     this.R = host.int32(slot.count);
     this.noted = host.int32(3);
-    this.attention = host.int32(3);
+    this.attention = host.int32(4);
     this.exitCounts = host.float64(exitCounters);
     this.F = new Float64Array(this.R.buffer, this.R.byteOffset, slot.count / 2);
     this.walker = new PageWalker(this.R, board.physical);

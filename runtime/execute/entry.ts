@@ -5,10 +5,11 @@ import { linearCode as linearCodeImported, type ModeKey, mode, modeWidth as mode
 import { segment, slot as slotImported, vector as vectorImported } from "../../translator/contract/slots.ts";
 import type { BlockBuilder } from "../code/block-builder.ts";
 import type { CodeCache } from "../code/code-cache.ts";
-import type { Cpu } from "../cpu/cpu.ts";
+import { attention as attentionImported, type Cpu } from "../cpu/cpu.ts";
 import type { JumpCache } from "./jump-cache.ts";
 
 // Bound here because V8 folds a module's own constants, but not those it imports.
+const attention = attentionImported;
 const slot = slotImported;
 const vector = vectorImported;
 const linearCode = linearCodeImported;
@@ -23,7 +24,13 @@ const maximumPlaces = 1 << 20;
 
 export class Entry {
   /** R[eip] itself is right, and not only R[page] with what the instruction under way says. */
-  eipIsCurrent = false;
+  get eipIsCurrent(): boolean {
+    return this.attention[attention.eipIsCurrent] !== 0;
+  }
+  set eipIsCurrent(value: boolean) {
+    this.attention[attention.eipIsCurrent] = value ? 1 : 0;
+  }
+  private readonly attention: Int32Array;
   private readonly cpu: Cpu;
   private readonly cache: CodeCache;
   private readonly C: Int32Array;
@@ -37,6 +44,7 @@ export class Entry {
   /** @param jumps if there is such a cache; @param tooManyPlaces all code is to be forgotten, `forget` here included */
   constructor(cpu: Cpu, cache: CodeCache, builder: BlockBuilder, jumps: JumpCache | undefined, tooManyPlaces: () => void) {
     this.cpu = cpu;
+    this.attention = cpu.attention;
     this.cache = cache;
     this.C = cache.C;
     this.builder = builder;

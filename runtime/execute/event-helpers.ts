@@ -64,7 +64,10 @@ const undisturbed = `EV[${attention.look}] === 0 && EV[${attention.refused}] ===
 /** Where the guest goes on at R[eip] in the present mode: `dispatch` of the dispatcher, where nothing asks for its attention. */
 const goOn = (otherwise: string): string => `
       const quiet = R[${slot.interruptShadow}] | R[${slot.halted}] | R[${slot.leave}] | ((${key} & ${mode.singleStep | linearCode}) ^ ${linearCode});
-      if (R[${slot.budget}] >= 0 && quiet === 0 && ${undisturbed}) { return jump(R[${slot.eip}]); }
+      if (R[${slot.budget}] >= 0 && quiet === 0 && ${undisturbed}) {
+        EV[${attention.eipIsCurrent}] = 0;
+        return jump(R[${slot.eip}]);
+      }
       ${otherwise}`;
 
 export const eventHelpers: readonly Readonly<Record<string, string>>[] = [
