@@ -77,3 +77,41 @@ for (const [title, leave] of Object.entries(leaves)) {
     }
   });
 }
+
+describe("a handler that faults, of a fault in a function that a region called", () => {
+  for (const tier of [...tiers, ...calling]) {
+    it(tier.name, () => {
+      const program = assemble(`
+          mov ecx, 3000
+          mov edx, 9
+        again:
+          call f
+          dec ecx
+          jnz again
+          int3
+        f:
+          mov ebx, 0x20000
+          test ecx, 127
+          jnz here
+          mov ebx, ${away}
+        here:
+          mov eax, [ebx]
+          ret
+        handler:
+          dec edx
+          jz bad
+          mov ebx, 0x20000
+          add esp, 4
+          iretd
+        bad:
+          ud2`);
+      const core = tier.core().protectedMode(0).load(program);
+      core.R[slot.eip] = program.origin;
+      core.map(away, 0, 0);
+      core.flush();
+      core.handler(14, program.labels.handler);
+      const stop = core.run(100_000);
+      expect([stop.vector, stop.eip, core.reg("ecx")]).toEqual([6, program.labels.bad, 3000 - (3000 % 128) - 8 * 128]);
+    });
+  }
+});
