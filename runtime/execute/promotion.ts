@@ -114,7 +114,8 @@ export class Promotion {
     const isEdge = (C[header - 2] & edge) !== 0;
     return {
       base,
-      usualEntry: memory.usualEntry(half),
+      // Programs have their pages wherever there was one: what most have in common today is another thing tomorrow.
+      usualEntry: half === 0 ? memory.usualEntry(half) : undefined,
       segmentBase: (s) => (s === segment.cs ? codeBase : R[slot.segmentBase + s]),
       within: isEdge ? [-base, this.codeLimit(header) - base + 1] : undefined,
       page: (k) => {

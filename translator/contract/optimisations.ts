@@ -18,7 +18,7 @@ export const optimisations = {
   vectors: "regions: MMX and SSE in line, on registers in locals; without, by callouts",
   carries: "regions: the vector of carries is computed only where it is seen",
   sites: "regions: accesses that stay on one page for long remember where that is; without, and in JavaScript, each asks the TLB",
-  entries: "regions: loads from memory that is mapped as most is do not wait for the TLB",
+  entries: "regions of ring 0: loads from memory that is mapped as most is do not wait for the TLB",
   forward: "pass: reads of state become the values written before, inside a block",
   simplify: "pass: algebra on values (in tier 0 too)",
   dead: "pass: writes of state that nothing sees are dropped (in fused handlers too)",
