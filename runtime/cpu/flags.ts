@@ -1,10 +1,9 @@
 /** EFLAGS to and from the three derived words (see contract/slots.ts). */
-import { arithmeticFlags as arithmeticFlagsImported, eflag as eflagImported, slot as slotImported } from "../../translator/contract/slots.ts";
+import { arithmeticFlags, eflag as eflagImported, slot as slotImported } from "../../translator/contract/slots.ts";
 
 // Bound here because V8 folds a module's own constants, but not those it imports.
 const eflag = eflagImported;
 const slot = slotImported;
-const arithmeticFlags = arithmeticFlagsImported;
 
 /** Even parity of the low byte: 1 when the number of set bits in it is even. */
 export function evenParity(value: number): number {
@@ -37,9 +36,12 @@ export function setArithmeticFlags(R: Int32Array, value: number): void {
   R[slot.flagZero] = value & eflag.zf ? 0 : 1;
 }
 
-/** The bits that the slot `eflags` has, of an image. */
+/** The bits that the slot `eflags` has, but for bit 1, which is always set. */
+export const systemBits = ~arithmeticFlags & 0x3f7fd7;
+
+/** Those of an image. */
 export function systemPart(value: number): number {
-  return (value & ~arithmeticFlags & 0x3f7fd7) | 2;
+  return (value & systemBits) | 2;
 }
 
 /** Sets all of EFLAGS without any check of privilege; the caller updates the mode key if TF or VM changed. */

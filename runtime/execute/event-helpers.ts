@@ -4,9 +4,10 @@
  * descriptors and TSS are read each time. Whatever is not as foreseen changes nothing and is left to the host's function.
  */
 import { linearCode, mode } from "../../translator/contract/mode-key.ts";
-import { arithmeticFlags, eflag, jsCall, segment, slot } from "../../translator/contract/slots.ts";
+import { eflag, jsCall, segment, slot } from "../../translator/contract/slots.ts";
 import { dispatchBlock, pseudo } from "../code/pseudo-shapes.ts";
 import { attention } from "../cpu/cpu.ts";
+import { systemBits } from "../cpu/flags.ts";
 import { supervisorFlags32, userFlags32 } from "../cpu/interrupt-return.ts";
 import { eventKind } from "../cpu/interrupts.ts";
 
@@ -179,7 +180,7 @@ export const eventCallouts: Readonly<Record<string, string>> = {
           }
           if (done !== 0) {
             R[${slot.eip}] = M32[F >>> 2];
-            ${flags} = (((before & ~mask) | (image & mask)) & ${takenAsFrame & ~arithmeticFlags & 0x3f7fd7}) | 2;
+            ${flags} = (((before & ~mask) | (image & mask)) & ${takenAsFrame & systemBits}) | 2;
             const carry = image & ${cf};
             R[${slot.flagCarry}] = (carry << 31) | ((carry ^ ((image & ${of}) >>> 11)) << 30) | ((image & ${af}) >>> 1);
             R[${slot.flagSign}] = ((image & ${sf}) << 24) | ((image & ${pf}) === 0 ? 1 : 0);

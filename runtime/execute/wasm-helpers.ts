@@ -4,10 +4,11 @@
  */
 
 import { mode } from "../../translator/contract/mode-key.ts";
-import { arithmeticFlags, cr0bit, eflag, jsCall, segment, slot } from "../../translator/contract/slots.ts";
+import { cr0bit, eflag, jsCall, segment, slot } from "../../translator/contract/slots.ts";
 import { modeMask, shapeBits } from "../code/code-cache.ts";
 import { firstRegionShape, pseudo } from "../code/pseudo-shapes.ts";
 import { attention } from "../cpu/cpu.ts";
+import { systemBits } from "../cpu/flags.ts";
 import { userFlags, userFlags32 } from "../cpu/interrupt-return.ts";
 import { jumpCacheMask, sharedJumpMask } from "./jump-cache.ts";
 import { deepestCall } from "./region-calls.ts";
@@ -207,7 +208,7 @@ export const calloutHelpers: Readonly<Record<string, string>> = {
     const before = ${flags};
     const iopl = (before >>> 12) & 3;
     const mask = (size === 4 ? ${userFlags32} : ${userFlags}) | (${ring} <= iopl ? ${eflag.if} : 0) | (${ring} === 0 ? ${eflag.iopl} : 0);
-    const after = (((before & ~mask) | (image & mask & ${~rf})) & ${~arithmeticFlags & 0x3f7fd7}) | 2;
+    const after = (((before & ~mask) | (image & mask & ${~rf})) & ${systemBits}) | 2;
     if (((after ^ before) & ${tf | ac}) === 0 && ((after & ~before & ${eflag.if}) === 0 || (${nothingWaits(0)}))) {
       ${flags} = after;
       return 0;
