@@ -6,6 +6,7 @@ import type { CalloutName } from "../../translator/contract/callouts.ts";
 import { calloutImplementations } from "../callouts/index.ts";
 import { notingImplementations as noting } from "../callouts/integer.ts";
 import { vectorHelpers } from "../callouts/simd/host-names.ts";
+import { vectorOperations } from "../callouts/simd/vectors.ts";
 import type { HostNames } from "../code/compile.ts";
 import type { Cpu } from "../cpu/cpu.ts";
 import { divs, divu } from "../cpu/divide.ts";
@@ -48,6 +49,7 @@ export function hostNames(cpu: Cpu, { C, H, J }: CodeArrays, callouts: Readonly<
   return {
     ...Object.fromEntries(Object.entries(callouts).map(([name, f]) => [`v_${name}`, f])),
     ...vectorHelpers(cpu),
+    ...vectorOperations(cpu.R, new Uint8Array(physical.buffer, physical.base, physical.bytes)),
     cpu,
     mulhu,
     mulhs,

@@ -5,6 +5,7 @@
 import { type Node, parseExpressionAt } from "acorn";
 import { callouts } from "../../translator/contract/callouts.ts";
 import { pureHelpers } from "../../translator/ir/pure-ops.ts";
+import { isVectorObject, vectorObjects, vectorOperation } from "../../translator/wasm/vectors.ts";
 
 export const nodeTypes: ReadonlySet<string> = new Set([
   "FunctionExpression",
@@ -53,7 +54,7 @@ const arrays: Readonly<Record<string, boolean>> = {
   SW: false,
 };
 const functions: ReadonlySet<string> = new Set([
-  ...pureHelpers,
+  ...pureHelpers.filter((name) => !isVectorObject(name)),
   ...Object.keys(callouts).map((name) => `v_${name}`),
   "isOnSite",
   "readSite",
@@ -69,11 +70,12 @@ const functions: ReadonlySet<string> = new Set([
   "guestFault",
 ]);
 const mathFunctions: ReadonlySet<string> = new Set(["imul", "clz32", "min", "max", "abs", "sqrt", "fround", "trunc"]);
+const isObject = (name: string): boolean => name === "Math" || isVectorObject(name);
 /** Values: the CPU, only ever handed on to callouts; a region's first link word. */
 const values: ReadonlySet<string> = new Set(["cpu", "L"]);
 
 /** All of them, `Math` aside. */
-export const freeNames: readonly string[] = [...Object.keys(arrays), ...functions, ...values];
+export const freeNames: readonly string[] = [...Object.keys(arrays), ...functions, ...vectorObjects, ...values];
 
 // biome-ignore lint/suspicious/noExplicitAny: acorn's nodes are walked generically
 type AnyNode = any;
@@ -99,13 +101,13 @@ export function violations(text: string, declared: readonly string[]): string[] 
   const initialValues = new Set<AnyNode>();
   const scopes: Set<string>[] = [];
   const isLocal = (name: string): boolean => scopes.some((scope) => scope.has(name));
-  const reference = (name: string, as: "array" | "function" | "value" | "math"): void => {
+  const reference = (name: string, as: "array" | "function" | "value" | "object"): void => {
     if (isLocal(name)) {
       if (as !== "value") wrong.push(`local ${name} used as ${as}`);
       return;
     }
     used.add(name);
-    const isKnown = as === "array" ? name in arrays : as === "function" ? functions.has(name) : as === "math" ? name === "Math" : values.has(name);
+    const isKnown = as === "array" ? name in arrays : as === "function" ? functions.has(name) : as === "object" ? isObject(name) : values.has(name);
     if (!isKnown) wrong.push(`name ${name} as ${as}`);
   };
 
@@ -137,7 +139,7 @@ export function violations(text: string, declared: readonly string[]): string[] 
         if (node.kind === "var") wrong.push("var");
         for (const d of node.declarations) {
           if (d.id.type !== "Identifier" || d.init === null) wrong.push("declaration without a value");
-          if (d.id.name in arrays || functions.has(d.id.name) || d.id.name === "Math" || values.has(d.id.name))
+          if (d.id.name in arrays || functions.has(d.id.name) || isObject(d.id.name) || values.has(d.id.name))
             wrong.push(`${d.id.name} hidden by a local`);
           if (node.kind === "const") initialValues.add(d.init);
           if (node.kind === "const" && d.init?.type === "MemberExpression" && d.init.object.name === "H") handlers.add(d.id.name);
@@ -223,8 +225,10 @@ export function violations(text: string, declared: readonly string[]): string[] 
         if (row !== undefined && row.args !== args.length) wrong.push(`${callee.name} with ${args.length} arguments`);
       }
     } else if (callee.type === "MemberExpression" && !callee.computed && callee.object.type === "Identifier") {
-      reference(callee.object.name, "math");
-      if (!mathFunctions.has(callee.property.name)) wrong.push(`Math.${callee.property.name}`);
+      const { object, property } = callee;
+      reference(object.name, "object");
+      const isKnown = object.name === "Math" ? mathFunctions.has(property.name) : vectorOperation(object.name, property.name) !== undefined;
+      if (!isKnown) wrong.push(`${object.name}.${property.name}`);
     } else wrong.push("call of an expression");
     args.forEach(visit);
   };
@@ -233,7 +237,7 @@ export function violations(text: string, declared: readonly string[]): string[] 
   const listed = new Set(["R", "C", ...declared]);
   for (const name of used) if (name !== "Math" && !listed.has(name)) wrong.push(`${name} is used but not declared free`);
   for (const name of declared)
-    if (!(name in arrays) && !functions.has(name) && !values.has(name) && name !== "Math") wrong.push(`${name} declared free`);
+    if (!(name in arrays) && !functions.has(name) && !values.has(name) && !isObject(name)) wrong.push(`${name} declared free`);
   return [...new Set(wrong)];
 }
 

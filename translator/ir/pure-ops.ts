@@ -5,7 +5,9 @@
  *
  * Free names allowed in a meaning: Math, and the pure helpers listed in `pureHelpers` (bound by the host, same meaning everywhere).
  */
-export type ValueType = "i32" | "bool" | "f64";
+import { vectorOps } from "./vector-ops.ts";
+
+export type ValueType = "i32" | "bool" | "f64" | "v128";
 
 export interface PureOpRow {
   readonly parameters: string;
@@ -13,7 +15,7 @@ export interface PureOpRow {
   readonly type?: ValueType;
 }
 
-export const pureHelpers = ["mulhu", "mulhs", "divu", "divs"] as const;
+export const pureHelpers = ["mulhu", "mulhs", "divu", "divs", "v128", "i8x16", "i16x8", "i32x4", "i64x2"] as const;
 
 export const pureOps = {
   add: { parameters: "a b", js: "(a + b) | 0" },
@@ -159,6 +161,8 @@ export const pureOps = {
   insertHalf: { parameters: "a v n", js: "n & 1 ? (a & 65535) | (v << 16) : (a & -65536) | (v & 65535)" },
   /** The sign bits of the four bytes. */
   signsOfBytes: { parameters: "a", js: "((a >>> 7) & 1) | ((a >>> 14) & 2) | ((a >>> 21) & 4) | ((a >>> 28) & 8)" },
+
+  ...vectorOps,
 } as const satisfies Record<string, PureOpRow>;
 
 export type PureOp = keyof typeof pureOps;

@@ -34,6 +34,17 @@ export function conditional(test: Expression, consequent: Expression, alternate:
 export function call(callee: string, args: Expression[]): Expression {
   return { type: "CallExpression", callee: identifier(callee), arguments: args, optional: false };
 }
+/** object.name(args) */
+export function method(object: string, name: string, args: Expression[]): Expression {
+  const callee: MemberExpression = {
+    type: "MemberExpression",
+    object: identifier(object),
+    property: identifier(name),
+    computed: false,
+    optional: false,
+  };
+  return { type: "CallExpression", callee, arguments: args, optional: false };
+}
 export function index(array: string, at: Expression): MemberExpression {
   return { type: "MemberExpression", object: identifier(array), property: at, computed: true, optional: false };
 }

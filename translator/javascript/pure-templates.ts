@@ -159,7 +159,7 @@ function evaluate(node: Node, names: readonly string[], args: readonly number[])
     }
     case "CallExpression": {
       const callee = node.callee as Node;
-      if (callee.type !== "MemberExpression") return undefined;
+      if (callee.type !== "MemberExpression" || (callee.object as Node).name !== "Math") return undefined;
       const values = (node.arguments as Node[]).map((a) => evaluate(a, names, args));
       if (values.some((v) => v === undefined)) return undefined;
       const f = Math[(callee.property as Node).name as "imul"];

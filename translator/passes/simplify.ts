@@ -252,7 +252,7 @@ export function simplify(block: MicroBlock, fold: Fold): MicroBlock {
 
 /** The constant that an op over constants is. */
 function folded({ op, type, args }: Pure, fold: Fold): Value | undefined {
-  if (type === "f64") return undefined;
+  if (type === "f64" || type === "v128") return undefined;
   for (const a of args) if (a.kind !== "constant") return undefined;
   const value = fold(
     op,

@@ -1,5 +1,8 @@
 /** The body of a WebAssembly function as it grows: instructions, labels, locals. */
 import { Bytes, type Opcode, opcode, type ValueType, valueType } from "./encoder.ts";
+import { type VectorInstruction, vectorOpcode } from "./vectors.ts";
+
+const vectorPrefix = 0xfd;
 
 export class Emitter {
   readonly body = new Bytes();
@@ -10,8 +13,8 @@ export class Emitter {
   depth = 0;
   private readonly parameters: number;
   /** Locals for values that come and go, and those of them that hold none now. */
-  private readonly pool = { i32: [] as number[], f64: [] as number[] };
-  private free = { i32: [] as number[], f64: [] as number[] };
+  private readonly pool = { i32: [] as number[], f64: [] as number[], v128: [] as number[] };
+  private free = { i32: [] as number[], f64: [] as number[], v128: [] as number[] };
 
   constructor(parameters: number) {
     this.parameters = parameters;
@@ -61,6 +64,11 @@ export class Emitter {
     if (code > 0xff) this.body.pair(code >>> 8, code & 0xff);
     else this.body.byte(code);
   }
+  /** An instruction on vectors. */
+  vector(name: VectorInstruction): void {
+    this.body.byte(vectorPrefix);
+    this.body.unsigned(vectorOpcode[name]);
+  }
   /** An instruction, of one byte, and an unsigned number. */
   private withNumber(code: number, operand: number): void {
     this.body.byte(code);
@@ -104,6 +112,7 @@ export class Emitter {
   }
   /** Whatever was acquired is free again. */
   releaseAll(): void {
-    this.free = { i32: [...this.pool.i32], f64: [...this.pool.f64] };
+    const { i32, f64, v128 } = this.pool;
+    this.free = { i32: [...i32], f64: [...f64], v128: [...v128] };
   }
 }

@@ -1,6 +1,6 @@
 /** Bytes of a WebAssembly module: the few sections and opcodes that handlers need (WebAssembly Core Specification, 5). */
 
-export const valueType = { i32: 0x7f, f64: 0x7c } as const;
+export const valueType = { i32: 0x7f, f64: 0x7c, v128: 0x7b } as const;
 export type ValueType = keyof typeof valueType;
 
 /** Opcodes by their names in the text format. */

@@ -6,10 +6,10 @@ import type { Expression } from "estree";
 import type { ArrayPlace } from "../contract/wasm.ts";
 import * as js from "../javascript/estree.ts";
 import type { PlainAccess } from "../javascript/plain-access.ts";
-import { Emitter } from "./emitter.ts";
-import type { Opcode } from "./encoder.ts";
+import type { Opcode, ValueType } from "./encoder.ts";
 import type { WasmHost } from "./host.ts";
-import { isNotNegative, type Known, literalOf, Names, Refused, refuse, type Type, typeOfNumber, typeOfOperation } from "./names.ts";
+import { isNotNegative, type Known, literalOf, localType, Names, Refused, refuse, type Type, typeOfNumber, typeOfOperation } from "./names.ts";
+import { VectorWriter } from "./vector-expressions.ts";
 
 /** What `return` is in code taken in line: a value for a local, and a jump. */
 export interface ReturnTo {
@@ -68,7 +68,7 @@ type Binary = Expression & { type: "BinaryExpression" };
 /** Functions of generated code that are instructions here. */
 const intrinsics = new Set(["mulhu", "mulhs", "divu", "divs", "isOnSite"]);
 
-export class ExpressionWriter extends Emitter {
+export class ExpressionWriter extends VectorWriter {
   protected readonly host: WasmHost;
   protected names: Names;
   /** Set while code is taken in line. */
@@ -86,7 +86,7 @@ export class ExpressionWriter extends Emitter {
   }
 
   /** One or the other. Where a test has parts, each of them branches: a truth put together from them would be tested once more. */
-  protected choose(test: Expression, consequent: () => void, alternate: (() => void) | undefined, result?: "i32" | "f64"): void {
+  protected choose(test: Expression, consequent: () => void, alternate: (() => void) | undefined, result?: ValueType): void {
     const isLikely = js.likelihoodOf(test);
     if (!this.hasParts(test)) {
       this.condition(test);
@@ -196,6 +196,7 @@ export class ExpressionWriter extends Emitter {
       }
       return this.access(elementStore[place.kind], offset);
     }
+    if (e.type === "CallExpression" && e.callee.type === "MemberExpression" && this.vectorCall(e) === undefined) return;
     this.value(e);
     this.op("drop");
   }
@@ -204,6 +205,7 @@ export class ExpressionWriter extends Emitter {
   private assigned(known: Known, value: Expression): number {
     const type = known.type ?? this.names.typeOfKnown(known);
     if (type === "f64") this.double(value);
+    else if (type === "v128") this.vectorValue(value);
     else {
       if (type === "u32") throw new Refused("assignment to a uint32");
       this.int(value);
@@ -215,10 +217,13 @@ export class ExpressionWriter extends Emitter {
 
   /** A name was seen: if never again, its local is free. */
   private used(known: Known, type: Type): void {
-    if (--known.references === 0) this.release(known.local, type === "f64" ? "f64" : "i32");
+    if (--known.references === 0) this.release(known.local, localType(type));
   }
 
-  private place(array: string): ArrayPlace {
+  protected known(name: string): Known {
+    return this.names.of(name);
+  }
+  protected place(array: string): ArrayPlace {
     const place = this.host.arrays[array];
     if (place === undefined) throw new Refused(`array ${array}`);
     return place;
@@ -433,7 +438,7 @@ export class ExpressionWriter extends Emitter {
   }
 
   /** Pushes the value as it is. */
-  private value(e: Expression): Type {
+  protected value(e: Expression): Type {
     switch (e.type) {
       case "Literal":
         return this.number(literalOf(e) ?? refuse(e.type));
@@ -472,6 +477,7 @@ export class ExpressionWriter extends Emitter {
       case "ConditionalExpression": {
         const type = this.names.typeOf(e);
         if (type === "f64") this.double(e);
+        else if (type === "v128") this.vectorValue(e);
         else this.int(e);
         return type;
       }
@@ -575,6 +581,7 @@ export class ExpressionWriter extends Emitter {
     if (callee.type === "Identifier") return callee.name === "isOnSite" ? this.isOnSite(args) : this.longArithmetic(callee.name, args);
     if (callee.type !== "MemberExpression") return undefined;
     const name = callee.object.type === "Identifier" && callee.object.name === "Math" ? (callee.property as { name: string }).name : "";
+    if (name === "") return this.vectorCall(e);
     const [a, b] = args;
     switch (name) {
       case "imul":

@@ -6,7 +6,7 @@ import type { Expression, Statement } from "estree";
 import type { FunctionType } from "./encoder.ts";
 import { ExpressionWriter, type ReturnTo } from "./expressions.ts";
 import type { WasmHost } from "./host.ts";
-import { Names, Refused, refuse } from "./names.ts";
+import { localType, Names, Refused, refuse } from "./names.ts";
 
 export class WasmFunction extends ExpressionWriter {
   private readonly parameterNames: readonly string[];
@@ -97,8 +97,9 @@ export class WasmFunction extends ExpressionWriter {
       return;
     }
     const known = this.names.of(name);
-    const kind = this.names.typeOfKnown(known) === "f64" ? "f64" : "i32";
+    const kind = localType(this.names.typeOfKnown(known));
     if (kind === "f64") this.double(init);
+    else if (kind === "v128") this.vectorValue(init);
     else this.int(init);
     // From here on the name is in this local.
     known.local = this.acquire(kind);

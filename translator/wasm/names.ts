@@ -1,6 +1,8 @@
 /** What is known of the names in a tree, and of which type its expressions are, before a byte of it is written. */
 import type { Expression, Node, Statement } from "estree";
 import type { ArrayPlace } from "../contract/wasm.ts";
+import type { ValueType } from "./encoder.ts";
+import { isVectorObject, vectorOperation } from "./vectors.ts";
 
 export class Refused extends Error {}
 
@@ -8,8 +10,13 @@ export function refuse(what: string): never {
   throw new Refused(what);
 }
 
-/** Of a value: an int32, an uint32 (both in an i32), a double, or 0 or 1 for a truth. */
-export type Type = "i32" | "u32" | "f64" | "bool";
+/** Of a value: an int32, an uint32 (both in an i32), a double, 0 or 1 for a truth, or a vector. */
+export type Type = "i32" | "u32" | "f64" | "bool" | "v128";
+
+/** What a local has for it. */
+export function localType(type: Type): ValueType {
+  return type === "f64" || type === "v128" ? type : "i32";
+}
 
 export interface Known {
   /** What it is declared as, and what else is assigned to it: constants, which are most, need no list. */
@@ -175,6 +182,12 @@ export class Names {
     known.isAsked = true;
     this.asking++;
     const first = this.typeOf(known.first);
+    if (first === "v128") {
+      this.asking--;
+      known.type = first;
+      known.isAsked = false;
+      return first;
+    }
     let isDouble = first === "f64";
     let isUnsigned = first === "u32";
     for (const e of known.others ?? []) {
@@ -218,6 +231,7 @@ export class Names {
         const a = this.typeOf(e.consequent);
         const b = this.typeOf(e.alternate);
         if (a === b) return a;
+        if (a === "v128" || b === "v128") return refuse("a choice of two types");
         if (a === "f64" || b === "f64") return "f64";
         const isInt = (t: Type, x: Expression) => t === "i32" || t === "bool" || isNotNegative(x);
         if (isInt(a, e.consequent) && isInt(b, e.alternate)) return "i32";
@@ -239,6 +253,10 @@ export class Names {
     if (callee.type === "Identifier") return this.host.isDouble(callee.name) ? "f64" : "i32";
     if (callee.type !== "MemberExpression" || callee.property.type !== "Identifier") return refuse("a call");
     const { name } = callee.property;
+    if (callee.object.type === "Identifier" && isVectorObject(callee.object.name)) {
+      const { result = "i32" } = vectorOperation(callee.object.name, name) ?? refuse(name);
+      return result === "f32" ? "f64" : result;
+    }
     if (name === "imul" || name === "clz32") return "i32";
     if (name === "min" || name === "max") return (e.arguments as Expression[]).every((a) => this.typeOf(a) === "i32") ? "i32" : "f64";
     return "f64";
