@@ -9,7 +9,7 @@ import type { RegionSnapshot } from "./contract/region-snapshot.ts";
 import { decodeFailure, type RegionCode, type RegionPage, type RegionRequest, type Translator } from "./contract/translator.ts";
 import type { HostHandler, PreparedTier, TierRequest, WasmLayout, WasmModule } from "./contract/wasm.ts";
 import { decode, decodeStatus } from "./decode/decode.ts";
-import { newInstruction } from "./decode/instruction.ts";
+import { newInstruction, operandKind } from "./decode/instruction.ts";
 import { invalidRow } from "./decode/opcode-map.ts";
 import type { MicroBlock, MicroStatement } from "./ir/block.ts";
 import { Instantiator } from "./ir/instantiate.ts";
@@ -64,6 +64,8 @@ export class JavaScriptTranslator implements Translator {
   private readonly tierZeroPasses: readonly Pass[];
   private readonly regionLimit: number;
   private readonly x87InDoubles: boolean;
+  /** Regions keep XMM registers in vectors of WebAssembly. */
+  private readonly hasWholeVectors: boolean;
   private readonly numbers = new Map<number, number>();
   /** Shapes of the numbers that were given; a prepared one is known by its number before it is met. */
   private readonly shapes: (Shape | undefined)[] = [];
@@ -90,6 +92,7 @@ export class JavaScriptTranslator implements Translator {
     this.tierZeroPasses = this.passes.filter((pass) => pass.name === "simplify");
     this.regionLimit = options.regionLimit ?? 400;
     this.x87InDoubles = options.x87 === "double";
+    this.hasWholeVectors = (["vectors", "simd", "wasm", "wasmRegions"] as const).every((name) => this.does(name));
     const isUsual =
       this.does("prepared") &&
       options.passes === undefined &&
@@ -174,10 +177,19 @@ export class JavaScriptTranslator implements Translator {
     return template;
   }
 
+  /** What a region makes of it. */
+  private regionTemplate(number: number): MicroTemplate {
+    const shape = this.shapeOf(number);
+    if (!this.hasWholeVectors || !shape.operands.some((o) => o.kind === operandKind.xmm)) return this.template(number);
+    const template = lift(shape, true);
+    verify(template, shape.row.name);
+    return template;
+  }
+
   private instantiator(number: number): Instantiator {
     let instantiator = this.instantiators[number];
     if (instantiator === undefined) {
-      instantiator = new Instantiator(this.template(number));
+      instantiator = new Instantiator(this.regionTemplate(number));
       this.instantiators[number] = instantiator;
     }
     return instantiator;
@@ -335,6 +347,7 @@ export class JavaScriptTranslator implements Translator {
         plan: nesting,
         pageAddress: (k) => addresses.get(k) as number,
         inLineVectors: this.does("vectors"),
+        hasWholeVectors: this.hasWholeVectors,
         isCarryLazy: this.does("carries"),
         hasSites: this.does("sites") && this.does("wasm") && this.does("wasmRegions"),
         x87InDoubles: this.x87InDoubles,

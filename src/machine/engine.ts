@@ -78,7 +78,7 @@ export class Engine {
   #translatorWith(ready: PreparedData | undefined): JavaScriptTranslator {
     const { disable, passes, x87 } = this.#options;
     // In JavaScript, which is what regions are without tail calls, sites are never found: they would only be in the way.
-    const disabledPasses = hasTailCalls() ? disable : new Set([...disable, "sites"]);
+    const disabledPasses = hasTailCalls() ? disable : new Set([...disable, "sites", "simd"]);
     return new JavaScriptTranslator({ disabledPasses, x87, prepared: ready, ...(passes ? { passes } : {}) });
   }
 

@@ -84,6 +84,54 @@ describe("vector registers in regions", () => {
     expect(xmm(stopped, 0)).toEqual([2, 4, 6, 8]);
   });
 
+  it("take the second of two zeros, whichever is the smaller", () => {
+    const minusZero = [0, 0x80000000];
+    const body = `movapd xmm0, [${data}]\nmovapd xmm1, xmm0\nminpd xmm0, [${data + 16}]\nmaxpd xmm1, [${data + 16}]`;
+    const core = run(body, [0, 0, ...minusZero, ...minusZero, 0, 0]);
+    expect(xmm(core, 0)).toEqual([...minusZero, 0, 0]);
+    expect(xmm(core, 1)).toEqual([...minusZero, 0, 0]);
+  });
+
+  /** The same body first on one piece of data, until there is a region, and then on another: what tier 0 has recorded is no longer news. */
+  function runLate(body: string, before: readonly number[], after: readonly number[], mxcsr: number): Core {
+    // Without a branch: what lies behind one that was never taken is no part of the region.
+    const change = `lea esi, [ecx - 5]\nsar esi, 31\nand esi, 64\nadd esi, ${data}`;
+    return run(`${change}\n${body}`, [...before, ...Array.from({ length: 16 - before.length }, () => 0), ...after], mxcsr);
+  }
+
+  it("record that a comparison met a NaN, in either operand", () => {
+    const nan = [0, 0x7ff80000];
+    for (const [x, y] of [
+      [one, nan],
+      [nan, one],
+    ]) {
+      const core = runLate("movapd xmm0, [esi]\ncmpltpd xmm0, [esi + 16]", [...one, ...one, ...two, ...two], [...one, ...x, ...two, ...y], 0x1f80);
+      expect(core.R[slot.mxcsr]).toBe(0x1f81);
+      expect(xmm(core, 0)).toEqual([0xffffffff, 0xffffffff, 0, 0]);
+    }
+  });
+
+  it("record a quotient that is too small to be told from zero", () => {
+    // 2^-1000 / 2^1000.
+    const ordinary = [...one, ...one, ...two, ...two];
+    const core = runLate("movapd xmm0, [esi]\ndivpd xmm0, [esi + 16]", ordinary, [...one, 0, 0x01700000, ...two, 0, 0x7e700000], 0x1fa0);
+    expect(core.R[slot.mxcsr]).toBe(0x1fb0);
+    expect(xmm(core, 0)).toEqual([0, 0x3fe00000, 0, 0]);
+  });
+
+  it("are read anew after they were written as a whole", () => {
+    const body = `movdqa xmm0, [${data}]
+       movdqa xmm1, [${data + 16}]
+       movdqa xmm2, xmm1
+       psllq xmm1, xmm0
+       paddd xmm0, [${data + 16}]
+       psllq xmm2, xmm0`;
+    // A count of 4, then one with something in its upper word.
+    const core = run(body, [4, 0, 7, 7, 1, 1, 1, 1]);
+    expect(xmm(core, 1)).toEqual([16, 16, 16, 16]);
+    expect(xmm(core, 2)).toEqual([0, 0, 0, 0]);
+  });
+
   it("raise #NM when CR0.TS is set behind a region's back", () => {
     const core = new Core({ hot: true });
     core.load(

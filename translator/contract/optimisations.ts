@@ -16,6 +16,7 @@ export const optimisations = {
   calls: "functions called belong to the caller's region: small ones at once, others when it is entered very often",
   returns: "regions call the regions of functions as JavaScript functions, whose RET returns to the caller",
   vectors: "regions: MMX and SSE in line, on registers in locals; without, by callouts",
+  simd: "regions: XMM registers are vectors of WebAssembly; without, and in JavaScript, words and doubles",
   carries: "regions: the vector of carries is computed only where it is seen",
   sites: "regions: accesses that stay on one page for long remember where that is; without, and in JavaScript, each asks the TLB",
   entries: "regions of ring 0: loads from memory that is mapped as most is do not wait for the TLB",

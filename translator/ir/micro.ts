@@ -27,17 +27,20 @@ export interface SlotRef {
 export type Statement = ResultStatement | SetStatement | StoreStatement;
 export type ResultStatement = GetStatement | LoadStatement | SegmentStatement | CallStatement;
 
+/** What is read or written at a slot: its word; a double, in two of them; a vector, in four. */
+export type SlotType = "i32" | "f64" | "v128";
+export const wordsOfType = { i32: 1, f64: 2, v128: 4 } as const satisfies Record<SlotType, number>;
+
 /** Reads a slot. */
 export interface GetStatement {
   readonly kind: "get";
   readonly slot: SlotRef;
-  /** "f64" reads the slot pair as a double. */
-  readonly type: "i32" | "f64";
+  readonly type: SlotType;
 }
 export interface SetStatement {
   readonly kind: "set";
   readonly slot: SlotRef;
-  readonly type: "i32" | "f64";
+  readonly type: SlotType;
   readonly value: Value;
 }
 /** Reads guest memory at a linear address: zero-extended for 1 and 2 bytes. `forWrite`: a store to the same place follows. */

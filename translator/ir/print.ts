@@ -12,7 +12,7 @@ import { type CalloutRow, callouts } from "../contract/callouts.ts";
 import { segment, slot } from "../contract/slots.ts";
 import type { MicroBlock } from "./block.ts";
 import type { GetStatement, MicroTemplate, ResultStatement, SetStatement, SlotRef, Statement, Terminator, Value } from "./micro.ts";
-import { operandsOf, operandsOfTerminator } from "./micro.ts";
+import { operandsOf, operandsOfTerminator, wordsOfType } from "./micro.ts";
 
 export interface PrintedStatement {
   /** Index of the instruction it belongs to; 0 in a template. */
@@ -135,14 +135,14 @@ class Printer {
   private statement(s: Statement, at: number): void {
     switch (s.kind) {
       case "get": {
-        const text = s.type === "f64" ? `f64 ${this.place(s.slot)}` : this.place(s.slot);
+        const text = s.type === "i32" ? this.place(s.slot) : `${s.type} ${this.place(s.slot)}`;
         if ((this.uses.get(s) ?? 0) === 0) this.line(`read ${text}`);
         else if (this.isStable(s, at)) this.names.set(s, text);
         else this.line(`${this.name(s)} = ${text}`);
         return;
       }
       case "set":
-        return this.line(`set ${s.type === "f64" ? "f64 " : ""}${this.place(s.slot)} = ${this.value(s.value)}`);
+        return this.line(`set ${s.type === "i32" ? "" : `${s.type} `}${this.place(s.slot)} = ${this.value(s.value)}`);
       case "store": {
         const address = this.address(s.address);
         return this.line(`store${8 * s.size} [${address}] = ${this.value(s.value)}`);
@@ -245,6 +245,6 @@ type Access = GetStatement | SetStatement;
 function mayOverlap(a: Access, b: Access): boolean {
   if (a.slot.base.kind !== "constant" || b.slot.base.kind !== "constant") return true;
   const from = (access: Access): number => (access.slot.base as { value: number }).value + access.slot.offset;
-  const words = (access: Access): number => (access.type === "f64" ? 2 : 1);
+  const words = (access: Access): number => wordsOfType[access.type];
   return from(a) < from(b) + words(b) && from(b) < from(a) + words(a);
 }

@@ -8,7 +8,7 @@ import type { Expression } from "./estree.ts";
 import * as js from "./estree.ts";
 
 /** The tree of the test for JavaScript, where WebAssembly may ask about the page. */
-export type PlainAccess = Extract<Expression, { type: "BinaryExpression" }> & { readonly bytes: 2 | 4 | 8 };
+export type PlainAccess = Extract<Expression, { type: "BinaryExpression" }> & { readonly bytes: 2 | 4 | 8 | 16 };
 
 /** @param size in bytes; @param isLikelyMisaligned and the element is named by its address */
 export function isPlainAccess(T: Expression, A: Expression, size: number, isLikelyMisaligned: boolean): Expression {

@@ -22,7 +22,16 @@ import { isLinearCode, type ModeKey, mode } from "../contract/mode-key.ts";
 import { faultPlace, jsCall, type SlotName, segment, slot } from "../contract/slots.ts";
 import type { RegionCode, RegionFacts } from "../contract/translator.ts";
 import { type MicroBlock, slotNumber } from "../ir/block.ts";
-import type { LoadStatement, SetStatement, SlotRef, StoreStatement, Terminator, Value } from "../ir/micro.ts";
+import {
+  type LoadStatement,
+  type SetStatement,
+  type SlotRef,
+  type SlotType,
+  type StoreStatement,
+  type Terminator,
+  type Value,
+  wordsOfType,
+} from "../ir/micro.ts";
 import type { RegionPlan } from "../region/plan.ts";
 import { type SiteAccess, Sites } from "../region/sites.ts";
 import type { Expression, Statement } from "./estree.ts";
@@ -30,8 +39,10 @@ import * as js from "./estree.ts";
 import { LazyCarry } from "./lazy-carry.ts";
 import { print } from "./print.ts";
 import type { PureTemplates } from "./pure-templates.ts";
-import { isVectorSlot, mayAccessVectors } from "./simd/accesses.ts";
+import { isVectorSlot, mayAccessVectors, placeOf } from "./simd/accesses.ts";
+import { isStoreInLine } from "./simd/packed.ts";
 import { VectorPlaces } from "./simd/places.ts";
+import { WholeVectors } from "./simd/whole.ts";
 import { StatementEmitter, type Target } from "./statements.ts";
 import { tailValues } from "./tier0.ts";
 import { isInLineX87Affordable, x87ExpansionOf } from "./x87/expand.ts";
@@ -67,6 +78,8 @@ export interface RegionInput {
   readonly pageAddress: (k: number) => number;
   /** Whether callouts on vector registers are done in line. */
   readonly inLineVectors: boolean;
+  /** Whether these are vectors of WebAssembly: then their lifts know them. */
+  readonly hasWholeVectors: boolean;
   /** Whether carries are computed only where they are seen. */
   readonly isCarryLazy: boolean;
   /** Whether accesses that stay on one page for long have sites. */
@@ -152,6 +165,7 @@ class RegionPrinter implements Target {
   private readonly leavesBy = new Set<number>();
   private readonly carry: LazyCarry;
   private readonly vectors: VectorPlaces;
+  private readonly whole: WholeVectors | undefined;
   readonly inLineVectors: VectorPlaces | undefined;
   readonly x87: X87Site | undefined;
   private readonly sites: Sites | undefined;
@@ -183,7 +197,9 @@ class RegionPrinter implements Target {
     const graph = input.successors.map((list, k) =>
       usesSelector(k) ? selected : list.map((to) => (this.numbers.get(to) ?? -1) - first).filter((to) => to >= 0),
     );
-    this.vectors = input.inLineVectors && hasVectors ? new VectorPlaces(input.blocks, graph, templates) : new VectorPlaces([], [], templates);
+    const [vectorBlocks, edges] = input.inLineVectors && hasVectors ? [input.blocks, graph] : [[], []];
+    this.whole = input.hasWholeVectors ? new WholeVectors(vectorBlocks, edges, templates) : undefined;
+    this.vectors = this.whole ?? new VectorPlaces(vectorBlocks, edges, templates);
     this.inLineVectors = input.inLineVectors ? this.vectors : undefined;
     for (const n of this.vectors.used) this.used.add(n);
     for (const n of this.vectors.dirty) this.dirty.add(n);
@@ -547,8 +563,9 @@ class RegionPrinter implements Target {
   field(): Expression {
     throw new Error("a region has no fields");
   }
-  slotPlace(ref: SlotRef, type: "i32" | "f64"): Expression {
+  slotPlace(ref: SlotRef, type: SlotType): Expression {
     const n = slotNumber(ref);
+    if (type === "v128") return this.wholeVectors.vector(n);
     if (type === "f64") {
       this.freeNames.add("F");
       return js.index("F", js.literal(n >> 1));
@@ -559,7 +576,14 @@ class RegionPrinter implements Target {
     return local === undefined ? this.register(n) : js.identifier(local);
   }
   assignSlot(s: SetStatement, print: (v: Value) => Expression): Statement[] | undefined {
-    return s.type === "i32" && this.isLazy(slotNumber(s.slot)) ? this.carry.assign(s.value, print) : undefined;
+    if (s.type !== "i32") return undefined;
+    const n = slotNumber(s.slot);
+    if (this.isLazy(n)) return this.carry.assign(s.value, print);
+    return this.whole !== undefined && isVectorSlot(n) ? [this.whole.assignWord(n, print(s.value))] : undefined;
+  }
+  private get wholeVectors(): WholeVectors {
+    if (this.whole === undefined) throw new Error("a vector where there are none");
+    return this.whole;
   }
   codeAddress(offset: Expression): Expression {
     return js.toInt32(js.binary("+", js.identifier("PB"), offset));
@@ -594,8 +618,8 @@ class RegionPrinter implements Target {
     const { s, instruction } = statements[k];
     if (s.kind === "call") {
       const row: CalloutRow = callouts[s.callout];
-      // An x87 instruction done in line looks after its slow path itself.
-      const isInLine = this.x87 !== undefined && x87ExpansionOf(s.callout) !== undefined;
+      // An x87 instruction done in line looks after its slow path itself, as does a store of a whole vector.
+      const isInLine = (this.x87 !== undefined && x87ExpansionOf(s.callout) !== undefined) || (this.whole !== undefined && isStoreInLine(s.callout));
       if (row.neverFaults !== true && row.writesMemory !== false && !isInLine) this.calledOut = true;
     }
     const settled = this.settleVectors(k);
@@ -609,6 +633,9 @@ class RegionPrinter implements Target {
     this.calledOut = false;
     // The terminator of the same instruction looks after this itself; a jump behind it does not.
     if (this.current.terminator !== undefined && instruction === this.current.instructions.length - 1) return [];
+    return this.leaveIfTold();
+  }
+  leaveIfTold(): Statement[] {
     const left = js.binary("!==", this.register(slot.leave), js.literal(0));
     return [js.ifStatement(js.mostly(left, false), this.leaveAt(this.codeAddress(js.literal(this.next)), this.unexecuted - 1))];
   }
@@ -620,7 +647,8 @@ class RegionPrinter implements Target {
     if (s.kind !== "set") return nothing;
     const n = slotNumber(s.slot);
     if (!isVectorSlot(n)) return nothing;
-    this.vectors.noteSet(n, s.value.kind === "constant" && s.value.value === 0);
+    const isZero = s.value.kind === "constant" && s.value.value === 0;
+    for (let k = 0; k < wordsOfType[s.type]; k++) this.vectors.noteSet(n + k, isZero);
     const next = statements[k + 1];
     const goesOn = next?.instruction === instruction && next.s.kind === "set" && isVectorSlot(slotNumber(next.s.slot));
     return [...(goesOn ? [] : this.vectors.settle()), ...this.vectors.changeHomes()];
@@ -724,7 +752,9 @@ class RegionPrinter implements Target {
     return this.sites?.of(access);
   }
   mayAlias(a: SlotRef, b: SlotRef): boolean {
-    return slotNumber(a) === slotNumber(b);
+    const [m, n] = [slotNumber(a), slotNumber(b)];
+    // A vector has all words of its place.
+    return m === n || (this.whole !== undefined && isVectorSlot(m) && isVectorSlot(n) && placeOf(m) === placeOf(n));
   }
   name(hint: string): string {
     return `${hint}${this.names++}`;

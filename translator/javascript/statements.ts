@@ -16,6 +16,7 @@ import type {
   ResultStatement,
   SetStatement,
   SlotRef,
+  SlotType,
   StoreStatement,
   Value,
 } from "../ir/micro.ts";
@@ -29,6 +30,7 @@ import { isPlainAccess, isUsualAccess, placeAt } from "./plain-access.ts";
 import type { PureTemplates } from "./pure-templates.ts";
 import { numberOf } from "./simd/accesses.ts";
 import { expansionOf } from "./simd/expand.ts";
+import { packedExpansionOf } from "./simd/packed.ts";
 import type { VectorPlaces } from "./simd/places.ts";
 import { x87ExpansionOf } from "./x87/expand.ts";
 import type { X87Site } from "./x87/stack.ts";
@@ -38,7 +40,7 @@ export interface Target {
   /** Field `index` of the instruction. */
   field(index: number): Expression;
   /** The place that holds a slot: an array element or a local. */
-  slotPlace(ref: SlotRef, type: "i32" | "f64"): Expression;
+  slotPlace(ref: SlotRef, type: SlotType): Expression;
   /** Writes a slot that is not kept as it is; undefined: it is. */
   assignSlot?(s: SetStatement, print: (v: Value) => Expression): Statement[] | undefined;
   /** EIP at a page offset. */
@@ -54,6 +56,8 @@ export interface Target {
   /** Statements around a callout: commit state before, reload after. */
   beforeCall(row: CalloutRow): Statement[];
   afterCall(row: CalloutRow): Statement[];
+  /** Leaves behind the running instruction if a callout said so. */
+  leaveIfTold?(): Statement[];
   /** Told before and after statement number `k` is printed; may add statements after it. */
   beforeStatement?(k: number): void;
   afterStatement?(k: number): readonly Statement[];
@@ -279,7 +283,8 @@ export class StatementEmitter {
       const slots = guard.slots.map((n) => this.constantSlot(n));
       return this.push(js.ifStatement(js.mostly(this.templates.instantiate(guard.op, [...slots, ...args]), false), this.callout(s, row, args)));
     }
-    const expand = vectors === undefined ? undefined : expansionOf(s.callout);
+    const whole = vectors?.isWhole ? packedExpansionOf(s.callout) : undefined;
+    const expand = vectors === undefined ? undefined : (whole ?? expansionOf(s.callout));
     if (vectors !== undefined && expand !== undefined) {
       const result = expand({
         places: vectors,
@@ -293,6 +298,8 @@ export class StatementEmitter {
         callout: (local) =>
           this.callout(s, row, args, local === undefined ? undefined : (r) => js.expressionStatement(js.assign(js.identifier(local), r))),
         tlbEntry: (table, address) => js.identifier(this.entry(table, address)),
+        leaveIfTold: () => this.target.leaveIfTold?.() ?? [],
+        usualEntry: this.target.usualEntry,
       });
       if (result !== undefined) this.resultOf(s).expression = result;
       return;
@@ -343,7 +350,9 @@ export class StatementEmitter {
     this.free(name);
     this.free("cpu");
     const called = js.call(name, [js.identifier("cpu"), ...args]);
+    const vectors = this.target.inLineVectors;
     return [
+      ...(vectors?.isWhole ? vectors.beforeCallout(row, s.args.map(numberOf)) : []),
       ...this.target.beforeCall(row),
       ...(sensitiveRowOf[s.callout] === undefined ? [] : [this.countExit(s.callout)]),
       // A callout of the contract returns an int32; `| 0` tells V8 so.

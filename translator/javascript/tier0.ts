@@ -10,7 +10,7 @@
 import type { CalloutRow } from "../contract/callouts.ts";
 import { slot } from "../contract/slots.ts";
 import type { ExitTarget, ShapeCode } from "../contract/translator.ts";
-import type { SlotRef, Terminator, Value } from "../ir/micro.ts";
+import type { SlotRef, SlotType, Terminator, Value } from "../ir/micro.ts";
 import type { HandlerBody } from "../passes/fuse.ts";
 import type { Expression, Statement } from "./estree.ts";
 import * as js from "./estree.ts";
@@ -41,7 +41,7 @@ class TierZeroTarget implements Target {
     if (at < 0) at = this.layout.push(index) - 1;
     return js.index("C", js.binary("+", js.identifier("p"), js.literal(at + 1)));
   }
-  slotPlace(ref: SlotRef, type: "i32" | "f64"): Expression {
+  slotPlace(ref: SlotRef, type: SlotType): Expression {
     const shift = type === "f64" ? 1 : 0;
     const array = type === "f64" ? "F" : "R";
     if (ref.base.kind === "constant") return js.index(array, js.literal((ref.base.value + ref.offset) >> shift));

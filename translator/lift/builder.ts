@@ -9,7 +9,7 @@ import { type CalloutName, callouts } from "../contract/callouts.ts";
 import { isLinearCode, type ModeKey, mode } from "../contract/mode-key.ts";
 import { segment, slot } from "../contract/slots.ts";
 import { operandKind } from "../decode/instruction.ts";
-import type { MicroTemplate, ResultStatement, SlotRef, Statement, Terminator, Value } from "../ir/micro.ts";
+import type { MicroTemplate, ResultStatement, SlotRef, SlotType, Statement, Terminator, Value } from "../ir/micro.ts";
 import { type PureOp, pureOps, type ValueType } from "../ir/pure-ops.ts";
 import type { Shape, ShapeOperand } from "./shape.ts";
 
@@ -23,9 +23,13 @@ export class Builder {
   private terminator: Terminator | undefined;
   private readonly addresses = new Map<ShapeOperand, Value>();
 
-  constructor(shape: Shape) {
+  /** Whether XMM registers are to be worked on as a whole, and not word by word. */
+  readonly hasVectors: boolean;
+
+  constructor(shape: Shape, hasVectors = false) {
     this.shape = shape;
     this.mode = shape.mode;
+    this.hasVectors = hasVectors;
   }
 
   finish(): MicroTemplate {
@@ -118,10 +122,10 @@ export class Builder {
     this.statements.push({ kind: "set", slot: { base: this.constant(index), offset: 0 }, type: "i32", value: this.valueOf(value) });
   }
   /** Reads the slot numbered (value of `base`) + offset; `base` is a constant or a field. */
-  getAt(base: Value, offset: number, type: "i32" | "f64" = "i32"): Value {
+  getAt(base: Value, offset: number, type: SlotType = "i32"): Value {
     return this.result({ kind: "get", slot: { base, offset }, type });
   }
-  setAt(base: Value, offset: number, value: Value | number, type: "i32" | "f64" = "i32"): void {
+  setAt(base: Value, offset: number, value: Value | number, type: SlotType = "i32"): void {
     this.statements.push({ kind: "set", slot: { base, offset }, type, value: this.valueOf(value) });
   }
   /** General register `number` at `size` bytes (1: low byte), zero-extended. */

@@ -26,9 +26,9 @@ export const lifts: Readonly<Record<string, LiftFunction>> = {
   ...simdLifts,
 };
 
-/** The meaning of an instruction of this shape. */
-export function lift(shape: Shape): MicroTemplate {
-  const b = new Builder(shape);
+/** The meaning of an instruction of this shape. @param hasVectors XMM registers as a whole, and not word by word */
+export function lift(shape: Shape, hasVectors = false): MicroTemplate {
+  const b = new Builder(shape, hasVectors);
   const f = lifts[shape.row.name];
   if (f === undefined) throw new Error(`no lift for ${shape.row.name} ${shape.row.operands}`);
   f(b, shape);

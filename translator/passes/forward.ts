@@ -7,7 +7,7 @@
 import { type CalloutName, type CalloutRow, callouts } from "../contract/callouts.ts";
 import { slot } from "../contract/slots.ts";
 import { type MicroBlock, type MicroStatement, slotNumberIfKnown, ValueMapper } from "../ir/block.ts";
-import type { ResultStatement, Value } from "../ir/micro.ts";
+import { type ResultStatement, type Value, wordsOfType } from "../ir/micro.ts";
 
 /** A slot that holds the constant already. */
 function isKnown(held: Value | undefined, value: Value): boolean {
@@ -53,10 +53,8 @@ export function forward(block: MicroBlock): MicroBlock {
       const n = slotNumberIfKnown(mapped.slot);
       if (n < 0) {
         for (const k of known.keys()) if (!isFlagWord(k)) known.delete(k);
-      } else if (mapped.type === "f64") {
-        known.delete(n);
-        known.delete(n + 1);
-      } else known.set(n, mapped.value);
+      } else if (mapped.type !== "i32") for (let k = 0; k < wordsOfType[mapped.type]; k++) known.delete(n + k);
+      else known.set(n, mapped.value);
     } else if (mapped.kind === "call") {
       const row: CalloutRow = callouts[mapped.callout];
       if (row.slots !== undefined && row.writesMemory === false) forgetOperands(known, mapped.args, row.slots);

@@ -2,7 +2,7 @@
 import { type CalloutName, type CalloutRow, callouts } from "../../contract/callouts.ts";
 import { slot } from "../../contract/slots.ts";
 import { slotNumber } from "../../ir/block.ts";
-import type { Statement, Value } from "../../ir/micro.ts";
+import { type Statement, type Value, wordsOfType } from "../../ir/micro.ts";
 
 /** The number formats of floating-point instructions. */
 export type Format = "f64" | "f32";
@@ -89,6 +89,12 @@ const table: Readonly<Record<string, Row | undefined>> = Object.freeze({
 export const isExpanded = (callout: CalloutName): boolean => table[callout] !== undefined;
 export const limitOf = (callout: CalloutName): Format | undefined => table[callout]?.limit;
 
+/** Of whole registers; undefined: it works on no such numbers. */
+export function packedFormatOf(callout: CalloutName): Format | undefined {
+  const kind = table[callout]?.accesses.find(({ words }) => words === 4)?.kind;
+  return kind === "f64" || kind === "f32" ? kind : undefined;
+}
+
 /** An argument that is a constant, be it still a sum (the place of an upper half); -1 for any other. */
 export function numberOf(v: Value): number {
   if (v.kind === "constant") return v.value;
@@ -105,14 +111,14 @@ export function mayAccessVectors(s: Statement): boolean {
 
 const none: readonly never[] = Object.freeze([]);
 
-/** The vector operands of an instantiated statement, reads first. */
-export function accessesOf(s: Statement): readonly Access[] {
+/** The vector operands of an instantiated statement, reads first. @param isWhole packed numbers are taken from whole registers, and not one by one */
+export function accessesOf(s: Statement, isWhole = false): readonly Access[] {
   if (s.kind === "get" || s.kind === "set") {
     const at = slotNumber(s.slot);
     if (!isVectorSlot(at)) return none;
     const isZero = s.kind === "set" && s.value.kind === "constant" && s.value.value === 0;
     const kind = s.type === "f64" ? "memory" : isZero ? "any" : "words";
-    return [{ at, words: s.type === "f64" ? 2 : 1, kind, reads: s.kind === "get", writes: s.kind === "set" }];
+    return [{ at, words: wordsOfType[s.type], kind, reads: s.kind === "get", writes: s.kind === "set" }];
   }
   if (s.kind !== "call") return none;
   const row: CalloutRow = callouts[s.callout];
@@ -121,7 +127,8 @@ export function accessesOf(s: Statement): readonly Access[] {
   return accesses
     .map(({ argument, ...access }) => {
       const at = numberOf(s.args[argument]);
-      return { ...access, at, words: access.kind === "memory" ? 4 - (at & 3) : access.words };
+      const isPacked = isWhole && access.words === 4 && (access.kind === "f64" || access.kind === "f32");
+      return { ...access, at, words: access.kind === "memory" ? 4 - (at & 3) : access.words, kind: isPacked ? "words" : access.kind };
     })
     .filter(({ at }) => isVectorSlot(at))
     .sort((a, b) => Number(a.writes) - Number(b.writes));

@@ -21,12 +21,16 @@ export interface Expansion {
   name(hint: string): string;
   /** The callout itself, with what goes around it. @param result a declared local */
   callout(result?: string): Statement[];
+  /** Leaves the region behind the instruction if the callout said so: what a store does on its slow path. */
+  leaveIfTold(): Statement[];
+  /** As the target of statements has it. */
+  readonly usualEntry: number | undefined;
   /** Declares a local with the TLB entry of the page at `address`. */
   tlbEntry(table: "TR" | "TW", address: Expression): Expression;
 }
 
 /** Yields the result, if the callout has one that is used. */
-type Expand = (e: Expansion) => Expression | void;
+export type Expand = (e: Expansion) => Expression | void;
 
 const assign = (name: string, value: Expression): Statement => js.expressionStatement(js.assign(js.identifier(name), value));
 const isZero = (x: Expression): Expression => js.binary("===", x, js.literal(0));
@@ -41,15 +45,15 @@ function constant(e: Expansion, hint: string, value: Expression): Expression {
 }
 
 /** What follows a call of the callout itself: it wrote words of the target and, it may be, MXCSR. */
-function fallBack(e: Expansion, target: number, words: number): Statement[] {
+export function fallBack(e: Expansion, target: number, words: number): Statement[] {
   return [...e.callout(), ...e.places.refresh(target, words), ...e.places.refreshLimits()];
 }
 
 const round = (e: Expansion, format: Format, value: Expression): Expression => (format === "f64" ? value : e.places.op("roundSingle", value));
 
 /** A result must lie strictly above the smallest normal number: a tiny one may round up to exactly that and is still tiny. */
-const smallest = { f64: 2 ** -1022, f32: 2 ** -126 } as const;
-const largest = { f64: Number.MAX_VALUE, f32: (2 - 2 ** -23) * 2 ** 127 } as const;
+export const smallest = { f64: 2 ** -1022, f32: 2 ** -126 } as const;
+export const largest = { f64: Number.MAX_VALUE, f32: (2 - 2 ** -23) * 2 ** 127 } as const;
 
 interface Arithmetic {
   readonly op: PureOp;

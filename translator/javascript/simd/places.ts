@@ -28,7 +28,7 @@ export const formats = {
 export const notANumber = (): Expression => js.binary("/", js.literal(0), js.literal(0));
 
 /** Names of a place's locals: its words, and whether they are newer than the state array. */
-const placeName = (n: number): string => (n < slot.xmm ? "s" : n < slot.scratch2 ? `x${(n - slot.xmm) >> 2}` : "z");
+export const placeName = (n: number): string => (n < slot.xmm ? "s" : n < slot.scratch2 ? `x${(n - slot.xmm) >> 2}` : "z");
 const wordName = (n: number): string => `${placeName(n)}_${n & 3}`;
 const newerName = (place: number): string => `newer_${placeName(place)}`;
 
@@ -37,22 +37,24 @@ export class VectorPlaces {
   readonly used = new Set<number>();
   readonly dirty = new Set<number>();
   readonly freeNames = new Set<string>();
-  private readonly webs: VectorWebs;
+  protected readonly webs: VectorWebs;
+  /** Registers are vectors, each in one local: see whole.ts. */
+  readonly isWhole: boolean = false;
   /** Places that are in locals at times only: what their locals are at the region's entry. */
   private readonly mixed = new Map<number, "loaded" | "empty">();
-  private readonly caches: Record<Format, Set<number>> = { f64: new Set(), f32: new Set() };
+  protected readonly caches: Record<Format, Set<number>> = { f64: new Set(), f32: new Set() };
   /** Those with a meaning at the region's entry. */
-  private readonly entryCaches: Record<Format, Set<number>> = { f64: new Set(), f32: new Set() };
-  private readonly limits = new Set<Format>();
+  protected readonly entryCaches: Record<Format, Set<number>> = { f64: new Set(), f32: new Set() };
+  protected readonly limits = new Set<Format>();
   private readonly templates: PureTemplates;
   /** Words set one by one since caches were last in step; true: to zero. */
-  private readonly stale = new Map<number, boolean>();
+  protected readonly stale = new Map<number, boolean>();
   private current: MicroStatement | undefined;
 
-  /** @param successors numbers of each block's successors in the region */
-  constructor(blocks: readonly MicroBlock[], successors: readonly (readonly number[])[], templates: PureTemplates) {
+  /** @param successors numbers of each block's successors in the region; @param isWhole registers are not taken apart */
+  constructor(blocks: readonly MicroBlock[], successors: readonly (readonly number[])[], templates: PureTemplates, isWhole = false) {
     this.templates = templates;
-    this.webs = new VectorWebs(blocks, successors);
+    this.webs = new VectorWebs(blocks, successors, isWhole);
     const homes = new Map<number, Web[]>();
     for (const [place, web] of this.webs) {
       homes.set(place, [...(homes.get(place) ?? []), web]);
@@ -63,7 +65,7 @@ export class VectorPlaces {
         }
       }
     }
-    for (const [place, webs] of homes) {
+    for (const [place, webs] of isWhole ? [] : homes) {
       const local = webs.filter((web) => !web.isInMemory);
       if (local.length === 0) continue;
       const isWritten = local.some((web) => web.isWritten) && !isStaging(place);
@@ -126,7 +128,7 @@ export class VectorPlaces {
       .map((k) => this.assignWord(k, js.index("R", js.literal(k))));
     return [...local, ...this.refreshCaches(n, count)];
   }
-  private between(n: number, count: number): number[] {
+  protected between(n: number, count: number): number[] {
     return Array.from({ length: count }, (_, k) => n + k);
   }
 
@@ -200,10 +202,10 @@ export class VectorPlaces {
   }
 
   /** By a call: where it is seldom done, it is to be short. */
-  private readCache(format: Format, n: number): Statement {
-    return this.assignCache(format, n, this.readNumber(format, n));
+  protected readCache(format: Format, n: number): readonly Statement[] {
+    return [this.assignCache(format, n, this.readNumber(format, n))];
   }
-  private readNumber(format: Format, n: number): Expression {
+  protected readNumber(format: Format, n: number): Expression {
     const { read } = formats[format];
     this.freeNames.add(read);
     return js.call(read, [js.literal(n)]);
@@ -215,7 +217,7 @@ export class VectorPlaces {
       .flatMap((format) =>
         [...this.caches[format]]
           .filter((at) => at < n + count && at + formats[format].words > n && this.hasCache(format, at))
-          .map((at) => this.readCache(format, at)),
+          .flatMap((at) => this.readCache(format, at)),
       );
   }
 
@@ -228,7 +230,7 @@ export class VectorPlaces {
   refreshLimits(): Statement[] {
     return [...this.limits].map((format) => js.expressionStatement(js.assign(this.limit(format) as never, this.limitValue(format))));
   }
-  private limitValue(format: Format): Expression {
+  protected limitValue(format: Format): Expression {
     const { readLimit } = formats[format];
     this.freeNames.add(readLimit);
     return js.call(readLimit, []);
@@ -236,19 +238,24 @@ export class VectorPlaces {
 
   // ---- the region's frame
 
+  protected cacheDeclarations(): Statement[] {
+    return (["f64", "f32"] as const).flatMap((format) =>
+      [...this.caches[format]].map((n) => {
+        const { name } = this.cache(format, n) as { name: string };
+        return js.declare("let", name, this.entryCaches[format].has(n) ? this.readNumber(format, n) : js.literal(0));
+      }),
+    );
+  }
+  protected limitDeclarations(): Statement[] {
+    return [...this.limits].map((format) => js.declare("let", formats[format].limit, this.limitValue(format)));
+  }
   /** Declarations of what the region does not declare with the general registers. */
   declarations(): Statement[] {
     const words = [...this.mixed].flatMap(([place, at]) => [
       ...this.between(place, 4).map((n) => js.declare("let", wordName(n), at === "loaded" ? js.index("R", js.literal(n)) : js.literal(0))),
       ...(isStaging(place) ? [] : [js.declare("let", newerName(place), js.literal(0))]),
     ]);
-    const caches = (["f64", "f32"] as const).flatMap((format) =>
-      [...this.caches[format]].map((n) => {
-        const { name } = this.cache(format, n) as { name: string };
-        return js.declare("let", name, this.entryCaches[format].has(n) ? this.readNumber(format, n) : js.literal(0));
-      }),
-    );
-    return [...words, ...caches, ...[...this.limits].map((format) => js.declare("let", formats[format].limit, this.limitValue(format)))];
+    return [...words, ...this.cacheDeclarations(), ...this.limitDeclarations()];
   }
   /** Writes back what the region does not with the general registers. */
   spill(): Statement[] {
@@ -265,8 +272,12 @@ export class VectorPlaces {
     const words = [...this.mixed.keys()].flatMap((place) =>
       this.between(place, 4).map((n) => js.expressionStatement(js.assign(this.local(n), js.index("R", js.literal(n))))),
     );
-    const caches = (["f64", "f32"] as const).flatMap((format) => [...this.caches[format]].map((n) => this.readCache(format, n)));
+    const caches = (["f64", "f32"] as const).flatMap((format) => [...this.caches[format]].flatMap((n) => this.readCache(format, n)));
     return [...words, ...caches, ...this.refreshLimits()];
+  }
+  /** What a callout is to find in the state array. */
+  beforeCallout(_row: CalloutRow, _args: readonly number[]): Statement[] {
+    return [];
   }
   /** What a callout that is called as it is may have changed. */
   afterCallout(row: CalloutRow, args: readonly number[]): Statement[] {

@@ -80,9 +80,9 @@ export class VectorWebs {
   private readonly at = new Map<Statement, Places>();
   private readonly defined = new Map<Statement, readonly number[]>();
 
-  /** @param successors numbers of each block's successors in the region */
-  constructor(blocks: readonly MicroBlock[], successors: readonly (readonly number[])[]) {
-    const scanned = blocks.map(scan);
+  /** @param successors numbers of each block's successors in the region; @param isWhole as `accessesOf` has it */
+  constructor(blocks: readonly MicroBlock[], successors: readonly (readonly number[])[], isWhole: boolean) {
+    const scanned = blocks.map((block) => scan(block, isWhole));
     if (scanned.every((list) => list.length === 0)) return;
     const live = liveness(scanned, successors);
     const entries = blocks.map(() => new Map(vectorPlaces.map((place) => [place, new Node(place)])));
@@ -168,10 +168,10 @@ function usedResults(block: MicroBlock): Set<ResultStatement> {
 }
 
 /** The statements of a block that work on vector places. The terminator uses none. */
-function scan(block: MicroBlock): Scanned[] {
+function scan(block: MicroBlock, isWhole: boolean): Scanned[] {
   const used = usedResults(block);
   const list = block.statements
-    .map((m) => ({ ...m, accesses: m.s.kind === "get" && !used.has(m.s) ? [] : accessesOf(m.s) }))
+    .map((m) => ({ ...m, accesses: m.s.kind === "get" && !used.has(m.s) ? [] : accessesOf(m.s, isWhole) }))
     .filter(({ accesses }) => accesses.length > 0);
   const out: Scanned[] = [];
   for (let from = 0; from < list.length; ) {

@@ -7,7 +7,19 @@ import { operandKind } from "../../decode/instruction.ts";
 import type { Value } from "../../ir/micro.ts";
 import type { Builder, LiftFunction } from "../builder.ts";
 import type { ShapeOperand } from "../shape.ts";
-import { enterMmx, isMemory, readWords, requireMmx, requireSse, requireVector, slotOf, writeWords } from "./operands.ts";
+import {
+  enterMmx,
+  isMemory,
+  isWhole,
+  readVector,
+  readWords,
+  requireMmx,
+  requireSse,
+  requireVector,
+  slotOf,
+  writeVector,
+  writeWords,
+} from "./operands.ts";
 
 const isMmx = (o: ShapeOperand) => o.kind === operandKind.mmx;
 
@@ -32,9 +44,15 @@ function moveLow(registerClears: boolean): LiftFunction {
     const [target, source] = i.operands;
     requireSse(b);
     if (isMemory(target)) return storeHalf(b, target, slotOf(b, source));
+    if (isMemory(source) && isWhole(b, target)) {
+      b.call("load64", b.address(source, 8), slot.scratch);
+      return writeVector(b, target, b.pure("lowHalf", b.getAt(b.constant(slot.scratch), 0, "v128")));
+    }
     if (isMemory(source)) b.call("load64", b.address(source, 8), slotOf(b, target));
     else b.call("copy64", slotOf(b, target), slotOf(b, source));
-    if (isMemory(source) || registerClears) for (const k of [2, 3]) b.setAt(b.field(target.field), k, 0);
+    if (!isMemory(source) && !registerClears) return;
+    if (isWhole(b, target)) writeVector(b, target, b.pure("lowHalf", readVector(b, target)));
+    else for (const k of [2, 3]) b.setAt(b.field(target.field), k, 0);
   };
 }
 const liftMoveQuadwordXmm = moveLow(true);
@@ -49,12 +67,19 @@ function moveHalfWithMemory(half: 0 | 2): LiftFunction {
   };
 }
 
+/** A word, and zeros above it. */
+function writeBottom(b: Builder, target: ShapeOperand, value: Value): void {
+  if (isWhole(b, target)) writeVector(b, target, b.pure("fromWord", value));
+  else writeWords(b, target, isMmx(target) ? [value, 0] : [value, 0, 0, 0]);
+}
+
 const liftMoveSingle: LiftFunction = (b, i) => {
   const [target, source] = i.operands;
   requireSse(b);
   const [value] = readWords(b, source, 1);
   if (isMemory(target)) b.store(b.address(target, 4, true), 4, value);
-  else writeWords(b, target, isMemory(source) ? [value, 0, 0, 0] : [value]);
+  else if (isMemory(source)) writeBottom(b, target, value);
+  else writeWords(b, target, [value]);
 };
 
 /** MOVD: 32 bits between a general register or memory and the bottom of a vector register, which is otherwise cleared. */
@@ -64,7 +89,7 @@ const liftMoveDoubleword: LiftFunction = (b, i) => {
   requireVector(b, vectorTarget ? target : source);
   if (vectorTarget) {
     const value = b.read(source);
-    writeWords(b, target, isMmx(target) ? [value, 0] : [value, 0, 0, 0]);
+    writeBottom(b, target, value);
   } else {
     b.write(target, readWords(b, source, 1)[0]);
     if (isMmx(source)) enterMmx(b);

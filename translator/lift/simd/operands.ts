@@ -1,7 +1,7 @@
 /**
  * What all vector lifts share: the availability checks, and vector operands as lists of 32-bit words.
  *
- * A vector is read as its words (two for MMX, four for XMM) and written the same way; wide operands of floating-point callouts are named by
+ * A vector is read as its words (two for MMX, four for XMM) and written the same way, or, an XMM register in a region, as a whole; wide operands of floating-point callouts are named by
  * slot instead, memory ones staged in `slot.scratch`. A lift reads every source word before it writes any, so that operands may coincide.
  */
 import { slot } from "../../contract/slots.ts";
@@ -39,6 +39,19 @@ export const isMemory = (o: ShapeOperand): boolean => o.kind === operandKind.mem
 
 /** Words in a vector register of operand `o`. */
 export const wordsOf = (o: ShapeOperand): number => (o.kind === operandKind.mmx ? 2 : 4);
+
+/** Whether the register is to be worked on as a whole. */
+export const isWhole = (b: Builder, o: ShapeOperand): boolean => b.hasVectors && o.kind === operandKind.xmm;
+
+/** A register, or 16 aligned bytes of memory, as a whole. */
+export function readVector(b: Builder, o: ShapeOperand): Value {
+  if (!isMemory(o)) return b.getAt(b.field(o.field), 0, "v128");
+  b.call("load128Aligned", b.address(o, 16), slot.scratch);
+  return b.getAt(b.constant(slot.scratch), 0, "v128");
+}
+export function writeVector(b: Builder, o: ShapeOperand, value: Value): void {
+  b.setAt(b.field(o.field), 0, value, "v128");
+}
 
 /** Reads `count` words of operand `o`. A memory operand of 16 bytes must be aligned; several words come by way of the staging area. */
 export function readWords(b: Builder, o: ShapeOperand, count: number): Value[] {
