@@ -31,12 +31,14 @@ export function instantiate(module: WebAssembly.Module, imports: WebAssembly.Mod
   return new WebAssembly.Instance(module, { m: imports }).exports;
 }
 
-/** Whether the host's WebAssembly can end a function by a call (return_call): V8 since 2023, others later. */
-export function hasTailCalls(): boolean {
+/** Whether the host's WebAssembly has vectors and can end a function by a call (return_call), as V8 since 2023 and others later. */
+export function hasTailCallsAndVectors(): boolean {
   if (typeof WebAssembly === "undefined") return false;
-  // (module (func return_call 0))
-  const module = Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0, 1, 4, 1, 0x60, 0, 0, 3, 2, 1, 0, 10, 6, 1, 4, 0, 0x12, 0, 0x0b);
-  return WebAssembly.validate(module);
+  // (module (func v128.const 0 drop return_call 0))
+  const vector = [0xfd, 0x0c, ...Array.from({ length: 16 }, () => 0), 0x1a];
+  const code = [0, ...vector, 0x12, 0, 0x0b];
+  const module = [0, 0x61, 0x73, 0x6d, 1, 0, 0, 0, ...section(1, 1, 0x60, 0, 0), ...section(3, 1, 0), ...section(10, 1, code.length, ...code)];
+  return WebAssembly.validate(Uint8Array.from(module));
 }
 
 const nameBytes = (text: string): number[] => [text.length, ...[...text].map((c) => c.charCodeAt(0))];

@@ -24,7 +24,7 @@ import type { Translator } from "../../translator/contract/translator.ts";
 import { calloutImplementations } from "../callouts/index.ts";
 import { BlockBuilder } from "../code/block-builder.ts";
 import { CodeCache, modeMask as modeMaskImported, shapeBits as shapeBitsImported } from "../code/code-cache.ts";
-import { hasTailCalls } from "../code/compile.ts";
+import { hasTailCallsAndVectors } from "../code/compile.ts";
 import {
   dispatchBlock as dispatchBlockImported,
   faultBlock as faultBlockImported,
@@ -214,7 +214,7 @@ export class Dispatcher {
     const region = options.disabled?.has("regions") === true ? Number.POSITIVE_INFINITY : (options.regionThreshold ?? Number.POSITIVE_INFINITY);
     const { memory } = hostMemory;
     if (memory !== undefined && options.disabled?.has("wasm") !== true) {
-      const tailCalls = hasTailCalls();
+      const tailCalls = hasTailCallsAndVectors();
       this.wasm = new WasmTier(cpu, translator, {
         memory,
         cache: this.cache,

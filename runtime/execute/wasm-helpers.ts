@@ -184,10 +184,10 @@ const ring = `R[${slot.cpl}]`;
 const nothingWaits = (instructions: number): string => `EV[${attention.look}] === 0 && R[${budget}] > ${instructions}`;
 
 /**
- * Callouts in the cases that are met all the time: runtime/callouts has what they mean. Repeated string instructions that end within the pages they begin on (strings.ts); CLI and
+ * Callouts in the cases that are met all the time: runtime/callouts has what they mean. Repeated string instructions that end within the pages they begin on (strings.ts), and the search for a byte; CLI and
  * STI, PUSHF, and POPF that has nothing to do with TF and AC and lets no interrupt in (cpu/eflags.ts).
  */
-export const calloutHelpers: Readonly<Record<string, string>> = {
+const calloutHelpers: Readonly<Record<string, string>> = {
   v_clearInterruptFlag: `() => {
     if ((R[${slot.cr0}] & ${cr0bit.pe}) === 0 || ((${flags} >>> 12) & 3) >= ${ring}) {
       ${flags} = ${flags} & ${~eflag.if};
@@ -253,33 +253,68 @@ export const calloutHelpers: Readonly<Record<string, string>> = {
     return v_stos${elsewhere}(size, addressSize, repeat);
   }`,
   v_scas: `(size, addressSize, repeat) => {
-    if (${isPlain} && size === 1 && repeat !== 1 && R[${slot.ecx}] !== 0 && ${isUnchecked(es)}) {
-      const from = (R[${slot.edi}] + R[${slot.segmentBase + es}]) | 0;
-      const T = TR[R[${tlbHalf}] + (from >>> 12)];
-      if ((T & 1) === 0) {
-        const x = R[${slot.eax}] & 255;
+    if (${isPlain} && size === 1 && repeat !== 1 && ${isUnchecked(es)}) {
+      const x = R[${slot.eax}] & 255;
+      const wanted = i8x16.splat(x);
+      L: for (;;) {
+        const count = R[${slot.ecx}];
+        const from = (R[${slot.edi}] + R[${slot.segmentBase + es}]) | 0;
+        const T = TR[R[${tlbHalf}] + (from >>> 12)];
+        if (count === 0 || (T & 1) !== 0 || R[${budget}] < 0) { return v_scas${elsewhere}(size, addressSize, repeat); }
         const P = T ^ from;
         const room = (4096 - (from & 4095)) | 0;
-        const count = R[${slot.ecx}];
         const limit = count >>> 0 < room >>> 0 ? count : room;
         let k = 0;
+        let m = 0;
         X: {
-          L: for (;;) {
-            if ((M8[(P + k) >>> 0] & 255) === x) { break X; }
-            k = (k + 1) | 0;
-            if (k < limit) { continue L; }
-            return v_scas${elsewhere}(size, addressSize, repeat);
+          V: for (;;) {
+            if (limit < ((k + 16) | 0)) { break X; }
+            m = i8x16.bitmask(i8x16.eq(v128.loadPlace((P + k) | 0), wanted));
+            if (m !== 0) { break X; }
+            k = (k + 16) | 0;
+            continue V;
           }
         }
-        const n = (k + 1) | 0;
+        if (m !== 0) {
+          k = (k + 31 - Math.clz32(m & (0 - m))) | 0;
+        } else {
+          Y: {
+            B: for (;;) {
+              if (k === limit) { break Y; }
+              if ((M8[(P + k) >>> 0] & 255) === x) { break Y; }
+              k = (k + 1) | 0;
+              continue B;
+            }
+          }
+        }
+        if (k < limit) {
+          k = (k + 1) | 0;
+          R[${slot.ecx}] = (count - k) | 0;
+          R[${slot.edi}] = (R[${slot.edi}] + k) | 0;
+          R[${slot.flagCarry}] = 0;
+          R[${slot.flagZero}] = 0;
+          R[${slot.flagSign}] = 0;
+          return 0;
+        }
+        if (limit === count) { return v_scas${elsewhere}(size, addressSize, repeat); }
+        const n = room;
+        const y = M8[(P + room - 1) >>> 0] & 255;
+        const r = (x - y) | 0;
+        const borrows = (~x & y) | (~(x ^ y) & r);
         R[${slot.ecx}] = (count - n) | 0;
         R[${slot.edi}] = (R[${slot.edi}] + n) | 0;
-        R[${slot.flagCarry}] = 0;
-        R[${slot.flagZero}] = 0;
-        R[${slot.flagSign}] = 0;
-        return 0;
+        R[${slot.flagCarry}] = (borrows << 24) | (borrows & 8);
+        R[${slot.flagZero}] = (r << 24) >> 24;
+        R[${slot.flagSign}] = (r << 24) >> 24;
+        ${pay(2)}
+        continue L;
       }
     }
     return v_scas${elsewhere}(size, addressSize, repeat);
   }`,
 };
+
+/** Those that the host's WebAssembly can have. */
+export function calloutHelpersFor(hasVectors: boolean): Readonly<Record<string, string>> {
+  return Object.fromEntries(Object.entries(calloutHelpers).filter(([, text]) => hasVectors || !text.includes("v128.")));
+}

@@ -16,7 +16,7 @@ import type { Cpu } from "../cpu/cpu.ts";
 import type { EventKind } from "../cpu/interrupts.ts";
 import { dispatchHandler, eventCallouts, eventHelpers } from "./event-helpers.ts";
 import type { JumpCache } from "./jump-cache.ts";
-import { calloutHelpers, elsewhere, helperTexts } from "./wasm-helpers.ts";
+import { calloutHelpersFor, elsewhere, helperTexts } from "./wasm-helpers.ts";
 
 // Bound here because V8 folds a module's own constants, but not those it imports.
 const shapeBits = shapeBitsImported;
@@ -78,7 +78,7 @@ export interface WasmTierHost {
   readonly cases: Uint16Array;
   /** The slice is used up at a header: the one to go on at. */
   readonly attend: (p: number) => number;
-  /** Whether the host's WebAssembly has tail calls: without, regions cannot go on into each other, and are left to JavaScript. */
+  /** Whether the host's WebAssembly has tail calls and vectors: without, regions cannot go on into each other, and are left to JavaScript. */
   readonly tailCalls: boolean;
   /** What is hot is not tier 0's for long. */
   readonly hasRegions: boolean;
@@ -140,7 +140,7 @@ export class WasmTier {
     };
     const words = (a: Int32Array) => ({ kind: "i32", offset: a.byteOffset }) as const;
     const plain = [...helperTexts, ...eventHelpers];
-    const helpers = host.observesCallouts ? plain : [...plain, { ...calloutHelpers, ...eventCallouts }];
+    const helpers = host.observesCallouts ? plain : [...plain, { ...calloutHelpersFor(host.tailCalls), ...eventCallouts }];
     const functions = [
       ...Object.keys(this.names).filter((name) => typeof this.names[name] === "function"),
       ...helpers.flatMap((group) => Object.keys(group).flatMap((name) => [name, name + elsewhere])),

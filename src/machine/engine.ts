@@ -2,7 +2,7 @@
  * What executes guest code: the dispatcher with a translator injected, run in slices of guest instructions that take a few
  * milliseconds of host time.
  */
-import { hasTailCalls } from "../../runtime/code/compile.ts";
+import { hasTailCallsAndVectors } from "../../runtime/code/compile.ts";
 import type { Cpu } from "../../runtime/cpu/cpu.ts";
 import { updateMode } from "../../runtime/cpu/mode.ts";
 import type { MachineClock } from "../../runtime/devices/clock.ts";
@@ -78,7 +78,7 @@ export class Engine {
   #translatorWith(ready: PreparedData | undefined): JavaScriptTranslator {
     const { disable, passes, x87 } = this.#options;
     // In JavaScript, which is what regions are without tail calls, sites are never found: they would only be in the way.
-    const disabledPasses = hasTailCalls() ? disable : new Set([...disable, "sites", "simd"]);
+    const disabledPasses = hasTailCallsAndVectors() ? disable : new Set([...disable, "sites", "simd"]);
     return new JavaScriptTranslator({ disabledPasses, x87, prepared: ready, ...(passes ? { passes } : {}) });
   }
 

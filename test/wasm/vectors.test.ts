@@ -123,6 +123,7 @@ describe("instructions", () => {
     ["f32x4.splat(0.1)", "v128"],
     ["i32x4.splat(-7)", "v128"],
     ["i16x8.splat(300)", "v128"],
+    ["i8x16.splat(200)", "v128"],
     ["v128.loadPlace(n & 31)", "v128"],
     ["v128.loadHalf(n & 31)", "v128"],
     ["v128.storePlace(n & 31, a)", undefined],

@@ -79,13 +79,13 @@ export abstract class VectorWriter extends Emitter {
   private splat(object: string, value: number): void {
     const bytes = new Uint8Array(16);
     const view = new DataView(bytes.buffer);
-    for (let at = 0; at < 16; ) {
+    const size = 16 / Number(object.slice(object.indexOf("x") + 1));
+    for (let at = 0; at < 16; at += size) {
       if (object === "f64x2") view.setFloat64(at, value, true);
       else if (object === "f32x4") view.setFloat32(at, value, true);
       else if (object === "i32x4") view.setInt32(at, value, true);
       else if (object === "i16x8") view.setInt16(at, value, true);
-      else refuse(object);
-      at += object === "f64x2" ? 8 : object === "i16x8" ? 2 : 4;
+      else view.setInt8(at, value);
     }
     this.vectorConstant(bytes);
   }

@@ -9,6 +9,7 @@ export const vectorOpcode = {
   "v128.store": 0x0b,
   "v128.const": 0x0c,
   "i8x16.shuffle": 0x0d,
+  "i8x16.splat": 0x0f,
   "i16x8.splat": 0x10,
   "i32x4.splat": 0x11,
   "f32x4.splat": 0x13,
