@@ -350,6 +350,7 @@ export class JavaScriptTranslator implements Translator {
         hasWholeVectors: this.hasWholeVectors,
         isCarryLazy: this.does("carries"),
         hasSites: this.does("sites") && this.does("wasm") && this.does("wasmRegions"),
+        hasNeighbours: this.does("neighbours"),
         x87InDoubles: this.x87InDoubles,
         usualEntry,
       },

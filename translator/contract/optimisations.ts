@@ -19,6 +19,7 @@ export const optimisations = {
   simd: "regions: XMM registers are vectors of WebAssembly; without, and in JavaScript, words and doubles",
   carries: "regions: the vector of carries is computed only where it is seen",
   sites: "regions: accesses that stay on one page for long remember where that is; without, and in JavaScript, each asks the TLB",
+  neighbours: "regions: accesses near each other behind one pointer ask the TLB once (with sites)",
   entries: "regions of ring 0: loads from memory that is mapped as most is do not wait for the TLB",
   forward: "pass: reads of state become the values written before, inside a block",
   simplify: "pass: algebra on values (in tier 0 too)",

@@ -84,6 +84,8 @@ export interface RegionInput {
   readonly isCarryLazy: boolean;
   /** Whether accesses that stay on one page for long have sites. */
   readonly hasSites: boolean;
+  /** Whether accesses near each other that have none ask the TLB together. */
+  readonly hasNeighbours: boolean;
   /** Whether x87 registers hold plain doubles. */
   readonly x87InDoubles?: boolean;
   /** As in the request (contract/translator.ts). */
@@ -206,7 +208,7 @@ class RegionPrinter implements Target {
     if (input.hasSites) {
       const edges = input.successors.map((list) => list.map((to) => (this.numbers.get(to) ?? -1) - first).filter((to) => to >= 0));
       const seed = (input.pageAddress(0) >>> 12) ^ (input.blocks[0].offset << 8);
-      this.sites = new Sites(input.blocks, edges, input.plan, (input.mode & mode.user) !== 0, seed);
+      this.sites = new Sites(input.blocks, edges, input.plan, input.hasNeighbours, (input.mode & mode.user) !== 0, seed);
     }
     this.x87 = isInLineX87Affordable(input.blocks)
       ? {

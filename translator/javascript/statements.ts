@@ -473,6 +473,8 @@ export class StatementEmitter {
    * The place of a group's first byte, or -1, as a local:
    *
    *     const E = isOnSite(k, A, bytes) ? A + SW[k + 2] | 0 : readSite(k, A, bytes);
+   *
+   * or, where it has no site, as `askTlb` says.
    */
   private bindSite(group: SiteGroup, offset: number, address: Expression): SiteBase {
     let first = group.first === undefined ? address : this.addressOf(group.first);
@@ -481,13 +483,29 @@ export class StatementEmitter {
       this.push(js.declare("const", local, js.toInt32(js.binary("-", address, js.literal(offset)))));
       first = js.identifier(local);
     }
-    const { test, place, ask } = this.askSite(group, first);
+    const value = group.index < 0 ? this.askTlb(group, first) : this.placeBySite(group, first);
     const base = this.target.name("E");
-    this.push(js.declare("const", base, js.conditional(test, js.toInt32(place), ask)));
+    this.push(js.declare("const", base, value));
     const known: SiteBase = { base, distance: group.first === undefined ? undefined : this.target.name("D") };
     if (known.distance !== undefined) this.push(js.declare("const", known.distance, js.toInt32(js.binary("-", js.identifier(base), first))));
     this.siteBases.set(group, known);
     return known;
+  }
+
+  private placeBySite(group: SiteGroup, first: Expression): Expression {
+    const { test, place, ask } = this.askSite(group, first);
+    return js.conditional(test, js.toInt32(place), ask);
+  }
+
+  /** (T | A & 4095) >>> 0 <= 4096 - bytes ? T ^ A : -1, of an entry that is not valid the low bits are all set; or the usual one, as in `load`. */
+  private askTlb(group: SiteGroup, first: Expression): Expression {
+    const T = js.identifier(this.entry(group.isWrite ? "TW" : "TR", first));
+    const usual = group.isWrite ? undefined : this.target.usualEntry;
+    const inPage = js.binary("&", first, js.literal(0xfff));
+    const entry = usual === undefined ? js.binary("&", T, js.literal(0xfff)) : placeAt(usual, T);
+    const sum = js.binary(">>>", js.binary("|", entry, inPage), js.literal(0));
+    const test = js.mostly(js.binary("<=", sum, js.literal(0x1000 - group.bytes)), true);
+    return js.conditional(test, usual === undefined ? js.binary("^", T, first) : js.toInt32(placeAt(usual, first)), js.literal(-1));
   }
 
   private askSite(group: SiteGroup, first: Expression): { test: Expression; place: Expression; ask: Expression } {

@@ -1,7 +1,8 @@
 /**
  * Accesses that stay on one page for long: of the stack, of fixed places, and in a loop those whose address moves by small steps or stays within a table. Each has a *site*, words of the
  * host's that remember the page it was on last and where in the host's memory that is: a subtraction and a comparison take the place of the look-up in the TLB, and nothing
- * of the address has to wait for a load. Accesses in a row at constant distances from each other ask together, once.
+ * of the address has to wait for a load. Accesses in a row at constant distances from each other ask together, once; those that may be anywhere the next time (the members of a
+ * structure, behind a pointer) have no site, but they ask the TLB together, too.
  *
  * Which pages those are is a guess, which only costs time where it is wrong: generated code asks each time, and goes to the TLB where the site remembers another page.
  */
@@ -14,7 +15,7 @@ import type { RegionPlan } from "./plan.ts";
 
 /** Accesses that ask together. */
 export interface SiteGroup {
-  /** Index of the site's words (contract/sites.ts). */
+  /** Index of the site's words (contract/sites.ts); -1: it has none, and asks the TLB. */
   readonly index: number;
   readonly isWrite: boolean;
   /** From the first byte that they touch to behind the last. */
@@ -32,6 +33,8 @@ export interface SiteAccess {
 
 type Access = LoadStatement | StoreStatement;
 
+/** Of accesses that have no site, in place of its name. */
+const neighbours = "neighbours";
 /** Steps of an address in a loop that are small: so many bytes. */
 const smallStep = 64;
 const pageBytes = 0x1000;
@@ -88,6 +91,10 @@ function add(sum: Sum, v: Value, shift: number): boolean {
   }
 }
 
+function isWrite(access: Access): boolean {
+  return access.kind === "store" || access.forWrite;
+}
+
 /** The largest number that a value can be, if it is known to be small. */
 function largest(v: Value): number | undefined {
   if (v.kind === "result") return v.statement.kind === "load" && v.statement.size === 1 ? 255 : undefined;
@@ -141,15 +148,24 @@ export class Sites {
   /** The innermost loop of each block. */
   private readonly loopOf: (Loop | undefined)[];
   private readonly hasFrames: boolean;
+  private readonly hasNeighbours: boolean;
   private readonly range: number;
   private readonly seed: number;
 
   /**
-   * @param graph successors of each block, by number; @param isUser of which half of the TLBs the region's accesses are; @param seed a number that differs from region to region:
+   * @param graph successors of each block, by number; @param hasNeighbours accesses without a site ask together as well; @param isUser of which half of the TLBs the region's accesses are; @param seed a number that differs from region to region:
    * two that share a site cost each other time
    */
-  constructor(blocks: readonly MicroBlock[], graph: readonly (readonly number[])[], plan: RegionPlan, isUser: boolean, seed: number) {
+  constructor(
+    blocks: readonly MicroBlock[],
+    graph: readonly (readonly number[])[],
+    plan: RegionPlan,
+    hasNeighbours: boolean,
+    isUser: boolean,
+    seed: number,
+  ) {
     this.blocks = blocks;
+    this.hasNeighbours = hasNeighbours;
     this.seed = seed;
     this.range = isUser ? siteRange.user : siteRange.supervisor;
     this.loopOf = loopsOf(blocks, graph, plan);
@@ -181,7 +197,7 @@ export class Sites {
       if (s.kind !== "load" && s.kind !== "store") continue;
       const sum: Sum = { constant: 0, terms: [], range: 0 };
       if (!add(sum, s.address, 0)) continue;
-      const where = this.classOf(sum, s.size, number);
+      const where = this.classOf(sum, s.size, number) ?? this.neighbours(sum, s);
       if (where === undefined) continue;
       // Reads of one register at two places may be of two values.
       const reads = sum.terms.map(({ read, shift }) => {
@@ -215,6 +231,11 @@ export class Sites {
     return `loop ${this.loopOf.indexOf(loop)} ${names.join("+")} ${constant >> 9}`;
   }
 
+  /** What has no site, but may have neighbours. Reads ask for themselves: where there is something to read, it is not always to be written. */
+  private neighbours({ range }: Sum, access: Access): string | undefined {
+    return this.hasNeighbours && range === 0 ? `${neighbours} ${isWrite(access)}` : undefined;
+  }
+
   private isStackPointer(n: number): boolean {
     return n === slot.esp || (n === slot.ebp && this.hasFrames);
   }
@@ -235,14 +256,16 @@ export class Sites {
         end = Math.max(end, itsEnd);
       }
       const part = sorted.slice(from, to);
-      const isWrite = part.some(({ access }) => access.kind === "store" || access.forWrite);
-      const index = this.indexOf(name, isWrite);
+      from = to;
       // One alone asks for itself.
       const isAlone = part.length === 1;
+      const hasSite = !name.startsWith(neighbours);
+      if (isAlone && !hasSite) continue;
+      const writes = part.some(({ access }) => isWrite(access));
+      const index = hasSite ? this.indexOf(name, writes) : -1;
       const bytes = isAlone ? part[0].access.size : end - low;
-      const group: SiteGroup = { index, isWrite, bytes, size: part.length, first: hasTable && !isAlone ? addressOf(part[0]) : undefined };
+      const group: SiteGroup = { index, isWrite: writes, bytes, size: part.length, first: hasTable && !isAlone ? addressOf(part[0]) : undefined };
       for (const { access, constant } of part) this.accesses.set(access, { group, offset: constant - low });
-      from = to;
     }
   }
 
