@@ -19,6 +19,7 @@ import { PureTemplates } from "./javascript/pure-templates.ts";
 import { type RegionParts, RegionTree, regionParts } from "./javascript/region.ts";
 import { type TierZeroCode, tierZeroCode } from "./javascript/tier0.ts";
 import { lift } from "./lift/index.ts";
+import { ShapeNumbers } from "./lift/shape-numbers.ts";
 import { describeShape, type Shape, shapeKey, shapeOf, writeFields } from "./lift/shape.ts";
 import { allLive, dropDeadWrites, livenessOf } from "./passes/dead.ts";
 import { bodyOf, canFuse, fuse, type HandlerBody } from "./passes/fuse.ts";
@@ -66,7 +67,7 @@ export class JavaScriptTranslator implements Translator {
   private readonly x87InDoubles: boolean;
   /** Regions keep XMM registers in vectors of WebAssembly. */
   private readonly hasWholeVectors: boolean;
-  private readonly numbers = new Map<number, number>();
+  private readonly numbers = new ShapeNumbers();
   /** Shapes of the numbers that were given; a prepared one is known by its number before it is met. */
   private readonly shapes: (Shape | undefined)[] = [];
   private readonly preparedData: PreparedData | undefined;
@@ -147,7 +148,7 @@ export class JavaScriptTranslator implements Translator {
     this.fieldCount = writeFields(i, pageOffset, this.fields, 0);
     const shape = shapeKey(i, key, pageOffset);
     let number = this.numbers.get(shape);
-    if (number === undefined) {
+    if (number < 0) {
       number = this.addShape(shapeOf(i, key, pageOffset));
       this.numbers.set(shape, number);
     } else if (this.shapes[number] === undefined) this.addShape(shapeOf(i, key, pageOffset), number);
