@@ -14,6 +14,7 @@
 import { isLinearCode, type ModeKey, mode } from "../contract/mode-key.ts";
 import { slot } from "../contract/slots.ts";
 import { type DecodedInstruction, type Operand, operandKind } from "../decode/instruction.ts";
+import { rows } from "../decode/opcode-map.ts";
 import type { OpcodeRow } from "../decode/opcode-row.ts";
 
 export interface ShapeOperand {
@@ -30,7 +31,7 @@ export interface ShapeOperand {
   readonly segment: number;
   /** Segment, control or debug register number. */
   readonly reg: number;
-  /** A byte immediate that is 0 modulo 32: a shift by nothing. */
+  /** The immediate of a shift that is 0 modulo 32: by nothing. */
   readonly isZeroCount: boolean;
   /** Relative: the target is on another page than the instruction. Not looked at where EIP is the linear address. */
   readonly leavesPage: boolean;
@@ -66,7 +67,7 @@ export function shapeKey(i: DecodedInstruction, key: ModeKey, offset: number): n
   let high = i.row.index;
   for (let k = 0; k < i.operandCount; k++) {
     const o = i.operands[k];
-    high = high * 64 + (leavesPage(o, i, key, offset) ? 54 : operandCode(o));
+    high = high * 64 + (leavesPage(o, i, key, offset) ? 54 : isZeroCount(o, i.row) ? 53 : operandCode(o));
   }
   // row < 2^11, up to three operands of 6 bits (a fourth never varies), 2 bits, then 15 bits: 46 bits; sizes of memory are in the row or operandSize,
   // except where the row alone decides.
@@ -77,8 +78,16 @@ function leavesPage(o: Operand, i: DecodedInstruction, key: ModeKey, offset: num
   return o.kind === operandKind.relative && !isLinearCode(key) && (offset + i.length + o.value) >> 12 !== offset >> 12;
 }
 
-function isZeroCount(o: Operand): boolean {
-  return o.kind === operandKind.immediate && o.size === 1 && (o.value & 31) === 0;
+const shifts: ReadonlySet<string> = new Set(["shl", "shr", "sar", "rol", "ror", "rcl", "rcr", "shld", "shrd"]);
+const isShift = Uint8Array.from(rows, ({ name }) => (shifts.has(name) ? 1 : 0));
+
+/** Whether a row's immediate is how far to shift. */
+export function countsShifts(row: OpcodeRow): boolean {
+  return isShift[row.index] !== 0;
+}
+
+function isZeroCount(o: Operand, row: OpcodeRow): boolean {
+  return o.kind === operandKind.immediate && (o.value & 31) === 0 && countsShifts(row);
 }
 
 function operandCode(o: Operand): number {
@@ -92,7 +101,7 @@ function operandCode(o: Operand): number {
     case operandKind.debugRegister:
       return 40 + o.reg;
     case operandKind.immediate:
-      return isZeroCount(o) ? 53 : 5;
+      return 5;
     case operandKind.relative:
       return 6;
     case operandKind.farPointer:
@@ -122,7 +131,7 @@ export function shapeOf(i: DecodedInstruction, key: ModeKey, offset: number): Sh
       hasIndex: o.index >= 0,
       segment: o.segment,
       reg: o.reg,
-      isZeroCount: isZeroCount(o),
+      isZeroCount: isZeroCount(o, i.row),
       leavesPage: leavesPage(o, i, key, offset),
     });
     field += fieldCountOf(o);
@@ -141,7 +150,7 @@ export function shapeOf(i: DecodedInstruction, key: ModeKey, offset: number): Sh
   };
 }
 
-function fieldCountOf(o: Operand): number {
+export function fieldCountOf(o: Operand): number {
   switch (o.kind) {
     case operandKind.memory:
       return (o.base >= 0 ? 1 : 0) + (o.index >= 0 ? 2 : 0) + 1;
