@@ -19,8 +19,8 @@ import { PureTemplates } from "./javascript/pure-templates.ts";
 import { type RegionParts, RegionTree, regionParts } from "./javascript/region.ts";
 import { type TierZeroCode, tierZeroCode } from "./javascript/tier0.ts";
 import { lift } from "./lift/index.ts";
-import { ShapeNumbers } from "./lift/shape-numbers.ts";
 import { describeShape, type Shape, shapeKey, shapeOf, writeFields } from "./lift/shape.ts";
+import { ShapeNumbers } from "./lift/shape-numbers.ts";
 import { allLive, dropDeadWrites, livenessOf } from "./passes/dead.ts";
 import { bodyOf, canFuse, fuse, type HandlerBody } from "./passes/fuse.ts";
 import { blockPasses, type Pass, type PassObserver, runPasses } from "./passes/pipeline.ts";
@@ -29,6 +29,7 @@ import { describeRequest, notAnInstruction, type PreparedData, PreparedShape } f
 import { RegionDecoder } from "./region/decoder.ts";
 import { discover, isTableJump, type RegionBlock } from "./region/discover.ts";
 import { plan, type RegionPlan } from "./region/plan.ts";
+import { softBytes } from "./region/soft-fields.ts";
 import { type RegionSource, snapshotOf, sourceOf } from "./region/source.ts";
 import { type HandlerTree, handlersModule, helpersModule, loopModule, regionModule } from "./wasm/module.ts";
 
@@ -354,6 +355,7 @@ export class JavaScriptTranslator implements Translator {
         hasNeighbours: this.does("neighbours"),
         x87InDoubles: this.x87InDoubles,
         usualEntry,
+        soft: softBytes(ordered),
       },
       this.pureTemplates,
     );
@@ -376,8 +378,8 @@ export class JavaScriptTranslator implements Translator {
     const statements: MicroStatement[] = [];
     let terminator: MicroBlock["terminator"];
     for (let k = 0; k < block.instructions.length; k++) {
-      const { shape, fields } = block.instructions[k];
-      terminator = this.instantiator(shape).instantiate(fields, k, statements);
+      const { shape, fields, soft } = block.instructions[k];
+      terminator = this.instantiator(shape).instantiate(fields, k, statements, soft);
     }
     return { offset: block.offset, instructions: block.instructions, statements, terminator };
   }

@@ -12,6 +12,9 @@ import { firstRegionShape, firstShape, type Handler, maximumBlockInstructions, m
 // Bound here because V8 folds a module's own constants, but not those it imports.
 const { singleStep } = mode;
 
+/** Times that an instruction of a block is repaired before the block runs again: once for each byte of an immediate. */
+const mostRepairs = 4;
+
 /** Stands for a shape whose code was not made yet; never run. */
 const missing: Handler = () => {
   throw new Error("a shape without a handler");
@@ -42,8 +45,10 @@ export class BlockBuilder {
   private readonly fields = new Int32Array(256);
   /** A block's words while they are made anew. */
   private readonly words = new Int32Array(2048);
-  /** Executions of blocks when they were last repaired, by header. */
-  private readonly repaired = new Map<number, number>();
+  /** Blocks that were repaired, by header: their executions then, and the instruction. */
+  private readonly repaired = new Map<number, { readonly executions: number; readonly at: number; readonly times: number }>();
+  /** Page offset of the last of the instructions that `decodeParts` decoded. */
+  private lastPart = 0;
   private readonly openBus = new Uint8Array(0x1000).fill(0xff);
 
   /**
@@ -92,8 +97,8 @@ export class BlockBuilder {
     const start = address & 0xfff;
     const limit = key & singleStep ? 1 : maximumBlockInstructions;
     const isLinear = isLinearCode(key);
-    const header = cache.begin(isLinear);
-    let at = header + 2;
+    const begun = cache.begin(isLinear);
+    let at = begun + 2;
     let offset = start;
     let count = 0;
     const exits: number[] = [];
@@ -179,8 +184,14 @@ export class BlockBuilder {
       exits.push(at + 1, offset, 0);
       at += 2;
     }
-    const end = at;
-    for (let k = 0; k < exits.length; k += 3) this.addStub(exits[k], exits[k + 1], page, exits[k + 2]);
+    // Code that is written anew all the time must not fill the cache.
+    const dead = isLinear && isRam && secondPage < 0 ? cache.placeOfDead(address, identity, at - begun) : 0;
+    const header = dead === 0 ? begun : dead;
+    const moved = header - begun;
+    if (moved !== 0) C.copyWithin(header + 2, begun + 2, at);
+    const end = at + moved;
+    cache.take(header, end);
+    for (let k = 0; k < exits.length; k += 3) this.addStub(exits[k] + moved, exits[k + 1], page, exits[k + 2]);
     if (!isLinear) {
       C[header - 4] = this.R[slot.page];
       C[header - 5] = this.R[slot.segmentLimit + segment.cs];
@@ -188,7 +199,6 @@ export class BlockBuilder {
     }
     if (isRam && isShared) cache.finish(header, end, address, identity, offset - start, count);
     else cache.finishOnce(header, end, key, offset - start, count);
-    cache.top = at;
     if (isRam && secondPage >= 0 && physical.isRam(secondPage)) cache.coverSecondPage(secondPage >>> 12, header, offset - 0x1000);
     return header;
   }
@@ -288,34 +298,49 @@ export class BlockBuilder {
   }
 
   /**
-   * Bytes [from, to) of the page of the block at `header` were written: stores the new fields of the instructions they belong to, where those are still of the same shape and
-   * length and go nowhere else. Code that patches its immediates is not decoded anew each time, and a block under way goes on with what was written. A block that did not run
-   * since it was repaired may be one that nobody runs any more, and is not again.
+   * Bytes [from, to) of the page of the block at `header` were written: renews it. Code that patches its immediates is not decoded anew each time, and a block under way goes on with
+   * what was written. A block that did not run since it was repaired may be one that nobody runs any more, and is not again, but for the rest of the same instruction.
    */
   repair(header: number, from: number, to: number): boolean {
+    const executions = this.C[header + 1];
+    const at = this.renew(header, from, to);
+    if (at === 0) return false;
+    const last = this.repaired.get(header);
+    const times = last?.executions === executions ? last.times + 1 : 1;
+    if (times > mostRepairs || (times > 1 && last?.at !== at)) return false;
+    this.repaired.set(header, { executions, at, times });
+    return true;
+  }
+
+  /**
+   * Stores the new fields of the instructions that bytes [from, to) of the page of the block at `header` belong to, where those are still of the same shape and length and go nowhere
+   * else.
+   * @returns index of the last of them, or 0: one is not
+   */
+  renew(header: number, from: number, to: number): number {
     const { C, translator } = this;
     const page = (C[header - 3] & ~0xfff) >>> 0;
     const key = C[header - 2] & modeMask;
     const end = C[header - 1];
-    if (this.repaired.get(header) === C[header + 1]) return false;
     const behind = (C[header - 3] & 0xfff) + (C[header - 2] >>> modeWidth);
+    let at = header;
     for (let p = header + 2; p < end; ) {
       const number = C[p] & shapeBits;
       const offset = C[p] >>> 16;
-      const size = this.sizes[number];
-      const q = p + size;
+      const q = p + this.sizes[number];
       if (offset >= to || number === pseudo.fall) break;
       const next = q < end ? C[q] >>> 16 : behind;
       if (next > from) {
-        if (number < firstShape || this.decodeParts(page, offset, next, key, this.instructions[number]) + firstShape !== number) return false;
+        if (number < firstShape || this.decodeParts(page, offset, next, key, this.instructions[number]) + firstShape !== number) return 0;
         const { layout, exits } = translator.shape(number - firstShape);
-        if (exits.length > 0) return false;
+        // Links lead on from the last part.
+        if (exits.length > 0 && to > this.lastPart) return 0;
         for (let k = 0; k < layout.length; k++) C[p + 1 + k] = this.fields[layout[k]];
+        at = p;
       }
       p = q;
     }
-    this.repaired.set(header, C[header + 1]);
-    return true;
+    return at;
   }
 
   /** The shape of the `count` instructions from page offset `offset` to `end`, fused; -1 if they are none, or longer or shorter. Their fields are in `fields`. */
@@ -325,6 +350,7 @@ export class BlockBuilder {
     let at = offset;
     let fieldCount = 0;
     for (let k = 0; k < count; k++) {
+      this.lastPart = at;
       const part = translator.decode(this.memory.physical.u8, page + at, page + 0x1000, key, at);
       if (part < 0) return -1;
       shape = k === 0 ? part : translator.fusionOf(shape, part);

@@ -17,6 +17,7 @@
  * know who links to a block. Where another block was decoded since, the dead one becomes a way to it (Dispatcher.revive).
  */
 import { type ModeKey, modeWidth as modeWidthImported } from "../../translator/contract/mode-key.ts";
+import type { Coverage } from "./coverage.ts";
 import { stubWords } from "./pseudo-shapes.ts";
 
 // Bound here because V8 folds a module's own constants, but not those it imports.
@@ -57,6 +58,10 @@ export class CodeCache {
   poisonAtStart = 0;
   /** Decodes again what of a block was made from bytes [from, to) of its page, in place; false: it cannot stay. */
   repair: (header: number, from: number, to: number) => boolean = () => false;
+  /** Does so whatever `repair` thinks of the block. */
+  renew: (header: number, from: number, to: number) => boolean = () => false;
+  /** Whether a live region stands in for the block and none of bytes [from, to) of its page, which were written, matter to it: the block is seen to when it is given back. */
+  isUnderRegion: (header: number, from: number, to: number) => boolean = () => false;
   /** Told when a block dies, before it is poisoned. */
   blockDied: (header: number) => void = () => {};
 
@@ -64,10 +69,12 @@ export class CodeCache {
   private table = new Int32Array(3 << 14);
   private mask = (1 << 14) - 1;
   private entries = 0;
+  /** Where the room of blocks ends that were put in the place of dead ones. */
+  private readonly rooms = new Map<number, number>();
   /** Live blocks by physical page. */
   private readonly pages = new Map<number, number[]>();
-  /** Bytes of each code page that live blocks were made from: one bit a byte. */
-  private readonly coverage = new Map<number, Int32Array>();
+  /** Bytes of each code page that live blocks and regions were made from. */
+  readonly coverage: Coverage;
   /**
    * Pages whose last block died, with how many more writes they are watched for: code that is rewritten is mostly run again, and to tell the TLB each time that a page has code
    * costs more than the rest of it.
@@ -75,8 +82,9 @@ export class CodeCache {
   private readonly emptied = new Map<number, number>();
 
   /** @param C the code array, zero-filled; @param fixed words at its start that are the dispatcher's */
-  constructor(C: Int32Array, fixed: number) {
+  constructor(C: Int32Array, fixed: number, coverage: Coverage) {
     this.C = C;
+    this.coverage = coverage;
     this.firstFree = fixed;
     this.top = fixed;
     this.bottom = C.length;
@@ -108,12 +116,18 @@ export class CodeCache {
    * @param mode its mode key; of an `edge` block, with a number above it that stands for where its page lies in the segment
    */
   find(address: number, mode: number): number {
+    const header = this.last(address, mode);
+    return header !== 0 && this.C[header - 3] === (address | 0) ? header : 0;
+  }
+
+  /** The block that was there last, alive or dead. */
+  private last(address: number, mode: number): number {
     const { table, mask } = this;
     let k = hash(address, mode) & mask;
     for (;;) {
       const header = table[3 * k + 2];
       if (header === 0) return 0;
-      if (table[3 * k] === (address | 0) && table[3 * k + 1] === mode) return this.C[header - 3] === (address | 0) ? header : 0;
+      if (table[3 * k] === (address | 0) && table[3 * k + 1] === mode) return header;
       k = (k + 1) & mask;
     }
   }
@@ -121,6 +135,15 @@ export class CodeCache {
   /** Begins a block: returns its header; words are to be stored from header + 2 on. */
   begin(isLinear: boolean): number {
     return this.top + preamble + (isLinear ? 0 : segmentedPreamble);
+  }
+
+  /**
+   * The header of a block that died at `address` under `mode`, if so many words have room in its place; or 0. Who still leads to it gets the block that is put there, which would be found for him
+   * anyway; nobody is in the middle of it any more when the next one is decoded.
+   */
+  placeOfDead(address: number, mode: number, words: number): number {
+    const header = this.last(address, mode);
+    return header !== 0 && header + words <= (this.rooms.get(header) ?? this.C[header - 1]) ? header : 0;
   }
 
   /** Makes the block at `header`, whose words end before `end`, findable. `length` bytes of guest code on the page(s) from `address`. */
@@ -131,6 +154,12 @@ export class CodeCache {
     this.cover(address >>> 12, header, address & 0xfff, Math.min((address & 0xfff) + length, 0x1000));
   }
 
+  /** Words up to `end` are taken; those of a block in the place of a dead one were before. */
+  take(header: number, end: number): void {
+    if (end > this.top) this.top = end;
+    else if (!this.rooms.has(header)) this.rooms.set(header, this.C[header - 1]);
+  }
+
   /** Makes the block at `header` runnable, but not findable: code outside RAM, which nobody reports writes to, is decoded each time. */
   finishOnce(header: number, end: number, mode: number, length: number, instructions: number): void {
     const { C } = this;
@@ -139,7 +168,6 @@ export class CodeCache {
     C[header - 1] = end;
     C[header] = instructions;
     C[header + 1] = 0;
-    this.top = end;
     this.blocks++;
   }
 
@@ -155,13 +183,24 @@ export class CodeCache {
   pageHasCode: (page: number, has: boolean) => void = () => {};
 
   private cover(page: number, header: number, from: number, to: number): void {
-    const list = this.pages.get(page);
-    if (list === undefined) {
-      this.pages.set(page, [header]);
-      this.pageHasCode(page, true);
-    } else list.push(header);
-    if (!this.coverage.has(page)) this.coverage.set(page, new Int32Array(128));
     this.coverRange(page, from, to);
+    this.pages.get(page)?.push(header);
+  }
+
+  /** The block at `header`, which a region stood in for, runs again. */
+  giveBack(header: number): void {
+    const start = this.C[header - 3] & 0xfff;
+    this.coverRange(this.C[header - 3] >>> 12, start, Math.min(start + (this.C[header - 2] >>> modeWidth), 0x1000));
+  }
+
+  /** Something was made from bytes [from, to) of a page. */
+  coverRange(page: number, from: number, to: number): void {
+    if (!this.pages.has(page)) {
+      this.pages.set(page, []);
+      this.pageHasCode(page, true);
+    }
+    this.coverage.begin(page);
+    this.coverage.add(page, from, to);
   }
 
   /**
@@ -170,15 +209,16 @@ export class CodeCache {
    * @returns true if a block or region died
    */
   invalidate(page: number, from: number, to: number): boolean {
-    const bits = this.coverage.get(page);
     const list = this.pages.get(page);
-    if (bits === undefined || list === undefined) return false;
-    if (!this.covers(page, from, to)) {
-      if (list.length === 0) this.writtenWithoutCode(page);
+    if (list === undefined) return false;
+    if (!this.coverage.includes(page, from, to)) {
+      this.writtenBeside(page);
       return false;
     }
     // Regions first: they give their blocks' words back.
     let died = this.regionsWritten(page, from, to);
+    /** Whether some block must see the next write too. */
+    let isWatched = false;
     const { C } = this;
     const left: number[] = [];
     for (const header of list) {
@@ -187,22 +227,37 @@ export class CodeCache {
       const length = C[header - 2] >>> modeWidth;
       // Relative to this page; a straddling block may begin on the page before.
       const start = address >>> 12 === page ? address & 0xfff : (address & 0xfff) - 0x1000;
-      if (start < to && start + length > from && !(start >= 0 && this.repair(header, from, to))) this.kill(header);
-      else left.push(header);
+      const before = start - (address & 0xfff);
+      const isWritten = start < to && start + length > from;
+      if (isWritten && this.isUnderRegion(header, from - before, to - before)) isWatched ||= start < 0 || start + length > 0x1000;
+      else if (isWritten) {
+        if (start < 0 || !this.repair(header, from, to)) {
+          this.kill(header);
+          continue;
+        }
+        isWatched = true;
+      }
+      left.push(header);
     }
     died ||= left.length !== list.length;
-    if (!died) return false;
-    bits.fill(0);
+    if (!died) {
+      // What is left of these bytes are regions that read them, and blocks under those: neither has to be told again.
+      if (!isWatched) this.coverage.remove(page, from, to);
+      return false;
+    }
+    this.coverage.empty(page);
     // A region may hold bytes of this page that no block covers any more.
     this.pages.set(page, left);
-    if (left.length === 0 && !this.hasRegions(page)) this.emptied.set(page, patience);
-    else {
+    if (left.length === 0 && !this.hasRegions(page)) {
+      this.emptied.set(page, patience);
+      this.coverage.end(page);
+    } else {
       for (const header of left) {
         const start = C[header - 3] >>> 12 === page ? C[header - 3] & 0xfff : (C[header - 3] & 0xfff) - 0x1000;
         const end = Math.min(start + (C[header - 2] >>> modeWidth), 0x1000);
-        this.coverRange(page, Math.max(start, 0), end);
+        this.coverage.add(page, Math.max(start, 0), end);
       }
-      for (const [offset, length] of this.regionRanges(page)) this.coverRange(page, offset, offset + length);
+      for (const [offset, length] of this.regionRanges(page)) this.coverage.add(page, offset, offset + length);
     }
     return true;
   }
@@ -211,37 +266,24 @@ export class CodeCache {
     return this.regionRanges(page)[Symbol.iterator]().next().done !== true;
   }
 
-  /** A page whose code is gone is written once more: in the end it counts as a page without code. */
-  private writtenWithoutCode(page: number): void {
+  /** A page was written where no code is. One whose code is gone counts as a page without code in the end. */
+  writtenBeside(page: number): void {
+    if (this.pages.get(page)?.length !== 0) return;
     const left = this.emptied.get(page) ?? 0;
     if (left > 0) this.emptied.set(page, left - 1);
     else if (!this.hasRegions(page)) {
       this.emptied.delete(page);
       this.pages.delete(page);
-      this.coverage.delete(page);
       this.pageHasCode(page, false);
     }
-  }
-
-  /** Whether any of bytes [from, to) of a page went into translated code. */
-  covers(page: number, from: number, to: number): boolean {
-    const bits = this.coverage.get(page);
-    if (bits === undefined) return false;
-    for (let word = from >> 5; word <= (to - 1) >> 5; word++) if ((bits[word] & bitsBetween(word, from, to)) !== 0) return true;
-    return false;
   }
 
   /** Told of writes to a page with code before its blocks are looked at; true if a region died. */
   regionsWritten: (page: number, from: number, to: number) => boolean = () => false;
   regionRanges: (page: number) => Iterable<readonly [number, number]> = () => [];
 
-  coverRange(page: number, from: number, to: number): void {
-    const bits = this.coverage.get(page);
-    if (bits === undefined) return;
-    for (let word = from >> 5; word <= (to - 1) >> 5; word++) bits[word] |= bitsBetween(word, from, to);
-  }
-
-  private kill(header: number): void {
+  /** The block at `header` is no more. */
+  kill(header: number): void {
     const { C } = this;
     this.blockDied(header);
     this.invalidatedBlocks++;
@@ -295,6 +337,7 @@ export class CodeCache {
     this.pages.clear();
     this.coverage.clear();
     this.emptied.clear();
+    this.rooms.clear();
     this.table.fill(0);
     this.entries = 0;
     this.top = this.firstFree;
@@ -327,11 +370,4 @@ export class CodeCache {
 function hash(address: number, mode: number): number {
   const h = Math.imul(address ^ (mode << 24), 0x9e3779b1);
   return h ^ (h >>> 15);
-}
-
-/** The bits of word number `word` that stand for bytes [from, to). */
-function bitsBetween(word: number, from: number, to: number): number {
-  const low = Math.max(from - 32 * word, 0);
-  const high = Math.min(to - 32 * word, 32);
-  return (-1 << low) & (-1 >>> (32 - high));
 }

@@ -16,6 +16,21 @@ export function rangesByPage(list: readonly (readonly [number, number])[], page:
   return ranges;
 }
 
+/** A list of such without the bytes at some page offsets. */
+export function without(list: readonly (readonly [number, number])[], holes: ReadonlySet<number>): readonly (readonly [number, number])[] {
+  if (holes.size === 0) return list;
+  const left: (readonly [number, number])[] = [];
+  for (const [offset, length] of list) {
+    let from = offset;
+    for (let k = offset; k <= offset + length; k++) {
+      if (k < offset + length && !holes.has(k)) continue;
+      if (k > from) left.push([from, k - from]);
+      from = k + 1;
+    }
+  }
+  return left;
+}
+
 /** Whether any of bytes [from, to) of a page is among them. */
 export function overlaps(ranges: RangesByPage, page: number, from: number, to: number): boolean {
   return ranges.get(page)?.some(([offset, length]) => offset < to && offset + length > from) === true;

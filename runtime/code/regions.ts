@@ -3,14 +3,15 @@
  * when any byte it was made from is overwritten. Links to the block need not change either way.
  */
 import { mode as modes } from "../../translator/contract/mode-key.ts";
-import { isCurrent, type RegionSnapshot, rangesOf } from "../../translator/contract/region-snapshot.ts";
+import { changedByte, type RegionSnapshot, rangesOf } from "../../translator/contract/region-snapshot.ts";
 import { faultPlace } from "../../translator/contract/slots.ts";
 import type { RegionCode, RegionFacts, RegionPage, RegionRequest, Translator } from "../../translator/contract/translator.ts";
 import type { WasmImport, WasmLayout } from "../../translator/contract/wasm.ts";
 import { type CodeCache, modeMask, shapeBits } from "./code-cache.ts";
 import { compile, type HostNames } from "./compile.ts";
+import { Losses } from "./losses.ts";
 import { wrapping } from "./pseudo-shapes.ts";
-import { includes, overlaps, type RangesByPage, rangesByPage } from "./ranges.ts";
+import { includes, overlaps, type RangesByPage, rangesByPage, without } from "./ranges.ts";
 import { RegionJobs } from "./region-jobs.ts";
 import type { RegionAnswer, RegionThread } from "./region-thread.ts";
 
@@ -40,6 +41,10 @@ export interface Region {
   readonly takesIn: readonly number[];
   /** Bytes it was made from, by physical page number: pairs of page offset and length. */
   readonly ranges: RangesByPage;
+  /** Of these, the ones that must stay what they are: it reads the others when it comes to them. */
+  readonly fixed: RangesByPage;
+  /** What was written of the block that it stands in for, by page offsets: it is to be renewed before it runs again. */
+  readonly written: (readonly [number, number])[];
   readonly mode: number;
 }
 
@@ -124,6 +129,9 @@ const usualText = 1 << 26;
 const keptText = 3 / 4;
 const youngRegions = 1 / 4;
 
+/** Places in a block that are renewed one by one. */
+const mostWritten = 16;
+
 /** In place of a region that is no more; nothing leads there. */
 const gone: RegionFunction = () => {
   throw new Error("a region that is gone was entered");
@@ -162,8 +170,7 @@ export class Regions {
   private readonly byPage = new Map<number, Region[]>();
   /** Regions by the physical addresses that their static exits lead to. */
   private readonly byExit = new Map<number, Region[]>();
-  /** How often regions of a page were lost to writes: code that keeps changing must earn its next region. */
-  private readonly losses = new Map<number, number>();
+  private readonly losses = new Losses();
   /** Blocks for which no region can be made: not tried again. */
   private readonly refused = new Set<number>();
   /** Blocks whose regions the other thread cannot make. */
@@ -193,7 +200,7 @@ export class Regions {
   patience(header: number): number {
     const address = this.cache.C[header - 3];
     const page = address >>> 12;
-    const losses = 2 ** Math.min(this.losses.get(page) ?? 0, 20);
+    const losses = this.losses.patience(page);
     if (this.byExit.has(address) || (this.entered[header >>> 5] & (1 << header)) !== 0) return losses;
     const offset = address & 0xfff;
     const isInside = this.jobs.include(page, offset) || (this.byPage.get(page) ?? []).some(({ ranges }) => includes(ranges, page, offset));
@@ -342,6 +349,10 @@ export class Regions {
         return onPage.get(offset & 0xfff) ?? 0;
       },
       word: around.word,
+      isPatched: (offset) => {
+        const there = page(offset >> 12);
+        return there !== undefined && this.losses.isPatched(there.address >>> 12, offset & 0xfff);
+      },
       segmentBase: around.segmentBase,
       within: around.within,
       followsCalls: isDeep,
@@ -382,7 +393,7 @@ export class Regions {
       this.refused.add(header);
       return;
     }
-    if (!this.isWanted(place, snapshot)) return;
+    if (!this.isWanted(place, snapshot, made.facts)) return;
     if (made.facts.exits.length > snapshot.mostExits) throw new Error(`${snapshot.name}: more exits than ${snapshot.mostExits}`);
     const started = performance.now();
     const code = codeOf(made.facts, snapshot, this.translator);
@@ -391,11 +402,13 @@ export class Regions {
   }
 
   /** Whether a region that was asked for can be put in place: its block lives, and memory is as it was. (A block that has been asked for gets no other region.) */
-  private isWanted({ header, address, page }: RegionPlace, snapshot: RegionSnapshot): boolean {
+  private isWanted({ header, address, page }: RegionPlace, snapshot: RegionSnapshot, { soft }: RegionFacts): boolean {
     const { C } = this.cache;
     if (C[header - 3] !== address || this.cache.isFull || (this.freeShapes.length === 0 && this.nextShape > this.lent.lastShape)) return false;
-    if (isCurrent(snapshot, (k) => (page(k) as RegionPage).bytes)) return true;
-    this.countLoss(address >>> 12);
+    const changed = changedByte(snapshot, (k) => (page(k) as RegionPage).bytes, soft);
+    if (changed === undefined) return true;
+    const there = page(changed >> 12) as RegionPage;
+    this.losses.add(there.address >>> 12, changed & 0xfff, (changed & 0xfff) + 1, address >>> 12);
     return false;
   }
 
@@ -403,7 +416,11 @@ export class Regions {
   private install(place: RegionPlace, code: RegionCode, links: number, compile: (shape: number) => RegionFunction): Region {
     const { C } = this.cache;
     const { header, address, mode, isDeep, growth, takesIn, page, replaces, wantedBy } = place;
-    if (replaces !== undefined && this.live.get(replaces.shape) === replaces) this.uninstall(replaces);
+    let written: Region["written"] = [];
+    if (replaces !== undefined && this.live.get(replaces.shape) === replaces) {
+      this.uninstall(replaces);
+      ({ written } = replaces);
+    }
     code.exits.forEach((offset, k) => {
       this.lent.addStub(links + k, offset, address & ~0xfff, code.wrapping.has(k) ? wrapping : 0);
     });
@@ -430,6 +447,8 @@ export class Regions {
         ),
       ),
       ranges: rangesByPage(code.ranges, page),
+      fixed: rangesByPage(without(code.ranges, code.soft), page),
+      written,
       mode,
     };
     this.live.set(shape, region);
@@ -470,8 +489,7 @@ export class Regions {
     const enough = keptText * (this.lent.regionText ?? usualText);
     for (const region of [...byUse(others), ...byUse(young)]) {
       if (this.textLength <= enough) break;
-      this.uninstall(region);
-      C[region.header + 1] = 0;
+      this.giveBack(region);
       this.evicted++;
     }
   }
@@ -485,25 +503,37 @@ export class Regions {
     return run;
   }
 
-  /** Whether any region was made from any of bytes [from, to) of a page. */
+  /** Whether any of bytes [from, to) of a page must stay what it is for some region. */
   covers(page: number, from: number, to: number): boolean {
     const list = this.byPage.get(page);
-    return list?.some(({ ranges }) => overlaps(ranges, page, from, to)) === true;
+    return list?.some(({ fixed }) => overlaps(fixed, page, from, to)) === true;
   }
 
-  /** Bytes [from, to) of a page were written: gives the blocks back whose region was made from any of them. True if there were some. */
+  /** Bytes [from, to) of a page were written: gives the blocks back whose region cannot do with others. True if there were some. */
   invalidate(page: number, from: number, to: number): boolean {
     const list = this.byPage.get(page);
     if (list === undefined) return false;
-    const lost = list.filter(({ ranges }) => overlaps(ranges, page, from, to));
+    const lost = list.filter(({ fixed }) => overlaps(fixed, page, from, to));
     if (lost.length === 0) return false;
     for (const region of lost) this.remove(region);
-    this.countLoss(page);
+    this.losses.add(page, from, to);
     return true;
   }
 
-  private countLoss(page: number): void {
-    this.losses.set(page, (this.losses.get(page) ?? 0) + 1);
+  /**
+   * Whether a region that lives on stands in for the block at `header`, of which bytes [from, to), counted from the first of its page, were written: what the block has of them is renewed when
+   * it is given back.
+   */
+  standsOver(header: number, from: number, to: number): boolean {
+    const region = this.live.get(this.cache.C[header + 2] & shapeBits);
+    if (region?.header !== header) return false;
+    const { written } = region;
+    if (!written.some(([offset, end]) => offset <= from && end >= to)) written.push([from, to]);
+    if (written.length > mostWritten) {
+      const whole = [Math.min(...written.map(([offset]) => offset)), Math.max(...written.map(([, end]) => end))] as const;
+      written.splice(0, written.length, whole);
+    }
+    return true;
   }
 
   /**
@@ -551,12 +581,21 @@ export class Regions {
   }
 
   private remove(region: Region): void {
-    this.uninstall(region);
+    this.giveBack(region);
     this.invalidated++;
-    this.cache.C[region.header + 1] = 0;
   }
 
-  /** Gives the block back. */
+  /** The block runs again, as one that never did: what was written of it meanwhile is decoded anew, or else it dies. */
+  private giveBack(region: Region): void {
+    const { header, written } = region;
+    this.uninstall(region);
+    this.cache.C[header + 1] = 0;
+    if (written.length === 0 || this.cache.C[header - 3] === -1) return;
+    if (written.every(([from, to]) => this.cache.renew(header, from, to))) this.cache.giveBack(header);
+    else this.cache.kill(header);
+  }
+
+  /** Puts the words of the block back. */
   private uninstall(region: Region): void {
     const { C } = this.cache;
     const { header } = region;
@@ -572,6 +611,12 @@ export class Regions {
     this.freeShapes.push(region.shape);
     C[header] = region.instructions;
     C[header + 2] = (C[header + 2] & ~shapeBits) | region.firstShape;
+  }
+
+  /** The block at `header` is no more: what comes in its place is another matter. */
+  died(header: number): void {
+    this.refused.delete(header);
+    this.onlyHere.delete(header);
   }
 
   /** The code cache was flushed. */

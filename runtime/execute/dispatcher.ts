@@ -25,6 +25,7 @@ import { calloutImplementations } from "../callouts/index.ts";
 import { BlockBuilder } from "../code/block-builder.ts";
 import { CodeCache, modeMask as modeMaskImported, shapeBits as shapeBitsImported } from "../code/code-cache.ts";
 import { hasTailCallsAndVectors } from "../code/compile.ts";
+import { Coverage } from "../code/coverage.ts";
 import {
   dispatchBlock as dispatchBlockImported,
   faultBlock as faultBlockImported,
@@ -177,8 +178,9 @@ export class Dispatcher {
     const sharedWords = hostMemory.int32(sharedJumpWords);
     this.J = hostMemory.int32(2);
     const cases = hostMemory.uint16(shapeBits + 1);
+    const coverage = new Coverage(hostMemory);
     // The last one, for its length is an option: prepared code knows where everything is.
-    this.cache = new CodeCache(hostMemory.int32(options.codeWords ?? usualCodeWords), fixedWords);
+    this.cache = new CodeCache(hostMemory.int32(options.codeWords ?? usualCodeWords), fixedWords, coverage);
     this.C = this.cache.C;
     this.links = new Links(cpu, this.cache, () => this.dispatch(), options.disabled?.has("links") !== true);
     this.TX = cpu.memory.TX;
@@ -247,8 +249,14 @@ export class Dispatcher {
       this.hasTooManyShapes = true;
       cpu.requestAttention();
     };
-    this.cache.blockDied = (header) => this.builder.died(header);
+    this.cache.blockDied = (header) => {
+      this.builder.died(header);
+      this.promotion.died(header);
+      this.regions.died(header);
+    };
     this.cache.repair = (header, from, to) => this.builder.repair(header, from, to);
+    this.cache.renew = (header, from, to) => this.builder.renew(header, from, to) !== 0;
+    this.cache.isUnderRegion = (header, from, to) => this.regions.standsOver(header, from, to);
     this.cache.regionsWritten = (page, from, to) => this.regions.invalidate(page, from, to);
     this.cache.regionRanges = (page) => this.regions.rangesOn(page);
     this.makePseudoShapes();

@@ -55,9 +55,14 @@ export class GuardedStores {
     if (address < 0) return 0;
     // Data beside code, as small real-mode programs have it.
     if (physical.isRam(address) && offset + size <= 0x1000 && memory.isAlignmentFine(A, size) && !memory.watching) {
-      if (physical.codePages[address >>> 12] !== 0 && this.cache.covers(address >>> 12, offset, offset + size)) {
-        return this.regions().covers(address >>> 12, offset, offset + size) ? this.refuse() : this.storeOverBlocks(address, size, value);
+      const page = address >>> 12;
+      if (physical.codePages[page] !== 0 && this.cache.coverage.includes(page, offset, offset + size)) {
+        const from = physical.firstChanged(address, size, value);
+        if (from === size) return 0;
+        const isRegions = this.regions().covers(page, offset + from, offset + physical.endOfChanged(address, size, value));
+        return isRegions ? this.refuse() : this.storeOverBlocks(address, size, value);
       }
+      this.cache.writtenBeside(page);
       if (size === 1) physical.i8[address] = value;
       else if ((A & (size - 1)) !== 0) physical.writeBesideCode(address, size, value);
       else if (size === 2) physical.i16[address >>> 1] = value;
@@ -67,13 +72,13 @@ export class GuardedStores {
     if (
       physical.isRam(address) &&
       physical.codePages[address >>> 12] !== 0 &&
-      this.cache.covers(address >>> 12, offset, Math.min(offset + size, 0x1000))
+      this.cache.coverage.includes(address >>> 12, offset, Math.min(offset + size, 0x1000))
     )
       return this.refuse();
     if (offset + size > 0x1000) {
       const next = memory.tryTranslate((A + size) & ~0xfff, walkFlag.write);
       if (next < 0) return 0;
-      if (physical.isRam(next) && physical.codePages[next >>> 12] !== 0 && this.cache.covers(next >>> 12, 0, (offset + size) & 0xfff)) {
+      if (physical.isRam(next) && physical.codePages[next >>> 12] !== 0 && this.cache.coverage.includes(next >>> 12, 0, (offset + size) & 0xfff)) {
         return this.refuse();
       }
     }

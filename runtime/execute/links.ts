@@ -79,8 +79,8 @@ export class Links {
       }
     }
     if (offset >= 0 && offset < 0x1000) {
-      // The same linear page; if it was remapped meanwhile, the block came from another physical one.
-      if (((C[header - 3] ^ C[p + 5]) & ~0xfff) === 0) {
+      // The same linear page; if it was remapped meanwhile, the block came from another physical one. And another block may be where the link was.
+      if (((C[header - 3] ^ C[p + 5]) & ~0xfff) === 0 && C[C[p + 2]] === ~(p - 2)) {
         C[C[p + 2]] = ~header;
         this.cache.freeStub(p - 2);
       }
@@ -106,6 +106,8 @@ export class Links {
     const modeBefore = R[modeSlot];
     R[eipSlot] = eip;
     const header = this.dispatch();
+    // It lives again.
+    if (header === p - 2) return header;
     // Not a plain arrival, as in `arrive`.
     if (!this.keeps || header < fixedWords || this.cache.epoch !== epoch || R[eipSlot] !== eip || R[modeSlot] !== modeBefore) return header;
     if ((key & linearCode) !== linearCode || (key & singleStep) !== 0 || (C[header - 2] & modeMask) !== key) return header;

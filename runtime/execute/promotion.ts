@@ -140,6 +140,11 @@ export class Promotion {
     return (C[header - 2] & code32) !== 0 ? limit : Math.min(limit, 0xffff);
   }
 
+  /** The block at `header` is no more. */
+  died(header: number): void {
+    this.fused.delete(header);
+  }
+
   /** The code cache was flushed. */
   clear(): void {
     this.fused.clear();

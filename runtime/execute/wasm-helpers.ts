@@ -6,10 +6,12 @@
 import { mode } from "../../translator/contract/mode-key.ts";
 import { cr0bit, eflag, jsCall, segment, slot } from "../../translator/contract/slots.ts";
 import { modeMask, shapeBits } from "../code/code-cache.ts";
+import { coverageFrames } from "../code/coverage.ts";
 import { firstRegionShape, pseudo } from "../code/pseudo-shapes.ts";
 import { attention } from "../cpu/cpu.ts";
 import { systemBits } from "../cpu/flags.ts";
 import { userFlags, userFlags32 } from "../cpu/interrupt-return.ts";
+import { guarded } from "../memory/linear.ts";
 import { jumpCacheMask, sharedJumpMask } from "./jump-cache.ts";
 import { deepestCall } from "./region-calls.ts";
 
@@ -53,10 +55,31 @@ const loadByte = (table: "TR" | "TW", name: string): string =>
   `(A) => { ${byte(table, "return M8[(T ^ A) >>> 0] & 255;", `return ${name}Elsewhere(A);`)} }`;
 const load = (table: "TR" | "TW", size: 2 | 4, name: string): string =>
   `(A) => { ${misaligned(table, size, `return ${size === 2 ? "U16[(T ^ A) >>> 0] & 65535" : "U32[(T ^ A) >>> 0]"};`, `return ${name}Elsewhere(A);`)} }`;
-const guardedStore = (size: 2 | 4): string =>
-  `(A, v) => { ${misaligned("TW", size, `U${8 * size}[(T ^ A) >>> 0] = v; return 0;`, `return sg${size}Elsewhere(A, v);`)} }`;
-const store = (size: 2 | 4): string =>
-  `(A, v) => { ${misaligned("TW", size, `U${8 * size}[(T ^ A) >>> 0] = v; return 0;`, `st${size}Elsewhere(A, v); return 0;`)} }`;
+/**
+ * A store to a page with translated code, which the TLB has all the same (memory/linear.ts, `guarded`), where none of it was made from these bytes (code/coverage.ts), or they stay
+ * what they are.
+ */
+const besideCode = (size: 1 | 2 | 4, isSame: string, then: string): string => `
+    if (T !== -1 && (T & ${guarded}) === ${guarded}${size === 1 ? "" : ` && (A & 4095) <= ${4096 - size} && (R[${slot.eflags}] & ${eflag.ac}) === 0`}) {
+      const P = (T & -4096) ^ A;
+      const frame = (P >>> 12) & ${coverageFrames - 1};
+      const bit = P & 31;
+      const isBeside = KP[frame] === P >>> 12 && bit <= ${32 - size} && ((KB[(frame << 7) | ((P >>> 5) & 127)] >>> bit) & ${(1 << size) - 1}) === 0;
+      if (isBeside || ${isSame}) { ${then} }
+    }`;
+const storeByte = (then: string, otherwise: string): string =>
+  `(A, v) => { ${byte(
+    "TW",
+    `M8[(T ^ A) >>> 0] = v; ${then}`,
+    `${besideCode(1, "(M8[P >>> 0] & 255) === (v & 255)", `M8[P >>> 0] = v; ${then}`)} ${otherwise}`,
+  )} }`;
+const storeWord = (size: 2 | 4, otherwise: string): string => {
+  const isSame = size === 2 ? "(U16[P >>> 0] & 65535) === (v & 65535)" : "U32[P >>> 0] === v";
+  const write = (place: string): string => `U${8 * size}[${place}] = v; return 0;`;
+  return `(A, v) => { ${misaligned("TW", size, write("(T ^ A) >>> 0"), `${besideCode(size, isSame, write("P >>> 0"))} ${otherwise}`)} }`;
+};
+const guardedStore = (size: 2 | 4): string => storeWord(size, `return sg${size}Elsewhere(A, v);`);
+const store = (size: 2 | 4): string => storeWord(size, `st${size}Elsewhere(A, v); return 0;`);
 
 /** The place of byte `A`, if it and `bytes` - 1 behind it lie in one page that the TLB has; else -1. Site `k` remembers it. */
 const site = (table: "TR" | "TW"): string => `(k, A, bytes) => {
@@ -80,8 +103,8 @@ export const helperTexts: readonly Readonly<Record<string, string>>[] = [
   {
     ld1: loadByte("TR", "ld1"),
     ldw1: loadByte("TW", "ldw1"),
-    sg1: `(A, v) => { ${byte("TW", "M8[(T ^ A) >>> 0] = v; return 0;", "return sg1Elsewhere(A, v);")} }`,
-    st1: `(A, v) => { ${byte("TW", "M8[(T ^ A) >>> 0] = v; return 0;", "st1Elsewhere(A, v); return 0;")} }`,
+    sg1: storeByte("return 0;", "return sg1Elsewhere(A, v);"),
+    st1: storeByte("return 0;", "st1Elsewhere(A, v); return 0;"),
     ld2: load("TR", 2, "ld2"),
     ld4: load("TR", 4, "ld4"),
     ldw2: load("TW", 2, "ldw2"),

@@ -149,6 +149,8 @@ export class WasmTier {
       pages: physical.host.pages,
       arrays: {
         C: words(C),
+        KP: words(host.cache.coverage.owners),
+        KB: words(host.cache.coverage.frames),
         R: words(cpu.R),
         TR: words(memory.TR),
         TW: words(memory.TW),

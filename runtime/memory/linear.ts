@@ -32,7 +32,7 @@ const { tlbHalf } = slot;
 
 const invalid = -1;
 /** Low bits of an entry of TW that only the slow paths may use: the page has, or had, translated code. (One that comes to `invalid` is walked for each time.) */
-const guarded = 0xfff;
+export const guarded = 0xfff;
 const halfSize = 1 << 20;
 /** What makes an entry the usual one: its share of those that are looked at, of at most so many in each list. */
 const usualShare = 3 / 4;

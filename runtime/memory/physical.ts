@@ -181,8 +181,8 @@ export class PhysicalMemory implements MemorySpace {
 
   writeAt1(location: number, value: number): void {
     if (location >= this.bytes) return this.writeElsewhere(location - elsewhere, 1, value & 0xff);
+    if (this.codePages[location >>> 12] !== 0) return this.writeOnCodePage(location, 1, value);
     this.u8[location] = value;
-    if (this.codePages[location >>> 12] !== 0) this.codeWritten(location, 1);
   }
   /** Bytes of RAM in one page that no code was translated from. */
   writeBesideCode(location: number, size: number, value: number): void {
@@ -190,18 +190,40 @@ export class PhysicalMemory implements MemorySpace {
   }
   writeAt2(location: number, value: number): void {
     if (location >= this.bytes) return this.writeElsewhere(location - elsewhere, 2, value & 0xffff);
+    if (this.codePages[location >>> 12] !== 0) return this.writeOnCodePage(location, 2, value);
     this.u8[location] = value;
     this.u8[location + 1] = value >>> 8;
-    if (this.codePages[location >>> 12] !== 0) this.codeWritten(location, 2);
   }
   writeAt4(location: number, value: number): void {
     if (location >= this.bytes) return this.writeElsewhere(location - elsewhere, 4, value);
+    if (this.codePages[location >>> 12] !== 0) return this.writeOnCodePage(location, 4, value);
     const u8 = this.u8;
     u8[location] = value;
     u8[location + 1] = value >>> 8;
     u8[location + 2] = value >>> 16;
     u8[location + 3] = value >>> 24;
-    if (this.codePages[location >>> 12] !== 0) this.codeWritten(location, 4);
+  }
+
+  /** Code that is overwritten by what it is stays what it is: whoever generates code anew writes most of its opcodes over themselves. */
+  private writeOnCodePage(location: number, size: number, value: number): void {
+    const from = this.firstChanged(location, size, value);
+    if (from === size) return;
+    const to = this.endOfChanged(location, size, value);
+    this.writeBesideCode(location, size, value);
+    this.codeWritten(location + from, to - from);
+  }
+
+  /** Which of `size` bytes in one page of RAM a value changes: the number of the first, `size` if none. */
+  firstChanged(location: number, size: number, value: number): number {
+    let k = 0;
+    while (k < size && this.u8[location + k] === ((value >>> (8 * k)) & 255)) k++;
+    return k;
+  }
+  /** And the number behind that of the last. */
+  endOfChanged(location: number, size: number, value: number): number {
+    let k = size;
+    while (k > 0 && this.u8[location + k - 1] === ((value >>> (8 * (k - 1))) & 255)) k--;
+    return k;
   }
 
   /** `length` bytes from `location` on, within one page. */

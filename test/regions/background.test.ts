@@ -4,7 +4,7 @@ import { shapeBits } from "../../runtime/code/code-cache.ts";
 import type { RegionAnswer } from "../../runtime/code/region-thread.ts";
 import { BackgroundThread } from "../../src/machine/background/thread.ts";
 import { linearCode, mode } from "../../translator/contract/mode-key.ts";
-import { isCurrent, rangesOf } from "../../translator/contract/region-snapshot.ts";
+import { changedByte, rangesOf } from "../../translator/contract/region-snapshot.ts";
 import { slot } from "../../translator/contract/slots.ts";
 import type { RegionRequest } from "../../translator/contract/translator.ts";
 import { JavaScriptTranslator } from "../../translator/index.ts";
@@ -101,6 +101,33 @@ describe("a region made beside the guest", () => {
     regions().receive();
     expect(regions().live.size).toBe(0);
     expect(end()).toBeGreaterThanOrEqual(before + 3 * (left - 2));
+  });
+
+  it("is watched where nothing else of a page is code any more", () => {
+    // The second block is on another page.
+    const source = `again:\nsub ecx, 1\njz out\njmp other\nout:\nhlt\n.org 0x1000\nother:\nadd eax, 1\njmp again`;
+    const program = assemble(source, place.code);
+    const { other } = program.labels;
+    core.load(program);
+    core.protectedMode(0);
+    core.R[slot.ecx] = rounds;
+    core.run(200);
+    const { cache, promotion } = core.dispatcher;
+    promotion.makeRegion(cache.find(place.code, core.R[slot.mode]), place.code);
+    // Gone, and there again.
+    for (const byte of [0x90, core.physical.read1(other)]) core.physical.write1(other, byte);
+    for (let k = 1; k < 40; k++) core.physical.write1(other + 0x100, k);
+    expect(core.physical.codePages[other >>> 12]).toBe(0);
+    thread.finish();
+    regions().receive();
+    expect(regions().live.size).toBe(1);
+    core.flush();
+    const [before, left] = [core.reg("eax"), core.reg("ecx")];
+    core.run(50);
+    // ADD EAX, 3
+    core.physical.write1(other + 2, 3);
+    expect(regions().live.size).toBe(0);
+    expect(end()).toBeGreaterThan(before + left);
   });
 
   it("nor where the code was there, gone, and is there again, but its block is another", () => {
@@ -240,9 +267,10 @@ describe("a snapshot", () => {
     if (snapshot === undefined) throw new Error("no snapshot");
     expect(new JavaScriptTranslator().regionFrom(snapshot)?.text).toBe(here.region(request)?.text);
     const bytesOf = (k: number) => bytes.subarray(k << 12, (k + 1) << 12);
-    expect(isCurrent(snapshot, bytesOf)).toBe(true);
+    expect(changedByte(snapshot, bytesOf, new Set())).toBe(undefined);
     bytes[0x1001]++;
-    expect(isCurrent(snapshot, bytesOf)).toBe(false);
+    expect(changedByte(snapshot, bytesOf, new Set())).toBe(0x1001);
+    expect(changedByte(snapshot, bytesOf, new Set([0x1001]))).toBe(undefined);
   });
 });
 

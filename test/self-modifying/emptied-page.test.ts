@@ -17,10 +17,11 @@ const rewriteAndCall = `
     add edx, eax
     dec ecx
     jnz again`;
-const writeMore = `
+/** @param offset 2: of the immediate alone, which a region may leave to memory for good */
+const writeMore = (offset: number): string => `
     mov ecx, 64
   store:
-    mov [ebx + 2], ecx
+    mov [ebx + ${offset}], ecx
     dec ecx
     jnz store`;
 const countsAsCode = (core: Core): number => core.cpu.board.physical.codePages[page >>> 12];
@@ -33,7 +34,7 @@ scenario("is watched while its code comes back", {
 });
 
 scenario("is data soon after it does not", {
-  source: `${rewriteAndCall}${writeMore}
+  source: `${rewriteAndCall}${writeMore(2)}
     mov dword ptr [ebx + 2], 77
     call ebx
     int3`,
@@ -42,7 +43,7 @@ scenario("is data soon after it does not", {
 });
 
 scenario("is data in the end", {
-  source: `${rewriteAndCall}${writeMore}
+  source: `${rewriteAndCall}${writeMore(1)}
     int3`,
   expected: { edx: sumTo(100) },
   ring: 0,

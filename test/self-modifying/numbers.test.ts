@@ -83,3 +83,30 @@ scenario("an immediate of the instruction behind the store, in the same block", 
     int3`,
   expected: { edx: sumTo(300) },
 });
+
+scenario("a number of one instruction that is another instruction", {
+  // MOV EAX, imm32 and RET; from the second byte on ADD EDX, imm8, INC EDX or NOP, RET.
+  source: `
+    xor edx, edx
+    mov ecx, 200
+  again:
+    mov ebx, ecx
+    and ebx, 1
+    imul ebx, ebx, 0x90 - 0x42
+    add ebx, 0x42
+    call target
+    call target + 1
+    mov [target + 3], cl
+    and byte ptr [target + 3], 0x7f
+    mov [target + 4], bl
+    call target
+    call target + 1
+    dec ecx
+    jnz again
+    int3
+    .balign 64
+  target:
+    .byte 0xb8, 0x83, 0xc2, 0x05, 0x42, 0xc3`,
+  // Twice what each round writes, but for the last, and once what was there before.
+  expected: { edx: 5 + 1 + 2 * (sumTo(127) + sumTo(200 - 128) + 100) - 1, eax: 0x9001c283 },
+});

@@ -20,6 +20,7 @@ export const optimisations = {
   carries: "regions: the vector of carries is computed only where it is seen",
   sites: "regions: accesses that stay on one page for long remember where that is; without, and in JavaScript, each asks the TLB",
   neighbours: "regions: accesses near each other behind one pointer ask the TLB once (with sites)",
+  immediates: "regions: immediates and displacements that were written over before are read from memory, so that the region lives on",
   entries: "regions of ring 0: loads from memory that is mapped as most is do not wait for the TLB",
   forward: "pass: reads of state become the values written before, inside a block",
   simplify: "pass: algebra on values (in tier 0 too)",

@@ -14,6 +14,8 @@ export interface RegionSnapshot {
   /** The pages that the code is on: distance from the entry's, physical address. */
   readonly pages: Int32Array;
   readonly instructions: number;
+  /** Page offsets of bytes in soft fields (`RegionFacts.soft`). */
+  readonly soft: Int32Array;
   /** As in the request (translator.ts). */
   readonly usualEntry: number | undefined;
   /** The region has no more exits than these. */
@@ -23,16 +25,19 @@ export interface RegionSnapshot {
 /** Words of a block in `RegionSnapshot.blocks` before its successors. */
 export const snapshotBlockWords = 5;
 
-/** Whether memory still holds what a snapshot was taken of. @param bytesOf those of the page `k` pages behind the entry's, which the snapshot was taken of */
-export function isCurrent(snapshot: RegionSnapshot, bytesOf: (k: number) => Uint8Array): boolean {
+/**
+ * Page offset of the first byte of a snapshot that memory does not hold any more; undefined: it is all there.
+ * @param bytesOf those of the page `k` pages behind the entry's, which the snapshot was taken of; @param soft bytes that do not matter
+ */
+export function changedByte(snapshot: RegionSnapshot, bytesOf: (k: number) => Uint8Array, soft: ReadonlySet<number>): number | undefined {
   const { bytes } = snapshot;
   let at = 0;
   for (const [offset, length] of rangesOf(snapshot)) {
     const now = bytesOf(offset >> 12);
     const from = offset & 0xfff;
-    for (let k = 0; k < length; k++, at++) if (now[from + k] !== bytes[at]) return false;
+    for (let k = 0; k < length; k++, at++) if (now[from + k] !== bytes[at] && !soft.has(offset + k)) return offset + k;
   }
-  return true;
+  return undefined;
 }
 
 /** Page offsets and lengths of a snapshot's bytes, none across pages. */

@@ -120,6 +120,8 @@ export interface RegionRequest {
   segmentBase(s: number): number;
   /** The read TLB's entry (runtime/memory/linear.ts) of most pages that are read in this mode, if there is one: many systems map most of their memory alike. Only a hint. */
   readonly usualEntry?: number | undefined;
+  /** Whether the byte at this page offset was written over when a region had been made of it. Absent: none was. */
+  readonly isPatched?: ((offset: number) => boolean) | undefined;
   /** Page offsets from the first to before the second: code elsewhere must stay out. Given for an `edge` page, which is the only one then. */
   readonly within?: readonly [number, number] | undefined;
 }
@@ -136,6 +138,8 @@ export interface RegionFacts {
   readonly wrapping: ReadonlySet<number>;
   /** Guest bytes the text was made from: pairs of page offset and length, neither across pages. */
   readonly ranges: readonly (readonly [number, number])[];
+  /** Page offsets of bytes among them that it reads whenever it comes to them: they may be written. */
+  readonly soft: ReadonlySet<number>;
   readonly instructions: number;
   /** Leaves by RET or a computed jump, so that regions gain by calling it however short it is. */
   readonly isCallable: boolean;

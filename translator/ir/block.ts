@@ -125,6 +125,8 @@ export class ValueMapper {
         const address = this.value(s.address);
         return address === s.address && !this.isCopy ? s : { kind: "load", size: s.size, address, forWrite: s.forWrite };
       }
+      case "fetch":
+        return this.isCopy ? { ...s } : s;
       case "store": {
         const address = this.value(s.address);
         const value = this.value(s.value);

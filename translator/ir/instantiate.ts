@@ -2,6 +2,7 @@
  * Copies of templates with their fields replaced by constants. A region is made of thousands of them, so the order in which a template's values come is found out once:
  * making a copy is a walk over a list, with nothing to be looked up.
  */
+import type { SoftField } from "../region/soft-fields.ts";
 import type { MicroStatement } from "./block.ts";
 import {
   type MicroTemplate,
@@ -83,16 +84,18 @@ export class Instantiator {
   /**
    * Makes a copy: adds its statements to a block's, as those of its instruction number `instruction`, and returns its terminator. The statements are its own, for a block
    * may have the same instruction twice.
+   * @param soft fields that are read from guest memory, before anything else: no instruction sees what it does to itself
    */
-  instantiate(fields: ArrayLike<number>, instruction: number, out: MicroStatement[]): Terminator | undefined {
+  instantiate(fields: ArrayLike<number>, instruction: number, out: MicroStatement[], soft?: readonly SoftField[]): Terminator | undefined {
     const { steps } = this;
     const made = this.kept.slice();
+    const fetched = soft && new Map(soft.map((field) => [field.index, fetch(field, instruction, out)]));
     const first = out.length;
     for (let k = 0; k < steps.length; k++) {
       const step = steps[k];
       switch (step.kind) {
         case "field":
-          made.push({ kind: "constant", value: fields[step.index] });
+          made.push(fetched?.get(step.index) ?? { kind: "constant", value: fields[step.index] });
           break;
         case "statement":
           out.push({ s: copyOf(step.statement, made, step.parts), instruction });
@@ -110,6 +113,12 @@ export class Instantiator {
     }
     return this.terminator && terminatorOf(this.terminator, made, this.terminatorParts);
   }
+}
+
+function fetch({ size, place, extend }: SoftField, instruction: number, out: MicroStatement[]): Value {
+  const statement: Statement = { kind: "fetch", size, place };
+  out.push({ s: statement, instruction });
+  return extend.reduce<Value>((v, op) => ({ kind: "pure", op, args: [v], type: "i32" }), { kind: "result", statement });
 }
 
 /** Whether a field or a result is in it. */
@@ -146,6 +155,8 @@ function copyOf(s: Statement, made: readonly Value[], parts: readonly number[]):
       return { kind: "set", slot: slotOf(s.slot, made[parts[0]]), type: s.type, value: made[parts[1]] };
     case "load":
       return { kind: "load", size: s.size, address: made[parts[0]], forWrite: s.forWrite };
+    case "fetch":
+      return { ...s };
     case "store":
       return { kind: "store", size: s.size, address: made[parts[0]], value: made[parts[1]] };
     case "segment":

@@ -25,7 +25,7 @@ export interface SlotRef {
 }
 
 export type Statement = ResultStatement | SetStatement | StoreStatement;
-export type ResultStatement = GetStatement | LoadStatement | SegmentStatement | CallStatement;
+export type ResultStatement = GetStatement | LoadStatement | FetchStatement | SegmentStatement | CallStatement;
 
 /** What is read or written at a slot: its word; a double, in two of them; a vector, in four. */
 export type SlotType = "i32" | "f64" | "v128";
@@ -49,6 +49,12 @@ export interface LoadStatement {
   readonly size: 1 | 2 | 4;
   readonly address: Value;
   readonly forWrite: boolean;
+}
+/** Reads bytes of the instruction itself, at a place in guest memory: a field that is written time and again (region/soft-fields.ts). Zero-extended. */
+export interface FetchStatement {
+  readonly kind: "fetch";
+  readonly size: 1 | 2 | 4;
+  readonly place: number;
 }
 export interface StoreStatement {
   readonly kind: "store";
@@ -112,6 +118,8 @@ export function operandsOf(s: Statement): readonly Value[] {
       return [s.slot.base, s.value];
     case "load":
       return [s.address];
+    case "fetch":
+      return [];
     case "store":
       return [s.address, s.value];
     case "segment":

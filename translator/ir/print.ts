@@ -149,6 +149,8 @@ class Printer {
       }
       case "load":
         return this.result(s, `load${8 * s.size}${s.forWrite ? "w" : ""} [${this.address(s.address)}]`);
+      case "fetch":
+        return this.result(s, `fetch${8 * s.size} [${s.place.toString(16)}]`);
       case "segment": {
         const name = Object.entries(segment).find(([, n]) => n === s.segment)?.[0] ?? s.segment;
         return this.line(`check ${name}:[${this.address(s.offset)}] ${s.isWrite ? "write" : "read"} ${s.size}${s.wide ? " of 64K" : ""}`);

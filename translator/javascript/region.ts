@@ -90,6 +90,8 @@ export interface RegionInput {
   readonly x87InDoubles?: boolean;
   /** As in the request (contract/translator.ts). */
   readonly usualEntry: number | undefined;
+  /** As in the facts. */
+  readonly soft: ReadonlySet<number>;
 }
 
 /** A region as it is made. */
@@ -112,6 +114,7 @@ export class RegionTree implements RegionCode {
   readonly exits: readonly number[];
   readonly wrapping: ReadonlySet<number>;
   readonly ranges: RegionCode["ranges"];
+  readonly soft: ReadonlySet<number>;
   readonly instructions: number;
   readonly isCallable: boolean;
   private made: readonly Statement[] | undefined;
@@ -125,6 +128,7 @@ export class RegionTree implements RegionCode {
     this.exits = parts.exits;
     this.wrapping = parts.wrapping;
     this.ranges = parts.ranges;
+    this.soft = parts.soft;
     this.instructions = parts.instructions;
     this.isCallable = parts.isCallable;
     this.made = parts.statements;
@@ -261,6 +265,7 @@ class RegionPrinter implements Target {
       exits: this.exits,
       wrapping: this.wrapping,
       ranges,
+      soft: this.input.soft,
       instructions,
       isCallable,
     };
@@ -772,7 +777,7 @@ function estimatedSize(blocks: readonly MicroBlock[]): number {
   }
   return size;
 }
-const charactersOf = Object.freeze({ get: 12, set: 30, load: 180, store: 290, segment: 145, call: 850 });
+const charactersOf = Object.freeze({ get: 12, set: 30, fetch: 30, load: 180, store: 290, segment: 145, call: 850 });
 
 function constant(v: Value): number {
   if (v.kind !== "constant") throw new Error("a static target is a constant");

@@ -10,6 +10,7 @@ import { calloutExit, ringCount } from "../contract/exits.ts";
 import { segment, slot } from "../contract/slots.ts";
 import type {
   CallStatement,
+  FetchStatement,
   GetStatement,
   LoadStatement,
   Statement as MicroStatement,
@@ -251,6 +252,8 @@ export class StatementEmitter {
         return this.set(s);
       case "load":
         return this.load(s);
+      case "fetch":
+        return this.fetch(s);
       case "store":
         return this.store(s);
       case "segment": {
@@ -433,12 +436,26 @@ export class StatementEmitter {
     );
   }
 
-  private bindLoad(s: LoadStatement, value: Expression): void {
+  private bindLoad(s: LoadStatement | FetchStatement, value: Expression): void {
     if (this.isUsed(s)) {
       const local = this.target.name("m");
       this.push(js.declare("const", local, value));
       this.resultOf(s).expression = js.identifier(local);
     } else this.push(js.expressionStatement(value));
+  }
+
+  /** Bound where it stands: stores before it are seen, those behind it are not. */
+  private fetch(s: FetchStatement): void {
+    if (this.isUsed(s)) this.bindLoad(s, this.readAt(s.place, s.size));
+  }
+
+  /** Guest memory at a constant place, aligned or not, zero-extended. */
+  private readAt(place: number, size: 1 | 2 | 4): Expression {
+    if (place % size === 0) return this.read(js.literal(place), size);
+    if (size === 2) return js.binary("|", this.readAt(place, 1), js.binary("<<", this.readAt(place + 1, 1), js.literal(8)));
+    const bits = 8 * (place & 3);
+    const low = js.binary(">>>", this.readAt(place & ~3, 4), js.literal(bits));
+    return js.binary("|", low, js.binary("<<", this.readAt((place & ~3) + 4, 4), js.literal(32 - bits)));
   }
 
   private siteLoad(s: LoadStatement, address: Expression, site: SiteAccess): void {

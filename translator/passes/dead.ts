@@ -51,7 +51,7 @@ export function dropDeadWrites(block: MicroBlock, liveOut: number): MicroBlock {
       }
     } else if (s.kind === "get") {
       live |= readBits(slotNumberIfKnown(s.slot));
-    } else if (s.kind !== "set") live = all;
+    } else if (s.kind !== "set" && s.kind !== "fetch") live = all;
     out.push(statement);
   }
   return { ...block, statements: out.reverse() };
@@ -76,7 +76,7 @@ export function livenessOf(block: MicroBlock): Liveness {
       reads &= ~(1 << n);
       through &= ~(1 << n);
     } else if (s.kind === "get") reads |= readBits(slotNumberIfKnown(s.slot));
-    else reads = all;
+    else if (s.kind !== "fetch") reads = all;
   }
   return { reads, through };
 }

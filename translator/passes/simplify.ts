@@ -41,7 +41,7 @@ const deepestLook = 5;
 /** How many low bits may be set: 8 for a byte load, and so on. */
 function width(v: Value, deep = deepestLook): number {
   if (v.kind === "constant") return 32 - Math.clz32(v.value);
-  if (v.kind === "result") return v.statement.kind === "load" ? v.statement.size * 8 : 32;
+  if (v.kind === "result") return v.statement.kind === "load" || v.statement.kind === "fetch" ? v.statement.size * 8 : 32;
   if (v.kind !== "pure" || deep === 0) return 32;
   switch (v.op) {
     case "zeroExtend8":

@@ -6,6 +6,7 @@ import { operandKind } from "../decode/instruction.ts";
 import type { JavaScriptTranslator } from "../index.ts";
 import type { MicroTemplate } from "../ir/micro.ts";
 import { type Decoder, pageOf, type RegionInstruction } from "./discover.ts";
+import { softFields } from "./soft-fields.ts";
 
 const longestInstruction = 15;
 /** Entries of a jump table that are looked at, and those that are taken. */
@@ -54,7 +55,15 @@ export class RegionDecoder implements Decoder {
     // Not a typed array of its own: making one costs more than the rest of this.
     const fields: number[] = [];
     for (let k = 0; k < translator.fieldCount; k++) fields.push(translator.fields[k]);
-    return { offset, next, shape, fields };
+    return { offset, next, shape, fields, soft: this.softFields(offset, shape) };
+  }
+
+  /** Of the instruction last decoded. */
+  private softFields(offset: number, shape: number): RegionInstruction["soft"] {
+    const { request, translator } = this;
+    const { isPatched } = request;
+    if (isPatched === undefined || !translator.does("immediates")) return undefined;
+    return softFields(translator.instruction, translator.template(shape), offset, (k) => (request.page(k) as RegionPage).address, isPatched);
   }
 
   private page(k: number): RegionPage | undefined {

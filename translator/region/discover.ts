@@ -8,6 +8,7 @@
  * A block here is maximal: cut where something jumps into it and at page boundaries; an instruction that straddles two pages is a block of its own.
  */
 import type { MicroTemplate, Terminator, Value } from "../ir/micro.ts";
+import type { SoftField } from "./soft-fields.ts";
 
 /** One decoded instruction. Offsets are relative to the entry's page. */
 export interface RegionInstruction {
@@ -15,6 +16,8 @@ export interface RegionInstruction {
   readonly next: number;
   readonly shape: number;
   readonly fields: ArrayLike<number>;
+  /** Those of the fields that are read from guest memory; absent: none. */
+  readonly soft?: readonly SoftField[] | undefined;
 }
 
 export interface RegionBlock {

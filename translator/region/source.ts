@@ -5,7 +5,10 @@
 import type { ModeKey } from "../contract/mode-key.ts";
 import { type RegionSnapshot, rangesOf, snapshotBlockWords } from "../contract/region-snapshot.ts";
 import type { RegionPage } from "../contract/translator.ts";
+import type { DecodedInstruction } from "../decode/instruction.ts";
+import type { MicroTemplate } from "../ir/micro.ts";
 import type { RegionBlock, RegionInstruction } from "./discover.ts";
+import { softBytes, softFields } from "./soft-fields.ts";
 
 /** A region can be made of it again as long as the translator has not forgotten its shapes. */
 export interface RegionSource {
@@ -22,6 +25,9 @@ export interface RegionSource {
 /** What a snapshot is decoded with again. */
 interface InstructionDecoder {
   decode(bytes: Uint8Array, offset: number, end: number, key: ModeKey, pageOffset: number): number;
+  /** That was decoded last, and what a shape means. */
+  readonly instruction: DecodedInstruction;
+  template(shape: number): MicroTemplate;
   readonly length: number;
   readonly fields: Int32Array;
   readonly fieldCount: number;
@@ -54,6 +60,7 @@ export function snapshotOf({ name, key, ordered, addresses, usualEntry }: Region
     blocks: Int32Array.from(blocks),
     pages: Int32Array.from([...addresses].flat()),
     instructions,
+    soft: Int32Array.from(softBytes(ordered)),
     usualEntry,
     // Each way out of a block, EIP wrapping around or not, and the function that it calls.
     mostExits: 2 * successors + ordered.length,
@@ -68,7 +75,18 @@ export function snapshotOf({ name, key, ordered, addresses, usualEntry }: Region
 }
 
 /** Decodes the blocks once more. */
-export function sourceOf({ name, mode, bytes, blocks, pages, usualEntry }: RegionSnapshot, decoder: InstructionDecoder): RegionSource {
+export function sourceOf({ name, mode, bytes, blocks, pages, soft, usualEntry }: RegionSnapshot, decoder: InstructionDecoder): RegionSource {
+  const addresses = new Map<number, number>();
+  for (let k = 0; k < pages.length; k += 2) addresses.set(pages[k], pages[k + 1] >>> 0);
+  const patched = new Set(soft);
+  const softOf = (shape: number, offset: number): RegionInstruction["soft"] =>
+    softFields(
+      decoder.instruction,
+      decoder.template(shape),
+      offset,
+      (n) => addresses.get(n) as number,
+      (byte) => patched.has(byte),
+    );
   const ordered: RegionBlock[] = [];
   let from = 0;
   for (let k = 0; k < blocks.length; ) {
@@ -78,14 +96,13 @@ export function sourceOf({ name, mode, bytes, blocks, pages, usualEntry }: Regio
       const shape = decoder.decode(bytes, from + at, from + length, mode, offset + at);
       if (shape < 0) throw new Error(`${name}: no instruction at page offset ${offset + at}`);
       const fields = Array.from({ length: decoder.fieldCount }, (_, n) => decoder.fields[n]);
-      instructions.push({ offset: offset + at, next: offset + at + decoder.length, shape, fields });
+      const next = offset + at + decoder.length;
+      instructions.push({ offset: offset + at, next, shape, fields, soft: patched.size === 0 ? undefined : softOf(shape, offset + at) });
     }
     k += snapshotBlockWords;
     ordered.push({ offset, instructions, successors: [...blocks.subarray(k, k + successors)], isSubroutineCall: isSubroutineCall !== 0 });
     k += successors;
     from += length;
   }
-  const addresses = new Map<number, number>();
-  for (let k = 0; k < pages.length; k += 2) addresses.set(pages[k], pages[k + 1] >>> 0);
   return { name, key: mode, ordered, addresses, usualEntry };
 }

@@ -31,8 +31,8 @@ export class RegionMaker {
     const code = translator.regionFrom(snapshot);
     const module = code && translator.regionModule(code, links, layout);
     if (code === undefined || module === undefined) return { id, milliseconds: performance.now() - started };
-    const { name, size, freeNames, exits, wrapping, ranges, instructions, isCallable } = code;
-    const facts = { name, size, freeNames, exits, wrapping, ranges, instructions, isCallable };
+    const { name, size, freeNames, exits, wrapping, ranges, soft, instructions, isCallable } = code;
+    const facts = { name, size, freeNames, exits, wrapping, ranges, soft, instructions, isCallable };
     const compiled = moduleOf(module.bytes);
     return { id, made: { facts, module: compiled, imports: module.imports }, milliseconds: performance.now() - started };
   }
