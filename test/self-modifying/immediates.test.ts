@@ -285,6 +285,20 @@ describe.each(hosts)("in $name", ({ options }) => {
     expect([rest * 0x109, (rest - 1) * 0x109]).toContain(run.eax - between);
     expect(Math.abs(run.core.reg("edx") - left / 2)).toBeLessThanOrEqual(1);
   });
+
+  it("nor does that block miss a write where its region was lost for another page", () => {
+    const source = `jmp again\n .balign 64\n again:\n target:\n add eax, 0x11111111\n jmp other\n back:\n dec ecx\n jnz again\n hlt\n .balign 4096\n other:\n nop\n jmp back`;
+    const run = new Run(source, options);
+    run.soften(run.target + 1);
+    run.core.physical.write4(run.target + 1, 5);
+    run.expectNoneLost();
+    run.core.physical.write1(run.labels["other"], 0x42);
+    run.core.run(100);
+    run.core.physical.write4(run.target + 1, 9);
+    const [before, left] = [run.eax, run.ecx];
+    run.core.run(1_000_000);
+    expect([left * 9, (left - 1) * 9]).toContain(run.eax - before);
+  });
 });
 
 describe("made beside the guest", () => {
