@@ -514,15 +514,21 @@ export class StatementEmitter {
     return js.conditional(test, js.toInt32(place), ask);
   }
 
-  /** (T | A & 4095) >>> 0 <= 4096 - bytes ? T ^ A : -1, of an entry that is not valid the low bits are all set; or the usual one, as in `load`. */
-  private askTlb(group: SiteGroup, first: Expression): Expression {
-    const T = js.identifier(this.entry(group.isWrite ? "TW" : "TR", first));
-    const usual = group.isWrite ? undefined : this.target.usualEntry;
-    const inPage = js.binary("&", first, js.literal(0xfff));
-    const entry = usual === undefined ? js.binary("&", T, js.literal(0xfff)) : placeAt(usual, T);
-    const sum = js.binary(">>>", js.binary("|", entry, inPage), js.literal(0));
-    const test = js.mostly(js.binary("<=", sum, js.literal(0x1000 - group.bytes)), true);
-    return js.conditional(test, usual === undefined ? js.binary("^", T, first) : js.toInt32(placeAt(usual, first)), js.literal(-1));
+  /**
+   * ((T | A) & 4095) <= 4096 - bytes ? T ^ A : -1, for the low bits of an entry that is not valid are all set; or with the usual entry, as in `load`. A byte alone may be a page's last, and asks
+   * as it does without neighbours.
+   */
+  private askTlb({ isWrite, bytes }: SiteGroup, first: Expression): Expression {
+    const T = js.identifier(this.entry(isWrite ? "TW" : "TR", first));
+    const usual = isWrite ? undefined : this.target.usualEntry;
+    const inPage = js.literal(0xfff);
+    const low =
+      usual === undefined
+        ? js.binary("&", js.binary("|", T, first), inPage)
+        : js.binary(">>>", js.binary("|", placeAt(usual, T), js.binary("&", first, inPage)), js.literal(0));
+    const isPlain = bytes === 1 ? isPlainAccess(T, first, 1, false) : js.mostly(js.binary("<=", low, js.literal(0x1000 - bytes)), true);
+    const isUsual = usual !== undefined && bytes > 1;
+    return js.conditional(isPlain, isUsual ? js.toInt32(placeAt(usual, first)) : js.binary("^", T, first), js.literal(-1));
   }
 
   private askSite(group: SiteGroup, first: Expression): { test: Expression; place: Expression; ask: Expression } {

@@ -45,11 +45,13 @@ const frameBits = 7;
 /** Bytes that a group may reach over: what crosses into another page asks the TLB for each access. */
 const widestGroup = 64;
 
-/** An address: constants and registers added up. */
+/** An address: constants, registers and whatever else added up. */
 interface Sum {
   constant: number;
   /** Reads of registers, times 2^shift. */
   readonly terms: { readonly read: GetStatement; readonly shift: number }[];
+  /** Other values (a pointer just loaded), times 2^shift: what they will be the next time is not known. */
+  readonly others: { readonly value: Value; readonly shift: number }[];
   /** Bytes that other parts may come to, at most. */
   range: number;
 }
@@ -58,37 +60,34 @@ interface Located extends Sum {
   readonly access: Access;
 }
 
-/** Adds a part of an address, times 2^shift; false: it is not to be had in these terms, and the sum is good for nothing. */
-function add(sum: Sum, v: Value, shift: number): boolean {
-  switch (v.kind) {
-    case "constant":
-      sum.constant = (sum.constant + (v.value << shift)) | 0;
-      return true;
-    case "result": {
-      const { statement } = v;
-      if (statement.kind === "load" && statement.size === 1) {
-        sum.range += 255 << shift;
-        return true;
-      }
-      if (statement.kind !== "get" || statement.type !== "i32" || !isRegister(slotNumber(statement.slot))) return false;
+function sumOf(address: Value): Sum {
+  const sum: Sum = { constant: 0, terms: [], others: [], range: 0 };
+  add(sum, address, 0);
+  return sum;
+}
+
+/** Adds a part of an address, times 2^shift. */
+function add(sum: Sum, v: Value, shift: number): void {
+  if (v.kind === "constant") sum.constant = (sum.constant + (v.value << shift)) | 0;
+  else if (v.kind === "result") {
+    const { statement } = v;
+    if (statement.kind === "load" && statement.size === 1) sum.range += 255 << shift;
+    else if (statement.kind === "get" && statement.type === "i32" && isRegister(slotNumber(statement.slot)))
       sum.terms.push({ read: statement, shift });
-      return true;
-    }
-    case "pure": {
-      const [a, b] = v.args;
-      if (v.op === "add") return add(sum, a, shift) && add(sum, b, shift);
-      if (v.op === "sub" && b.kind === "constant") {
-        sum.constant = (sum.constant - (b.value << shift)) | 0;
-        return add(sum, a, shift);
-      }
-      const most = largest(v);
-      if (most === undefined) return v.op === "shl" && b.kind === "constant" && b.value + shift <= 4 && add(sum, a, shift + b.value);
-      sum.range += most << shift;
-      return true;
-    }
-    default:
-      return false;
-  }
+    else sum.others.push({ value: v, shift });
+  } else if (v.kind === "pure") {
+    const [a, b] = v.args;
+    const most = largest(v);
+    if (v.op === "add") {
+      add(sum, a, shift);
+      add(sum, b, shift);
+    } else if (v.op === "sub" && b.kind === "constant") {
+      sum.constant = (sum.constant - (b.value << shift)) | 0;
+      add(sum, a, shift);
+    } else if (most !== undefined) sum.range += most << shift;
+    else if (v.op === "shl" && b.kind === "constant" && b.value + shift <= 4) add(sum, a, shift + b.value);
+    else sum.others.push({ value: v, shift });
+  } else sum.others.push({ value: v, shift });
 }
 
 function isWrite(access: Access): boolean {
@@ -183,7 +182,12 @@ export class Sites {
   /** Gives the accesses of a block their groups. */
   private find(number: number): void {
     let open = new Map<string, Located[]>();
-    const ids = new Map<GetStatement, number>();
+    const ids = new Map<object, number>();
+    const idOf = (of: object): number => {
+      const id = ids.get(of) ?? ids.size;
+      ids.set(of, id);
+      return id;
+    };
     const close = (): void => {
       for (const [key, list] of open) this.group(key, list);
       open = new Map();
@@ -195,15 +199,14 @@ export class Sites {
         if (row.slots === undefined && row.oncePerBlock !== true) close();
       }
       if (s.kind !== "load" && s.kind !== "store") continue;
-      const sum: Sum = { constant: 0, terms: [], range: 0 };
-      if (!add(sum, s.address, 0)) continue;
+      const sum = sumOf(s.address);
       const where = this.classOf(sum, s.size, number) ?? this.neighbours(sum, s);
       if (where === undefined) continue;
       // Reads of one register at two places may be of two values.
-      const reads = sum.terms.map(({ read, shift }) => {
-        if (!ids.has(read)) ids.set(read, ids.size);
-        return `${ids.get(read)}<${shift}`;
-      });
+      const reads = [
+        ...sum.terms.map(({ read, shift }) => `${idOf(read)}<${shift}`),
+        ...sum.others.map(({ value, shift }) => `${idOf(value.kind === "result" ? value.statement : value)}<${shift}`),
+      ];
       const key = `${where}|${reads.sort().join("+")}${sum.range === 0 ? "" : "+table"}`;
       const list = open.get(key);
       if (list === undefined) open.set(key, [{ ...sum, access: s }]);
@@ -213,16 +216,17 @@ export class Sites {
   }
 
   /** Which site is meant, by a name; undefined: the address may be anywhere the next time. */
-  private classOf({ constant, terms, range }: Sum, size: number, number: number): string | undefined {
+  private classOf({ constant, terms, others, range }: Sum, size: number, number: number): string | undefined {
+    if (others.length > 0) return undefined;
     if (terms.length === 0) return (constant & 0xfff) + range + size <= pageBytes ? `page ${constant >>> 12}` : undefined;
     if (range > smallTable) return undefined;
     const loop = this.loopOf[number];
-    const others = terms.filter(({ read, shift }) => !(shift === 0 && this.isStackPointer(slotNumber(read.slot))));
-    if (others.length === 0 && range === 0) return `stack ${constant >> frameBits}`;
+    const notStack = terms.filter(({ read, shift }) => !(shift === 0 && this.isStackPointer(slotNumber(read.slot))));
+    if (notStack.length === 0 && range === 0) return `stack ${constant >> frameBits}`;
     if (terms.every(({ read }) => isThreadBase(slotNumber(read.slot))) && range === 0)
       return `thread ${slotNumber(terms[0].read.slot)} ${constant >> 12}`;
     if (loop === undefined) return undefined;
-    for (const { read, shift } of others) {
+    for (const { read, shift } of notStack) {
       if (isThreadBase(slotNumber(read.slot))) continue;
       const change = loop.changes[slotNumber(read.slot) - slot.eax];
       if (change === changed.otherwise || (change === changed.bySteps && shift > 3)) return undefined;
@@ -260,7 +264,8 @@ export class Sites {
       // One alone asks for itself.
       const isAlone = part.length === 1;
       const hasSite = !name.startsWith(neighbours);
-      if (isAlone && !hasSite) continue;
+      // As does what is read to be written again.
+      if (!hasSite && part.every(({ constant }) => constant === low)) continue;
       const writes = part.some(({ access }) => isWrite(access));
       const index = hasSite ? this.indexOf(name, writes) : -1;
       const bytes = isAlone ? part[0].access.size : end - low;
@@ -297,8 +302,8 @@ function addressOf({ constant, terms }: Sum): Value {
 }
 
 function isOnStack(v: Value): boolean {
-  const sum: Sum = { constant: 0, terms: [], range: 0 };
-  return add(sum, v, 0) && sum.terms.length === 1 && slotNumber(sum.terms[0].read.slot) === slot.esp;
+  const { terms, others } = sumOf(v);
+  return others.length === 0 && terms.length === 1 && slotNumber(terms[0].read.slot) === slot.esp;
 }
 
 function loopsOf(blocks: readonly MicroBlock[], graph: readonly (readonly number[])[], { first, analysis }: RegionPlan): (Loop | undefined)[] {
@@ -349,8 +354,8 @@ function changesIn(inside: ReadonlySet<number>, blocks: readonly MicroBlock[]): 
 
 /** Register `n`, and a little more or less. */
 function isStep(v: Value, n: number): boolean {
-  const sum: Sum = { constant: 0, terms: [], range: 0 };
-  if (!add(sum, v, 0) || sum.terms.length !== 1 || sum.range !== 0) return false;
-  const [{ read, shift }] = sum.terms;
-  return slotNumber(read.slot) === n && shift === 0 && Math.abs(sum.constant) <= smallStep;
+  const { constant, terms, others, range } = sumOf(v);
+  if (terms.length !== 1 || others.length > 0 || range !== 0) return false;
+  const [{ read, shift }] = terms;
+  return slotNumber(read.slot) === n && shift === 0 && Math.abs(constant) <= smallStep;
 }
