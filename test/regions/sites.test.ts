@@ -5,7 +5,7 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { demoImage } from "../../src/demo/image.ts";
 import { createMachine } from "../../src/index.ts";
-import { cr0bit, slot } from "../../translator/contract/slots.ts";
+import { cr0bit, cr4bit, slot } from "../../translator/contract/slots.ts";
 import { JavaScriptTranslator } from "../../translator/index.ts";
 import { assemble, type Program } from "../support/assembler.ts";
 import { Core, place, pte } from "../support/core.ts";
@@ -125,6 +125,75 @@ describe.each(tiers)("%s", (_, hot) => {
     );
     expect([core.physical.read4(0x417f8), core.physical.read4(0x417fc)]).toEqual([1, 2]);
     expect([core.physical.read4(0x447f8), core.physical.read4(0x447fc)]).toEqual([60 * 3, 60 * 5]);
+  });
+
+  it("CR3: the TLB keeps what is global, and what a site says of it; not so when CR4.PGE changes", () => {
+    const { core } = run(
+      {
+        source: `
+          mov eax, cr4
+          or eax, ${cr4bit.pge}
+          mov cr4, eax
+          xor edx, edx
+          xor ebx, ebx
+          mov esi, cr3
+          mov edi, 0x50000
+          call f
+          mov eax, cr4
+          and eax, ${~cr4bit.pge}
+          mov cr4, eax
+          call f
+          int3
+        f:
+          mov ecx, 100
+        again:
+          xchg esi, edi
+          mov cr3, esi
+          add edx, [0x40000]
+          inc dword ptr [0x40004]
+          add ebx, [0x43000]
+          inc dword ptr [0x43004]
+          jmp on
+        on:
+          # By now the TLB has the pages: these fill the sites.
+          inc dword ptr [0x40008]
+          inc dword ptr [0x43008]
+          dec ecx
+          jnz again
+          ret`,
+        prepare: (core) => {
+          const pages: readonly [number, readonly number[], number][] = [
+            [0x40000, [0x41000, 0x44000], pte.global],
+            [0x43000, [0x45000, 0x46000], 0],
+          ];
+          core.map(0x40000, 0x41000, all | pte.global);
+          core.map(0x43000, 0x45000, all);
+          core.physical.writeBytes(0x51000, core.physical.readBytes(place.pageTable, 0x1000));
+          core.physical.write4(0x50000, 0x51000 | all);
+          for (const [linear, [, second], global] of pages) core.physical.write4(0x51000 + (linear >>> 12) * 4, second | all | global);
+          for (const [, [first, second]] of pages) {
+            core.physical.write4(first, 1);
+            core.physical.write4(second, 1000);
+          }
+        },
+      },
+      hot,
+    );
+    // The first round is in the second address space.
+    const words = (at: number): number[] => [core.physical.read4(at + 4), core.physical.read4(at + 8)];
+    expect(core.reg("edx")).toBe(100 * 1000 + 50 * 1001);
+    expect([words(0x41000), words(0x44000)]).toEqual([
+      [50, 50],
+      [150, 150],
+    ]);
+    expect(core.reg("ebx")).toBe(100 * 1001);
+    expect([words(0x45000), words(0x46000)]).toEqual([
+      [100, 100],
+      [100, 100],
+    ]);
+    // Once for the page that is global while it is, and twice a round for each page that is not.
+    const { siteMisses } = core.cpu.memory;
+    if (hot) expect(siteMisses).toBeLessThan(2 * 100 + 2 * 2 * 100 + 50);
   });
 
   it("a page that is not writable any more", () => {

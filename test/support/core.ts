@@ -32,7 +32,7 @@ export const place = {
 } as const;
 export const selector = { code0: 0x08, data0: 0x10, code3: 0x1b, data3: 0x23, tss: 0x28 } as const;
 /** Page table entry bits. */
-export const pte = { present: 1, writable: 2, user: 4, accessed: 32, dirty: 64 } as const;
+export const pte = { present: 1, writable: 2, user: 4, accessed: 32, dirty: 64, global: 256 } as const;
 
 /** Bytes of device memory behind RAM, for tests that show it somewhere. */
 export const deviceMemory = 0x4000;
