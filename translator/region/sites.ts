@@ -44,6 +44,8 @@ const smallTable = 256;
 const frameBits = 7;
 /** Bytes that a group may reach over: what crosses into another page asks the TLB for each access. */
 const widestGroup = 64;
+/** A region's sites lie side by side, so many in one line of the host's cache: most regions run for less time than it takes to fetch a line for each. */
+const sitesInLine = 4;
 
 /** An address: constants, registers and whatever else added up. */
 interface Sum {
@@ -149,7 +151,10 @@ export class Sites {
   private readonly hasFrames: boolean;
   private readonly hasNeighbours: boolean;
   private readonly range: number;
-  private readonly seed: number;
+  /** Numbers of this region's sites by their names, of reads and of writes, and the place in a table where they begin. */
+  private readonly read = new Map<string, number>();
+  private readonly written = new Map<string, number>();
+  private readonly begin: number;
 
   /**
    * @param graph successors of each block, by number; @param hasNeighbours accesses without a site ask together as well; @param isUser of which half of the TLBs the region's accesses are; @param seed a number that differs from region to region:
@@ -165,7 +170,8 @@ export class Sites {
   ) {
     this.blocks = blocks;
     this.hasNeighbours = hasNeighbours;
-    this.seed = seed;
+    const hash = Math.imul(seed, 0x9e3779b1);
+    this.begin = (hash ^ (hash >>> 15)) & (siteTable - 1) & -sitesInLine;
     this.range = isUser ? siteRange.user : siteRange.supervisor;
     this.loopOf = loopsOf(blocks, graph, plan);
     this.hasFrames = blocks.some(({ statements }) =>
@@ -275,12 +281,12 @@ export class Sites {
   }
 
   private indexOf(name: string, isWrite: boolean): number {
+    const names = isWrite ? this.written : this.read;
+    const number = names.get(name) ?? names.size;
+    names.set(name, number);
     const first = this.range + (isWrite ? siteTable : 0);
-    let hash = this.seed;
-    for (let k = 0; k < name.length; k++) hash = (Math.imul(hash, 31) + name.charCodeAt(k)) | 0;
-    hash = (hash ^ (hash >>> 15)) & 0x7fffffff;
     // As an int32: V8 would make all objects with a number of that name in that place anew for one double, the opcode rows among them, and never again compile for good what reads those.
-    return Math.imul(first + (hash % siteTable), siteWords);
+    return Math.imul(first + ((this.begin + number) & (siteTable - 1)), siteWords);
   }
 }
 
