@@ -244,10 +244,10 @@ export class Regions {
   }
 
   /** The region at `header` is entered so often that the calls it makes are worth taking in: makes it anew, deep. */
-  deepen(header: number, around: Surroundings): void {
+  deepen(header: number, around: () => Surroundings): void {
     const region = this.live.get(this.cache.C[header + 2] & shapeBits);
     if (region === undefined || region.isDeep) return;
-    this.makeFrom(header, around, { isDeep: true, growth: 0, takesIn: [], replaces: region });
+    this.makeFrom(header, around(), { isDeep: true, growth: 0, takesIn: [], replaces: region });
   }
 
   /**

@@ -51,7 +51,7 @@ export class Promotion {
     const isRegion = (C[header + 2] & shapeBits) >= firstRegionShape;
     if (!isRegion) this.heat(header);
     else {
-      if (executions >= deepThreshold) this.regions.deepen(header, this.around(header, this.cpu.R[slot.page]));
+      if (executions >= deepThreshold) this.regions.deepen(header, () => this.around(header, this.cpu.R[slot.page]));
       this.noteCall(header);
     }
   }
