@@ -33,7 +33,7 @@ import {
   wordsOfType,
 } from "../ir/micro.ts";
 import type { RegionPlan } from "../region/plan.ts";
-import { type SiteAccess, Sites } from "../region/sites.ts";
+import { type SiteAccess, type SiteGroup, Sites } from "../region/sites.ts";
 import type { Expression, Statement } from "./estree.ts";
 import * as js from "./estree.ts";
 import { LazyCarry } from "./lazy-carry.ts";
@@ -43,7 +43,7 @@ import { isVectorSlot, mayAccessVectors, placeOf } from "./simd/accesses.ts";
 import { isStoreInLine } from "./simd/packed.ts";
 import { VectorPlaces } from "./simd/places.ts";
 import { WholeVectors } from "./simd/whole.ts";
-import { StatementEmitter, type Target } from "./statements.ts";
+import { type SiteBase, StatementEmitter, type Target } from "./statements.ts";
 import { tailValues } from "./tier0.ts";
 import { isInLineX87Affordable, x87ExpansionOf } from "./x87/expand.ts";
 import type { X87Site } from "./x87/stack.ts";
@@ -175,6 +175,7 @@ class RegionPrinter implements Target {
   readonly inLineVectors: VectorPlaces | undefined;
   readonly x87: X87Site | undefined;
   private readonly sites: Sites | undefined;
+  readonly siteBases = new Map<SiteGroup, SiteBase>();
   /** What x87 instructions want printed behind the running instruction. */
   private readonly behind: Statement[] = [];
 

@@ -66,6 +66,8 @@ export interface Target {
   subroutine?(target: { readonly eip: Expression } | { readonly offset: number }): Statement[];
   /** The site of an access that has one. */
   siteOf?(access: LoadStatement | StoreStatement): SiteAccess | undefined;
+  /** Places of groups, which outlive a block. */
+  readonly siteBases?: Map<SiteGroup, SiteBase>;
   /** Whether two places may be the same. */
   mayAlias(a: SlotRef, b: SlotRef): boolean;
   /** A fresh local name. */
@@ -114,9 +116,11 @@ interface ValueUse {
 }
 
 /** Names of locals: the place of a group's first byte, or -1; and what is to be added to the linear address of another one, where that is no constant. */
-interface SiteBase {
+export interface SiteBase {
   readonly base: string;
   readonly distance: string | undefined;
+  /** A truth that says whether the place means anything; undefined: -1 does. */
+  readonly isThere: string | undefined;
 }
 
 export class StatementEmitter {
@@ -130,8 +134,8 @@ export class StatementEmitter {
   /** TLB entry local of the latest load for writing, by the text of its address; forgotten when a local named there changes. */
   private readonly writeEntries = new Map<string, string>();
 
-  /** Of groups that were asked for. */
-  private readonly siteBases = new Map<SiteGroup, SiteBase>();
+  /** Of groups that were asked for, in this block or one before it. */
+  private readonly siteBases: Map<SiteGroup, SiteBase>;
 
   /** Made for the first instruction that is done in line. */
   private x87: X87Stack | undefined;
@@ -139,6 +143,7 @@ export class StatementEmitter {
   /** @param out the list that statements are added to */
   constructor(target: Target, templates: PureTemplates, out: Statement[] = []) {
     this.out = out;
+    this.siteBases = target.siteBases ?? new Map();
     this.target = target;
     this.templates = templates;
   }
@@ -480,8 +485,8 @@ export class StatementEmitter {
       const { test, place, ask } = this.askSite(group, address);
       return { test, place, inVain: ask };
     }
-    const { base, distance } = this.siteBases.get(group) ?? this.bindSite(group, offset, address);
-    const test = js.mostly(js.binary("!==", js.identifier(base), js.literal(-1)), true);
+    const { base, distance, isThere } = this.siteBases.get(group) ?? this.bindSite(group, offset, address);
+    const test = js.mostly(isThere === undefined ? js.binary("!==", js.identifier(base), js.literal(-1)) : js.identifier(isThere), true);
     if (distance !== undefined) return { test, place: js.binary("+", address, js.identifier(distance)) };
     return { test, place: offset === 0 ? js.identifier(base) : js.binary("+", js.identifier(base), js.literal(offset)) };
   }
@@ -491,7 +496,7 @@ export class StatementEmitter {
    *
    *     const E = isOnSite(k, A, bytes) ? A + SW[k + 2] | 0 : readSite(k, A, bytes);
    *
-   * or, where it has no site, as `askTlb` says.
+   * or, where it has no site, as `bindByTlb` says.
    */
   private bindSite(group: SiteGroup, offset: number, address: Expression): SiteBase {
     let first = group.first === undefined ? address : this.addressOf(group.first);
@@ -500,25 +505,25 @@ export class StatementEmitter {
       this.push(js.declare("const", local, js.toInt32(js.binary("-", address, js.literal(offset)))));
       first = js.identifier(local);
     }
-    const value = group.index < 0 ? this.askTlb(group, first) : this.placeBySite(group, first);
+    if (group.index < 0) return this.bindByTlb(group, first);
+    const { test, place, ask } = this.askSite(group, first);
     const base = this.target.name("E");
-    this.push(js.declare("const", base, value));
-    const known: SiteBase = { base, distance: group.first === undefined ? undefined : this.target.name("D") };
+    this.push(js.declare("const", base, js.conditional(test, js.toInt32(place), ask)));
+    const known: SiteBase = { base, distance: group.first === undefined ? undefined : this.target.name("D"), isThere: undefined };
     if (known.distance !== undefined) this.push(js.declare("const", known.distance, js.toInt32(js.binary("-", js.identifier(base), first))));
     this.siteBases.set(group, known);
     return known;
   }
 
-  private placeBySite(group: SiteGroup, first: Expression): Expression {
-    const { test, place, ask } = this.askSite(group, first);
-    return js.conditional(test, js.toInt32(place), ask);
-  }
-
   /**
-   * ((T | A) & 4095) <= 4096 - bytes ? T ^ A : -1, for the low bits of an entry that is not valid are all set; or with the usual entry, as in `load`. A byte alone may be a page's last, and asks
-   * as it does without neighbours.
+   * The same of one that has no site. The low bits of an entry that is not valid are all set:
+   *
+   *     const U = ((T | A) & 4095) <= 4096 - bytes; const E = T ^ A;
+   *
+   * With the usual entry the place does not depend on what the TLB says, as in `load`.
    */
-  private askTlb({ isWrite, bytes }: SiteGroup, first: Expression): Expression {
+  private bindByTlb(group: SiteGroup, first: Expression): SiteBase {
+    const { isWrite, bytes } = group;
     const T = js.identifier(this.entry(isWrite ? "TW" : "TR", first));
     const usual = isWrite ? undefined : this.target.usualEntry;
     const inPage = js.literal(0xfff);
@@ -526,9 +531,13 @@ export class StatementEmitter {
       usual === undefined
         ? js.binary("&", js.binary("|", T, first), inPage)
         : js.binary(">>>", js.binary("|", placeAt(usual, T), js.binary("&", first, inPage)), js.literal(0));
-    const isPlain = bytes === 1 ? isPlainAccess(T, first, 1, false) : js.mostly(js.binary("<=", low, js.literal(0x1000 - bytes)), true);
-    const isUsual = usual !== undefined && bytes > 1;
-    return js.conditional(isPlain, isUsual ? js.toInt32(placeAt(usual, first)) : js.binary("^", T, first), js.literal(-1));
+    const isThere = this.target.name("U");
+    const base = this.target.name("E");
+    this.push(js.declare("const", isThere, js.binary("<=", low, js.literal(0x1000 - bytes))));
+    this.push(js.declare("const", base, js.toInt32(usual === undefined ? js.binary("^", T, first) : placeAt(usual, first))));
+    const known: SiteBase = { base, distance: undefined, isThere };
+    this.siteBases.set(group, known);
+    return known;
   }
 
   private askSite(group: SiteGroup, first: Expression): { test: Expression; place: Expression; ask: Expression } {

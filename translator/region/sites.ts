@@ -60,6 +60,13 @@ interface Sum {
 
 interface Located extends Sum {
   readonly access: Access;
+  readonly block: number;
+}
+
+/** At the end of a block: accesses that others may join, and what general registers are. */
+interface State {
+  readonly open: Map<string, Located[]>;
+  readonly registers: Map<number, Sum>;
 }
 
 function sumOf(address: Value): Sum {
@@ -151,6 +158,12 @@ export class Sites {
   private readonly hasFrames: boolean;
   private readonly hasNeighbours: boolean;
   private readonly range: number;
+  /** Of each block: the one block that leads to it, or -1. */
+  private readonly before: readonly number[];
+  private readonly lists: { readonly name: string; readonly list: Located[] }[] = [];
+  private readonly ids = new Map<object, number>();
+  /** What registers are known to be where they are read. */
+  private readonly known = new Map<GetStatement, Sum>();
   /** Numbers of this region's sites by their names, of reads and of writes, and the place in a table where they begin. */
   private readonly read = new Map<string, number>();
   private readonly written = new Map<string, number>();
@@ -177,7 +190,12 @@ export class Sites {
     this.hasFrames = blocks.some(({ statements }) =>
       statements.some(({ s }) => s.kind === "set" && slotNumber(s.slot) === slot.ebp && isOnStack(s.value)),
     );
-    for (let k = 0; k < blocks.length; k++) this.find(k);
+    this.before = blocks.map((_, k) => (hasNeighbours ? onlyBefore(k, plan) : -1));
+    const states: State[] = [];
+    const { order } = plan.analysis;
+    for (const k of blocks.map((_, n) => n).sort((a, b) => order[a + plan.first] - order[b + plan.first]))
+      states[k] = this.find(k, states[this.before[k]]);
+    for (const { name, list } of this.lists) this.group(name, list);
   }
 
   /** Undefined: this one is to ask the TLB. */
@@ -185,40 +203,80 @@ export class Sites {
     return this.accesses.get(access);
   }
 
-  /** Gives the accesses of a block their groups. */
-  private find(number: number): void {
-    let open = new Map<string, Located[]>();
-    const ids = new Map<object, number>();
-    const idOf = (of: object): number => {
-      const id = ids.get(of) ?? ids.size;
-      ids.set(of, id);
-      return id;
-    };
-    const close = (): void => {
-      for (const [key, list] of open) this.group(key, list);
-      open = new Map();
-    };
+  /**
+   * Gives the accesses of a block their groups. They may be those of the block before it, if that is the only one that leads here: whatever asked there has asked for this block, too.
+   */
+  private find(number: number, before: State | undefined): State {
+    const state: State = { open: new Map(before?.open), registers: new Map(before?.registers) };
+    const { open, registers } = state;
     for (const { s } of this.blocks[number].statements) {
       if (s.kind === "call") {
         const row: CalloutRow = callouts[s.callout];
         // The TLB may have changed behind it.
-        if (row.slots === undefined && row.oncePerBlock !== true) close();
+        if (row.slots === undefined && row.oncePerBlock !== true) open.clear();
+        if (row.general !== false) registers.clear();
+      } else if (s.kind === "get" || s.kind === "set") {
+        const n = slotNumber(s.slot);
+        if (s.type !== "i32" || !isGeneral(n)) continue;
+        if (s.kind === "set") registers.set(n, this.resolved(sumOf(s.value)));
+        else if (registers.has(n)) this.known.set(s, registers.get(n) as Sum);
+        else registers.set(n, { constant: 0, terms: [{ read: s, shift: 0 }], others: [], range: 0 });
       }
-      if (s.kind !== "load" && s.kind !== "store") continue;
-      const sum = sumOf(s.address);
-      const where = this.classOf(sum, s.size, number) ?? this.neighbours(sum, s);
-      if (where === undefined) continue;
-      // Reads of one register at two places may be of two values.
-      const reads = [
-        ...sum.terms.map(({ read, shift }) => `${idOf(read)}<${shift}`),
-        ...sum.others.map(({ value, shift }) => `${idOf(value.kind === "result" ? value.statement : value)}<${shift}`),
-      ];
-      const key = `${where}|${reads.sort().join("+")}${sum.range === 0 ? "" : "+table"}`;
-      const list = open.get(key);
-      if (list === undefined) open.set(key, [{ ...sum, access: s }]);
-      else list.push({ ...sum, access: s });
+      if (s.kind === "load" || s.kind === "store") this.locate(s, number, open);
     }
-    close();
+    return state;
+  }
+
+  private locate(access: Access, number: number, open: Map<string, Located[]>): void {
+    const local = sumOf(access.address);
+    const resolved = this.resolved(local);
+    // Of a table the parts are needed as they stand here.
+    let sum = local.range === 0 && resolved.range === 0 ? resolved : local;
+    let where = this.classOf(sum, access.size, number);
+    if (where === undefined && sum !== local) {
+      where = this.classOf(local, access.size, number);
+      if (where !== undefined) sum = local;
+    }
+    where ??= this.neighbours(sum, access);
+    if (where === undefined) return;
+    // Reads of one register at two places may be of two values.
+    const parts = [
+      ...sum.terms.map(({ read, shift }) => `${this.idOf(read)}<${shift}`),
+      ...sum.others.map(({ value, shift }) => `${this.idOf(value.kind === "result" ? value.statement : value)}<${shift}`),
+    ];
+    const key = `${where}|${parts.sort().join("+")}${sum.range === 0 ? "" : `+table ${number}`}`;
+    let list = open.get(key);
+    if (list === undefined) {
+      list = [];
+      open.set(key, list);
+      this.lists.push({ name: where, list });
+    }
+    list.push({ ...sum, access, block: number });
+  }
+
+  private idOf(of: object): number {
+    const id = this.ids.get(of) ?? this.ids.size;
+    this.ids.set(of, id);
+    return id;
+  }
+
+  /** A sum in terms of what registers were made of, in this block and those before it. */
+  private resolved(sum: Sum): Sum {
+    if (!sum.terms.some(({ read }) => this.known.has(read))) return sum;
+    const out: Sum = { constant: sum.constant, terms: [], others: [...sum.others], range: sum.range };
+    for (const term of sum.terms) {
+      const { constant, terms, others, range } = this.known.get(term.read) ?? {
+        constant: 0,
+        terms: [{ read: term.read, shift: 0 }],
+        others: [],
+        range: 0,
+      };
+      out.constant = (out.constant + (constant << term.shift)) | 0;
+      out.range += range << term.shift;
+      for (const { read, shift } of terms) out.terms.push({ read, shift: shift + term.shift });
+      for (const { value, shift } of others) out.others.push({ value, shift: shift + term.shift });
+    }
+    return out;
   }
 
   /** Which site is meant, by a name; undefined: the address may be anywhere the next time. */
@@ -250,23 +308,31 @@ export class Sites {
     return n === slot.esp || (n === slot.ebp && this.hasFrames);
   }
 
-  private group(key: string, list: readonly Located[]): void {
-    const name = key.slice(0, key.indexOf("|"));
-    const sorted = list.toSorted((a, b) => a.constant - b.constant);
-    for (let from = 0; from < sorted.length; ) {
-      const low = sorted[from].constant;
-      const hasTable = sorted[from].range > 0;
+  /** The first of those left asks for as many as it can: for what lies near, in its own block and in those that only it leads to. */
+  private group(name: string, list: readonly Located[]): void {
+    for (let left = list; left.length > 0; ) {
+      const [head] = left;
+      const hasTable = head.range > 0;
       // Of a table at a known place it is known that it lies on one page.
-      const widest = !hasTable ? widestGroup : sorted[from].terms.length === 0 ? pageBytes : smallTable + 4;
-      let to = from;
+      const widest = !hasTable ? widestGroup : head.terms.length === 0 ? pageBytes : smallTable + 4;
+      const distance = ({ constant }: Located): number => Math.abs(constant - head.constant);
+      // What is only read here, and written behind a branch, need not be something that can be written.
+      const fitting = left.filter(
+        (x) => this.isBehind(x.block, head.block) && (x.block === head.block || isWrite(head.access) || !isWrite(x.access)),
+      );
+      const part: Located[] = [];
+      let low = head.constant;
       let end = low;
-      for (; to < sorted.length; to++) {
-        const itsEnd = sorted[to].constant + sorted[to].range + sorted[to].access.size;
-        if (to > from && itsEnd - low > widest) break;
-        end = Math.max(end, itsEnd);
+      for (const x of fitting.toSorted((a, b) => distance(a) - distance(b))) {
+        const newLow = Math.min(low, x.constant);
+        const newEnd = Math.max(end, x.constant + x.range + x.access.size);
+        if (part.length > 0 && newEnd - newLow > widest) continue;
+        low = newLow;
+        end = newEnd;
+        part.push(x);
       }
-      const part = sorted.slice(from, to);
-      from = to;
+      const taken = new Set(part);
+      left = left.filter((x) => !taken.has(x));
       // One alone asks for itself.
       const isAlone = part.length === 1;
       const hasSite = !name.startsWith(neighbours);
@@ -274,10 +340,23 @@ export class Sites {
       if (!hasSite && part.every(({ constant }) => constant === low)) continue;
       const writes = part.some(({ access }) => isWrite(access));
       const index = hasSite ? this.indexOf(name, writes) : -1;
-      const bytes = isAlone ? part[0].access.size : end - low;
-      const group: SiteGroup = { index, isWrite: writes, bytes, size: part.length, first: hasTable && !isAlone ? addressOf(part[0]) : undefined };
+      const bytes = isAlone ? head.access.size : end - low;
+      const group: SiteGroup = {
+        index,
+        isWrite: writes,
+        bytes,
+        size: part.length,
+        first: hasTable && !isAlone ? addressOf(lowest(part)) : undefined,
+      };
       for (const { access, constant } of part) this.accesses.set(access, { group, offset: constant - low });
     }
+  }
+
+  /** Whether a block is another one, or reached by way of it alone. */
+  private isBehind(block: number, other: number): boolean {
+    let at = block;
+    while (at > 0 && at !== other && this.before[at] >= 0) at = this.before[at];
+    return at === other;
   }
 
   private indexOf(name: string, isWrite: boolean): number {
@@ -288,6 +367,16 @@ export class Sites {
     // As an int32: V8 would make all objects with a number of that name in that place anew for one double, the opcode rows among them, and never again compile for good what reads those.
     return Math.imul(first + ((this.begin + number) & (siteTable - 1)), siteWords);
   }
+}
+
+/** The block that alone leads to another, which is then printed where that one ends; -1: there is none, or more. */
+function onlyBefore(block: number, { first, analysis }: RegionPlan): number {
+  const node = block + first;
+  return node === 0 || analysis.isMerge[node] || analysis.isLoopHeader[node] ? -1 : analysis.dominator[node] - first;
+}
+
+function lowest(list: readonly Located[]): Located {
+  return list.reduce((a, b) => (b.constant < a.constant ? b : a));
 }
 
 /** The least that the address of an access may be. */
