@@ -77,7 +77,6 @@ export const vectorOpcode = {
   "i16x8.min_s": 0x96,
   "i16x8.max_s": 0x98,
   "i16x8.avgr_u": 0x9b,
-  "i32x4.all_true": 0xa3,
   "i32x4.bitmask": 0xa4,
   "i32x4.shl": 0xab,
   "i32x4.shr_s": 0xac,
@@ -89,7 +88,6 @@ export const vectorOpcode = {
   "i32x4.extmul_high_i16x8_s": 0xbd,
   "i32x4.extmul_low_i16x8_u": 0xbe,
   "i32x4.extmul_high_i16x8_u": 0xbf,
-  "i64x2.all_true": 0xc3,
   "i64x2.bitmask": 0xc4,
   "i64x2.shl": 0xcb,
   "i64x2.shr_u": 0xcd,
@@ -155,7 +153,7 @@ export function vectorOperation(object: string, method: string): VectorOperation
   if (method.startsWith("extract_lane")) return { operands: ["v128", "lane"], result: lane };
   if (method === "replace_lane") return { operands: ["v128", "lane", lane], result: "v128" };
   if (method === "splat") return { operands: [lane], result: "v128" };
-  if (method === "all_true" || method === "bitmask") return { operands: ["v128"], result: "i32" };
+  if (method === "bitmask") return { operands: ["v128"], result: "i32" };
   if (/^sh[lr]/.test(method)) return { operands: ["v128", "i32"], result: "v128" };
   return { operands: unary.test(name) ? ["v128"] : ["v128", "v128"], result: "v128" };
 }

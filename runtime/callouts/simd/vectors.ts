@@ -65,7 +65,6 @@ function integers<A extends LaneArray>(of: LaneArrayConstructor<A>) {
     gt_s: compare(of, (x, y) => x > y),
     add: lanewise(of, (x: number, y: number) => x + y),
     sub: lanewise(of, (x: number, y: number) => x - y),
-    all_true: (a: Vector) => Number([...view(of, a)].every((x) => Number(x) !== 0)),
     bitmask: (a: Vector) => [...view(of, a)].reduce<number>((bits, x, k) => bits | (Number(x < 0) << k), 0),
   };
 }
