@@ -59,6 +59,7 @@ export function hostNames(cpu: Cpu, { C, H, J }: CodeArrays, callouts: Readonly<
     F: cpu.F,
     S: cpu.simd.S,
     X: cpu.exitCounts,
+    K: cpu.x87Doubles,
     C,
     H,
     J,

@@ -161,6 +161,7 @@ export class WasmTier {
         JW: words(host.jumps.words),
         JP: words(host.jumps.shared),
         X: { kind: "f64", offset: cpu.exitCounts.byteOffset },
+        K: { kind: "f64", offset: cpu.x87Doubles.byteOffset },
         J: words(host.J),
         EV: words(cpu.attention),
         U16: { kind: "i16", offset: physical.base, isBytewise: true },

@@ -124,7 +124,7 @@ static int run_sequences(void) {
         "fnsave %[after]\n\t"
         : [flags] "+r"(flags), "+a"(rax), [after] "=m"(record.state)
         : [state] "m"(record.state), [stub] "r"(stubs), "D"(memory + 128)
-        : "memory", "cc", "rcx");
+        : "memory", "cc", "rcx", "rdx");
     record.eax = (uint32_t)rax;
     record.flags = (uint32_t)flags;
     memcpy(record.memory, memory, 256);

@@ -1,6 +1,6 @@
 /**
- * Runs of x87 instructions, with some integer ones and short jumps among them, on this CPU and on a guest CPU in both tiers: what generated code keeps in locals
- * from one instruction to the next must come out where an instruction, a fault or the end of a block looks for it. As input records of hardware.c.
+ * Runs of x87 instructions, with some integer ones, short jumps and at times a loop among them, on this CPU and on a guest CPU in both tiers: what generated code keeps in
+ * locals from one instruction to the next must come out where an instruction, a fault or the end of a region looks for it. As input records of hardware.c.
  */
 import { loadStatusWord, writeIntegers } from "../../runtime/callouts/x87/registers.ts";
 import { x87Implementations } from "../../runtime/callouts/x87.ts";
@@ -83,11 +83,18 @@ function choose(r: Random, depth: number): Form {
   }
 }
 
+const distance = (to: number, from: number): number[] => [0, 8, 16, 24].map((bits) => ((to - from) >> bits) & 0xff);
+
 function writeCode(r: Random, record: Uint8Array, depth: number): void {
   const count = 3 + r.below(28);
   const code: number[] = [];
   const starts: number[] = [];
+  // Some of it two to four times: MOV EDX, n before everything; DEC EDX, JNZ.
+  const first = r.below(count);
+  const last = r.below(2) === 0 ? -1 : Math.min(count, first + r.below(14));
+  if (last >= 0) code.push(0xba, 2 + r.below(3), 0, 0, 0);
   for (let k = 0; k < count; k++) {
+    if (k === last) code.push(0xff, 0xca, 0x0f, 0x85, ...distance(starts[first] ?? code.length, code.length + 8));
     const [, , change, make] = choose(r, depth);
     starts.push(code.length);
     code.push(...make(r, Math.max(1, depth)));
@@ -95,7 +102,7 @@ function writeCode(r: Random, record: Uint8Array, depth: number): void {
   }
   starts.push(code.length);
   for (const [k, start] of starts.entries()) {
-    if ((code[start] & 0xf0) !== 0x70) continue;
+    if ((code[start] & 0xf0) !== 0x70 || start === code.length) continue;
     const to = starts[Math.min(starts.length - 1, k + 1 + r.below(4))];
     code[start + 1] = to - start - 2;
   }

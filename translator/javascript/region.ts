@@ -46,6 +46,8 @@ import { WholeVectors } from "./simd/whole.ts";
 import { type SiteBase, StatementEmitter, type Target } from "./statements.ts";
 import { tailValues } from "./tier0.ts";
 import { isInLineX87Affordable, x87ExpansionOf } from "./x87/expand.ts";
+import { X87Flow, x87UseOf } from "./x87/region-flow.ts";
+import { type Point, type RegionSite, RegionStack } from "./x87/region-stack.ts";
 import type { X87Site } from "./x87/stack.ts";
 
 const nothing: readonly never[] = Object.freeze([]);
@@ -146,7 +148,7 @@ export class RegionTree implements RegionCode {
   }
 }
 
-class RegionPrinter implements Target {
+class RegionPrinter implements Target, RegionSite {
   private readonly input: RegionInput;
   private readonly templates: PureTemplates;
   private readonly numbers = new Map<number, number>();
@@ -158,7 +160,7 @@ class RegionPrinter implements Target {
   private names = 0;
   /** Page offset of the instruction being printed, and of its successor. */
   private offset = 0;
-  private next = 0;
+  next = 0;
   /** Instructions of the block from the current one on. */
   private unexecuted = 0;
   private current: MicroBlock;
@@ -174,6 +176,15 @@ class RegionPrinter implements Target {
   private readonly whole: WholeVectors | undefined;
   readonly inLineVectors: VectorPlaces | undefined;
   readonly x87: X87Site | undefined;
+  /** Where the x87 stack is in locals, how it is written, and what is known behind blocks. */
+  private readonly flow: X87Flow | undefined;
+  private readonly stack: RegionStack | undefined;
+  private readonly ends = new Map<number, Point | undefined>();
+  /** The block being printed, and its callouts so far that may have changed the x87 state. */
+  private printed = 0;
+  private changes = 0;
+  /** Where the latest of them closed the state. */
+  private before: Point | undefined;
   private readonly sites: Sites | undefined;
   readonly siteBases = new Map<SiteGroup, SiteBase>();
   /** What x87 instructions want printed behind the running instruction. */
@@ -215,18 +226,20 @@ class RegionPrinter implements Target {
       const seed = (input.pageAddress(0) >>> 12) ^ (input.blocks[0].offset << 8);
       this.sites = new Sites(input.blocks, edges, input.plan, input.hasNeighbours, (input.mode & mode.user) !== 0, seed);
     }
-    this.x87 = isInLineX87Affordable(input.blocks)
-      ? {
-          inDoubles: input.x87InDoubles === true,
-          nextEip: () => this.codeAddress(js.literal(this.next)),
-          leaveBehind: () => this.leaveAt(this.codeAddress(js.literal(this.next)), this.unexecuted - 1),
-          afterInstruction: (...statements) => void this.behind.push(...statements),
-        }
-      : undefined;
+    const inDoubles = input.x87InDoubles === true;
+    const inside = input.successors.map((list) => list.map((to) => (this.numbers.get(to) ?? -1) - first).filter((to) => to >= 0));
+    this.flow = isInLineX87Affordable(input.blocks) ? X87Flow.of(input.blocks, inside, input.plan, inDoubles) : undefined;
+    if (this.flow === undefined) return;
+    const stack = new RegionStack(this, inDoubles, this.flow.all);
+    this.stack = stack;
+    this.freeNames.add("K");
+    this.x87 = { inDoubles, stack: (emit) => stack.attach(emit) };
   }
 
   print(): RegionParts {
     const body: Statement[] = [];
+    const { flow, stack } = this;
+    if (this.input.plan.first === 0 && flow?.opensIn(0) === false) body.push(...(stack?.become(flow.entry(0)) ?? []));
     this.tree(0, body);
     const fault = leaving.fault;
     const spill = this.writeBack(this.dirty);
@@ -236,6 +249,7 @@ class RegionPrinter implements Target {
         this.isLazy(n) ? this.carry.declarations(this.register(n)) : [js.declare("let", this.local(n).name, this.register(n))],
       ),
       ...this.vectors.declarations(),
+      ...(stack?.declarations() ?? []),
       ...(this.callsSubroutines ? [js.declare("const", "r", js.index("J", js.literal(jsCall.returnTo)))] : []),
       js.declare("let", "n", this.register(slot.budget)),
       js.declare("let", "n0", js.identifier("n")),
@@ -247,6 +261,7 @@ class RegionPrinter implements Target {
         ...this.faultInGeneralCall(),
       ]),
       ...spill,
+      ...(stack?.epilogue() ?? []),
       this.spillBudget(),
       ...this.epilogue(),
     ];
@@ -382,6 +397,7 @@ class RegionPrinter implements Target {
 
   /** An edge from `from` to page offset `target`. @param wraps EIP there is taken modulo 64 KiB; inside the region it is below that */
   private edge(from: number, target: number, out: Statement[], wraps = false): void {
+    this.stack?.at(this.ends.get(from));
     const to = this.numbers.get(target);
     if (to === undefined) return void out.push(...this.exit(target, wraps));
     const { first, isRedirected } = this.input.plan;
@@ -425,9 +441,20 @@ class RegionPrinter implements Target {
   private edgeOnPage(from: number, to: number, target: number, out: Statement[]): void {
     const { order, isMerge } = this.analysis;
     // Looked at here rather than at the loop's header, so that only the way out needs the flags.
-    if (order[to] <= order[from]) out.push(this.outOfTime(this.leaveAt(this.codeAddress(js.literal(target)), 0)), js.continueTo(`L${to}`));
-    else if (isMerge[to]) out.push(js.breakTo(`B${to}`));
-    else this.tree(to, out);
+    if (order[to] <= order[from]) {
+      out.push(this.outOfTime(this.leaveAt(this.codeAddress(js.literal(target)), 0)), ...this.meet(to), js.continueTo(`L${to}`));
+    } else {
+      out.push(...this.meet(to));
+      if (isMerge[to]) out.push(js.breakTo(`B${to}`));
+      else this.tree(to, out);
+    }
+  }
+
+  /** Before an edge to a block: x87 state as it is to be there. */
+  private meet(to: number): Statement[] {
+    const { flow, stack } = this;
+    const block = to - this.input.plan.first;
+    return flow === undefined || stack === undefined || flow.opensIn(block) ? [] : stack.become(flow.entry(block));
   }
 
   private exit(target: number, wraps: boolean): Statement[] {
@@ -444,7 +471,8 @@ class RegionPrinter implements Target {
 
   private leaveBy(x: number): Statement[] {
     this.leavesBy.add(x);
-    return [js.expressionStatement(js.assign(js.identifier("x"), js.literal(x))), js.breakTo("X")];
+    const mark = this.stack === undefined ? [] : [js.expressionStatement(this.stack.mark())];
+    return [...mark, js.expressionStatement(js.assign(js.identifier("x"), js.literal(x))), js.breakTo("X")];
   }
 
   /** @param unexecuted instructions of the block that were paid for in advance */
@@ -474,20 +502,23 @@ class RegionPrinter implements Target {
 
   /** On at EIP t, inside if the selector knows it. */
   private toSelector(): Statement[] {
-    return [this.outOfTime(this.leaveBy(leaving.dispatchAt)), js.continueTo("L0")];
+    return [this.outOfTime(this.leaveBy(leaving.dispatchAt)), ...(this.stack?.become(undefined) ?? []), js.continueTo("L0")];
   }
 
   private block(node: number, out: Statement[]): void {
     const { first, selected } = this.input.plan;
     if (node < first) {
       const targets = selected.map((k) => this.input.blocks[k].offset);
-      out.push(...this.computedEdges(node, targets), ...this.leaveBy(leaving.computed));
+      out.push(...this.computedEdges(node, targets));
+      this.stack?.at(undefined);
+      out.push(...this.leaveBy(leaving.computed));
       return;
     }
     const block = this.input.blocks[node - first];
     const count = js.literal(block.instructions.length);
     out.push(js.expressionStatement(js.assign(js.identifier("n"), js.toInt32(js.binary("-", js.identifier("n"), count)))));
     const emitter = new StatementEmitter(this, this.templates, out);
+    this.enterX87(node - first, out);
     this.current = { ...block, statements: block.statements.filter(({ s }) => s.kind !== "call" || !this.isCheckedBefore(node, s.callout)) };
     this.calledOut = false;
     emitter.emit(this.current.statements, tailValues(block.terminator));
@@ -496,7 +527,18 @@ class RegionPrinter implements Target {
     const value = terminator && subjectOf(terminator);
     const printed = value && emitter.value(value);
     for (const name of emitter.freeNames) this.freeNames.add(name);
+    this.ends.set(node, this.stack?.point);
     this.terminator(node, block, printed as Expression, out);
+  }
+
+  private enterX87(block: number, out: Statement[]): void {
+    const { flow, stack } = this;
+    if (flow === undefined || stack === undefined) return;
+    this.changes = 0;
+    this.printed = block;
+    const entry = flow.entry(block);
+    if (entry !== undefined && flow.opensIn(block)) out.push(...stack.reopen(entry));
+    else stack.at(entry);
   }
 
   /** A check that a block before it on every way to `node` makes. */
@@ -541,6 +583,7 @@ class RegionPrinter implements Target {
         if (usesSelector(node - first)) out.push(...this.toSelector());
         else {
           out.push(...this.computedEdges(node, successors));
+          this.stack?.at(this.ends.get(node));
           out.push(...this.leaveBy(t.flavour === "return" && this.isLinear ? leaving.returned : leaving.computed));
         }
         return;
@@ -601,7 +644,8 @@ class RegionPrinter implements Target {
   }
   slowPath(call: Expression): Expression {
     // (R[faultOffset] = offset, call)
-    return js.sequence(js.assign(this.register(slot.faultOffset) as never, this.faultPlace()), call);
+    const note = js.assign(this.register(slot.faultOffset) as never, this.faultPlace());
+    return this.stack === undefined ? js.sequence(note, call) : js.sequence(note, this.stack.mark(), call);
   }
   /**
    * A guarded store (`sg`) refuses, changing nothing, when it would overwrite translated code: the region leaves at this instruction and tier 0, which can stop
@@ -643,9 +687,15 @@ class RegionPrinter implements Target {
     if (this.current.terminator !== undefined && instruction === this.current.instructions.length - 1) return [];
     return this.leaveIfTold();
   }
+  leaveBehind(): Statement[] {
+    return this.leaveAt(this.codeAddress(js.literal(this.next)), this.unexecuted - 1);
+  }
+  afterInstruction(...statements: Statement[]): void {
+    this.behind.push(...statements);
+  }
   leaveIfTold(): Statement[] {
     const left = js.binary("!==", this.register(slot.leave), js.literal(0));
-    return [js.ifStatement(js.mostly(left, false), this.leaveAt(this.codeAddress(js.literal(this.next)), this.unexecuted - 1))];
+    return [js.ifStatement(js.mostly(left, false), this.leaveBehind())];
   }
   /** Keeps track of vector words written; after the last one set in a row, numbers that the region has of them follow. */
   private settleVectors(k: number): readonly Statement[] {
@@ -661,9 +711,9 @@ class RegionPrinter implements Target {
     const goesOn = next?.instruction === instruction && next.s.kind === "set" && isVectorSlot(slotNumber(next.s.slot));
     return [...(goesOn ? [] : this.vectors.settle()), ...this.vectors.changeHomes()];
   }
-  beforeCall(row: CalloutRow): Statement[] {
+  beforeCall(row: CalloutRow, callout: CalloutName): Statement[] {
     const isGeneral = row.general !== false;
-    const out: Statement[] = [];
+    const out: Statement[] = this.beforeX87Change(callout);
     if (isGeneral && row.neverFaults !== true) this.callsGeneral = true;
     out.push(js.expressionStatement(js.assign(this.register(slot.faultOffset) as never, this.faultPlace(isGeneral ? faultPlace.inGeneralCall : 0))));
     // Callouts on vector operands do not ask where they are.
@@ -680,7 +730,10 @@ class RegionPrinter implements Target {
     out.push(this.spillBudget());
     return out;
   }
-  afterCall(row: CalloutRow): Statement[] {
+  afterCall(row: CalloutRow, callout: CalloutName): Statement[] {
+    return [...this.afterGeneralCall(row), ...this.afterX87Change(callout)];
+  }
+  private afterGeneralCall(row: CalloutRow): Statement[] {
     if (row.general !== false) return [...this.reload(), ...this.vectors.reload()];
     // A device may have asked for attention.
     if (row.readsTime) {
@@ -688,6 +741,22 @@ class RegionPrinter implements Target {
       return [js.expressionStatement(js.assign(js.identifier("n"), budgetNow))];
     }
     return row.vectors === true ? [...this.readBack(this.vectors.used), ...this.vectors.reload()] : [];
+  }
+  /** Before a callout: x87 state where it may look for it, or what is to be known if it faults. */
+  private beforeX87Change(callout: CalloutName): Statement[] {
+    const { stack } = this;
+    if (stack === undefined) return [];
+    const use = x87UseOf(callout, stack.inDoubles);
+    if (use === "none") return [js.expressionStatement(stack.mark())];
+    if (use === "inLine") return [];
+    this.before = stack.point;
+    return stack.close();
+  }
+  private afterX87Change(callout: CalloutName): Statement[] {
+    const { flow, stack, before } = this;
+    if (flow === undefined || stack === undefined || x87UseOf(callout, stack.inDoubles) !== "any") return [];
+    const facts = flow.factsBehind(this.printed, this.changes++);
+    return before === undefined || facts === undefined ? [] : stack.reopen({ ...before, facts });
   }
   /**
    * A CALL of a function outside, by a JavaScript call of its region if it has one: state goes to R before and comes back after. The function's RET returns `returned`
@@ -706,7 +775,12 @@ class RegionPrinter implements Target {
     const x = js.identifier("x");
     const depth = js.index("J", js.literal(jsCall.depth));
     const set = (place: Expression, value: Expression): Statement => js.expressionStatement(js.assign(place as never, value));
-    const out: Statement[] = [...this.writeBack(this.dirty), this.spillBudget(), set(js.identifier("n0"), js.identifier("n"))];
+    const out: Statement[] = [
+      ...this.beforeX87Change("subroutine"),
+      ...this.writeBack(this.dirty),
+      this.spillBudget(),
+      set(js.identifier("n0"), js.identifier("n")),
+    ];
     const isZero = js.binary("===", x, js.literal(0));
     if ("offset" in target) {
       let k = this.exits.indexOf(target.offset);
@@ -737,6 +811,7 @@ class RegionPrinter implements Target {
       set(this.register(slot.page), js.identifier("PB")),
       ...this.reload(),
       ...this.vectors.reload(),
+      ...this.afterX87Change("subroutine"),
     );
     // The pages that the rest of the region takes for granted.
     const leave = this.leaveAt(this.codeAddress(js.literal(this.next)), 0);

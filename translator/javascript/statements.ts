@@ -35,7 +35,6 @@ import { packedExpansionOf } from "./simd/packed.ts";
 import type { VectorPlaces } from "./simd/places.ts";
 import { x87ExpansionOf } from "./x87/expand.ts";
 import type { X87Site } from "./x87/stack.ts";
-import { X87Stack } from "./x87/stack.ts";
 
 export interface Target {
   /** Field `index` of the instruction. */
@@ -55,8 +54,8 @@ export interface Target {
   /** The store's slow path. */
   slowStore(size: number, address: Expression, value: Expression): Statement[];
   /** Statements around a callout: commit state before, reload after. */
-  beforeCall(row: CalloutRow): Statement[];
-  afterCall(row: CalloutRow): Statement[];
+  beforeCall(row: CalloutRow, callout: CalloutName): Statement[];
+  afterCall(row: CalloutRow, callout: CalloutName): Statement[];
   /** Leaves behind the running instruction if a callout said so. */
   leaveIfTold?(): Statement[];
   /** Told before and after statement number `k` is printed; may add statements after it. */
@@ -137,9 +136,6 @@ export class StatementEmitter {
   /** Of groups that were asked for, in this block or one before it. */
   private readonly siteBases: Map<SiteGroup, SiteBase>;
 
-  /** Made for the first instruction that is done in line. */
-  private x87: X87Stack | undefined;
-
   /** @param out the list that statements are added to */
   constructor(target: Target, templates: PureTemplates, out: Statement[] = []) {
     this.out = out;
@@ -169,7 +165,6 @@ export class StatementEmitter {
       const after = this.target.afterStatement?.(k);
       if (after !== undefined) for (let n = 0; n < after.length; n++) this.push(after[n]);
     }
-    this.x87?.flush();
     // State read by the terminator after the last set was bound already (see `keepsValue`).
   }
 
@@ -249,7 +244,6 @@ export class StatementEmitter {
   }
 
   private statement(s: MicroStatement, at: number, all: readonly Numbered[]): void {
-    if (s.kind === "load" || s.kind === "store" || s.kind === "segment") this.x87?.flush();
     switch (s.kind) {
       case "get":
         return this.get(s, at, all);
@@ -324,7 +318,6 @@ export class StatementEmitter {
   private subroutine(target: Value): void {
     const isKnown = target.kind === "codeAddress" && target.offset.kind === "constant";
     const place = isKnown ? { offset: (target.offset as { value: number }).value } : { eip: this.simple(target, "a") };
-    this.x87?.forget();
     for (const x of this.target.subroutine?.(place) ?? []) this.push(x);
     this.writeEntries.clear();
   }
@@ -334,14 +327,11 @@ export class StatementEmitter {
     const site = this.target.x87;
     if (site === undefined) return false;
     const expand = x87ExpansionOf(s.callout, site.inDoubles);
-    if (expand === undefined) {
-      this.x87?.forget();
-      return false;
-    }
-    this.x87 ??= new X87Stack(this.lent(), site);
+    if (expand === undefined) return false;
+    const lent = this.lent();
     const result = expand({
-      ...this.lent(),
-      stack: this.x87,
+      ...lent,
+      stack: site.stack(lent),
       args,
       callout: (local) =>
         this.callout(s, row, args, local === undefined ? undefined : (r) => js.expressionStatement(js.assign(js.identifier(local), r))),
@@ -361,11 +351,11 @@ export class StatementEmitter {
     const vectors = this.target.inLineVectors;
     return [
       ...(vectors?.isWhole ? vectors.beforeCallout(row, s.args.map(numberOf)) : []),
-      ...this.target.beforeCall(row),
+      ...this.target.beforeCall(row, s.callout),
       ...(sensitiveRowOf[s.callout] === undefined ? [] : [this.countExit(s.callout)]),
       // A callout of the contract returns an int32; `| 0` tells V8 so.
       bind === undefined ? js.expressionStatement(called) : bind(js.toInt32(called)),
-      ...this.target.afterCall(row),
+      ...this.target.afterCall(row, s.callout),
     ];
   }
 

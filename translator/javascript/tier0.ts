@@ -17,6 +17,7 @@ import * as js from "./estree.ts";
 import { print } from "./print.ts";
 import type { PureTemplates } from "./pure-templates.ts";
 import { StatementEmitter, type Target } from "./statements.ts";
+import { OneInstruction } from "./x87/instruction.ts";
 import type { X87Site } from "./x87/stack.ts";
 
 class TierZeroTarget implements Target {
@@ -32,7 +33,8 @@ class TierZeroTarget implements Target {
 
   constructor(body: HandlerBody, x87InDoubles: boolean) {
     this.body = body;
-    this.x87 = { inDoubles: x87InDoubles, nextEip: () => this.codeAddress(this.field(this.body.nextFields[0])) };
+    const nextEip = (): Expression => this.codeAddress(this.field(this.body.nextFields[0]));
+    this.x87 = { inDoubles: x87InDoubles, stack: (emit) => new OneInstruction(emit, x87InDoubles, nextEip) };
     this.parts = body.nextFields.map(() => 0);
   }
 

@@ -11,6 +11,26 @@ import type { CalloutRow } from "../callouts.ts";
 export const x87Arithmetics = ["exact", "double"] as const;
 export type X87Arithmetic = (typeof x87Arithmetics)[number];
 
+/**
+ * Doubles that the arithmetic in pairs is made of (translator/javascript/x87/formulas.ts). Regions have them from memory, the array K, in this order: as operands of machine
+ * instructions they cost nothing then, while V8 makes a constant anew, by two instructions, wherever it is named.
+ */
+export const x87Doubles = Object.freeze({
+  split: 2 ** 27 + 1,
+  half: 2 ** 51 + 0.5,
+  below: 1 - 2 ** -53,
+  carry: 3 * 2 ** -11,
+  wide: 2 ** 32,
+  three: 3,
+  close: 2 ** -17,
+  tie: 2 ** -64,
+  nearTie: 2 ** -64 * (1 - 2 ** -14),
+  leastPair: 2 ** -899,
+  mostPair: 2 ** 972,
+  leastSingle: 2 ** -126,
+});
+export type X87Double = keyof typeof x87Doubles;
+
 /** Memory operands of arithmetic, in the order of their escape bytes: D8 DA DC DE. */
 export const memoryFormat = { single: 0, dword: 1, double: 2, word: 3 } as const;
 

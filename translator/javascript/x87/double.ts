@@ -10,7 +10,7 @@ import { slot } from "../../contract/slots.ts";
 import type { Expression } from "../estree.ts";
 import * as js from "../estree.ts";
 import {
-  and,
+  all,
   arePairs,
   assign,
   constant,
@@ -63,7 +63,7 @@ function registerForm(formula: Formula, isReversed: boolean): Expand {
     const [a, b] = [stack.pair(d), stack.pair(s)];
     const count = literalOf(pops);
     const result = isReversed ? compute(e, formula, b, a) : compute(e, formula, a, b);
-    stack.commit(and(test, result.test), { info, values: [[d, result.pair]], tags: popped(e, count), pops: count }, e.callout());
+    stack.commit(all(test, result.test), { info, values: [[d, result.pair]], tags: popped(e, count), pops: count }, e.callout());
   };
 }
 
@@ -78,7 +78,7 @@ function memoryForm(formula: Formula, isReversed: boolean): Expand {
     const { v, test: ordinary } = peek(e, literalOf(format), linear, false);
     const b = { h: v, l: noLow };
     const result = isReversed ? compute(e, formula, b, a) : compute(e, formula, a, b);
-    stack.commit(and(test, ordinary, result.test), { info, operand: linear, values: [[d, result.pair]] }, e.callout());
+    stack.commit(all(test, ordinary, result.test), { info, operand: linear, values: [[d, result.pair]] }, e.callout());
   };
 }
 
@@ -88,7 +88,7 @@ const squareRoot: Expand = (e) => {
   const test = stack.test("rounds", [d]);
   const a = stack.pair(d);
   const result = compute(e, root, a, a);
-  stack.commit(and(test, result.test), { info: args[0], values: [[d, result.pair]] }, e.callout());
+  stack.commit(all(test, result.test), { info: args[0], values: [[d, result.pair]] }, e.callout());
 };
 
 /** (info, index) */
@@ -121,7 +121,7 @@ function store(format: number): Expand {
     const place = js.index(array, js.binary(">>>", js.binary("^", T, linear), js.literal(31 - Math.clz32(size))));
     const count = literalOf(pops);
     const effects: Effects = { info, operand: linear, tags: popped(e, count), pops: count, statements: [assign(place, f ?? d)] };
-    stack.commit(and(test, aligned, f === undefined ? arePairs(pair) : isSingle.fill({ d, f })), effects, e.callout());
+    stack.commit(all(test, aligned, f === undefined ? arePairs(pair) : isSingle.fill({ d, f })), effects, e.callout());
   };
 }
 
@@ -147,7 +147,7 @@ function storeInteger(bits: 16 | 32): Expand {
     const place = js.binary(">>>", js.binary("^", T, linear), js.literal(bits === 16 ? 1 : 2));
     const count = literalOf(pops);
     const statements = [assign(js.index(array, place), js.toInt32(i))];
-    stack.commit(and(test, aligned, inRange), { info, operand: linear, tags: popped(e, count), pops: count, statements }, e.callout());
+    stack.commit(all(test, aligned, inRange), { info, operand: linear, tags: popped(e, count), pops: count, statements }, e.callout());
   };
 }
 

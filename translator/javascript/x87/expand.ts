@@ -13,6 +13,7 @@ import { isPlainAccess } from "../plain-access.ts";
 import { doubleTable } from "./double.ts";
 import * as formulas from "./formulas.ts";
 import {
+  all,
   and,
   arePairs,
   assign,
@@ -35,21 +36,30 @@ import { type Effects, noLow, type Pair, type Place, type Rounding } from "./sta
 
 // ---- arithmetic
 
-type Formula = (e: X87Expansion, a: Pair, b: Pair) => { readonly pair: Pair; readonly rounding: Rounding; readonly test: Expression };
+interface Result {
+  readonly pair: Pair;
+  readonly rounding: Rounding;
+  readonly test: Expression;
+  /** Another case that is not the callout's. */
+  readonly isZero?: Expression | undefined;
+}
+type Formula = (e: X87Expansion, a: Pair, b: Pair) => Result;
 
 function finished(
   e: X87Expansion,
   given: Readonly<Record<string, Expression>>,
   { s, t }: { readonly s: Expression; readonly t: Expression },
   accept: ((names: Readonly<Record<string, Expression>>) => Expression) | undefined,
-  otherwise?: Quoted,
-): ReturnType<Formula> {
-  const names = { ...given, s, t, ...formulas.finish.define(e, { s, t }) };
+  isZero?: Quoted,
+): Result {
+  const { constants, least } = e.stack;
+  const names = { ...given, ...constants, s, t, least, ...formulas.finish.define(e, { ...constants, s, t }) };
   const test = and(formulas.inBinade.fill(names), accept?.(names));
   return {
-    pair: { h: s, l: js.unary("-", names.n), isSure: true },
+    pair: { h: s, l: names.m, isSure: true },
     rounding: { r: names.r, s },
-    test: otherwise === undefined ? test : js.logical("||", test, otherwise.fill(names)),
+    test,
+    isZero: isZero === undefined ? undefined : and(isZero.fill(names), e.stack.computes),
   };
 }
 
@@ -69,17 +79,25 @@ const minus = addition(formulas.difference);
 const isDoublable = new Quoted("Math.abs(h) < 1.99584030953472e+292");
 const multiplication: Formula = (e, x, y) => {
   const [a, b] = x.l === noLow ? [y, x] : [x, y];
-  const given = operands(a, b);
+  const given = { ...e.stack.constants, ...operands(a, b) };
   const isExact = a.l === noLow;
   const general = b.l === noLow ? formulas.productByDouble : a.h === b.h && a.l === b.l ? formulas.square : formulas.product;
   const raw = (isExact ? formulas.productOfDoubles : general).define(e, given);
   return finished(e, given, raw, isExact ? undefined : either(formulas.certainOrDoubles), formulas.zeroFactor);
 };
 const division: Formula = (e, a, b) => {
-  const given = operands(a, b);
+  const given = { ...e.stack.constants, ...operands(a, b) };
   const formula = b.l === noLow ? formulas.quotientByDouble : formulas.quotient;
   return finished(e, given, formula.define(e, given), either(formulas.certain, formulas.noRemainder));
 };
+
+/** A result in its place. @param test what has to hold in any case */
+function made(d: Place, { pair, rounding, isZero }: Result, test: Expression | undefined): Pick<Effects, "values" | "rounding" | "otherwise"> {
+  const values = [[d, pair]] as const;
+  if (isZero === undefined) return { values, rounding };
+  const zero = { h: pair.h, l: noLow, isSure: true };
+  return { values, rounding, otherwise: { condition: and(isZero, test), values: [[d, zero]], rounding: { r: js.literal(0), s: pair.h } } };
+}
 
 /** (info, destination, source, pops) */
 function registerForm(formula: Formula, isReversed: boolean): Expand {
@@ -95,11 +113,11 @@ function registerForm(formula: Formula, isReversed: boolean): Expand {
       // Twice as much is exact.
       const pair = { h: js.binary("+", a.h, a.h), l: js.binary("+", a.l, a.l), isSure: true };
       const effects: Effects = { info, values: [[d, pair]], rounding: { r: js.literal(0), s: pair.h }, tags: popped(e, count), pops: count };
-      return stack.commit(and(test, isDoublable.fill({ h: a.h })), effects, e.callout());
+      return stack.commit(all(test, stack.computes, isDoublable.fill({ h: a.h })), effects, e.callout());
     }
     const result = isReversed ? formula(e, b, a) : formula(e, a, b);
-    const effects: Effects = { info, values: [[d, result.pair]], rounding: result.rounding, tags: popped(e, count), pops: count };
-    stack.commit(and(test, result.test), effects, e.callout());
+    const effects: Effects = { info, ...made(d, result, test), tags: popped(e, count), pops: count };
+    stack.commit(all(test, result.test), effects, e.callout());
   };
 }
 
@@ -114,7 +132,7 @@ function memoryForm(formula: Formula, isReversed: boolean): Expand {
     const { v, test: ordinary } = peek(e, literalOf(format), linear, false);
     const b = { h: v, l: noLow };
     const result = isReversed ? formula(e, b, a) : formula(e, a, b);
-    stack.commit(and(test, ordinary, result.test), { info, operand: linear, values: [[d, result.pair]], rounding: result.rounding }, e.callout());
+    stack.commit(all(test, ordinary, result.test), { info, operand: linear, ...made(d, result, all(test, ordinary)) }, e.callout());
   };
 }
 
@@ -123,9 +141,9 @@ const squareRoot: Expand = (e) => {
   const d = stack.st(0);
   const test = stack.test("computes", [d]);
   const { h, l } = stack.pair(d);
-  const raw: Record<string, Expression> & { s: Expression; t: Expression } = formulas.root.define(e, { h1: h, l1: l });
+  const raw: Record<string, Expression> & { s: Expression; t: Expression } = formulas.root.define(e, { ...e.stack.constants, h1: h, l1: l });
   const result = finished(e, raw, raw, either(formulas.certain, formulas.noRemainderOfRoot));
-  stack.commit(and(test, result.test), { info: args[0], values: [[d, result.pair]], rounding: result.rounding }, e.callout());
+  stack.commit(all(test, result.test), { info: args[0], values: [[d, result.pair]], rounding: result.rounding }, e.callout());
 };
 
 const isZeroPair = new Quoted("h === 0");
@@ -137,7 +155,7 @@ const changeSign: Expand = (e) => {
   const old = stack.pair(d);
   const { h, l } = old;
   const pair = { h: js.unary("-", h), l: js.conditional(isZeroPair.fill({ h }), l, js.unary("-", l)), isSure: old.isSure };
-  stack.commit(and(test, arePairs(old)), { info: args[0], values: [[d, pair]] }, e.callout());
+  stack.commit(all(test, arePairs(old)), { info: args[0], values: [[d, pair]] }, e.callout());
 };
 
 const isNegative = new Quoted("h < 0");
@@ -149,14 +167,14 @@ const absoluteValue: Expand = (e) => {
   const old = stack.pair(d);
   const { h, l } = old;
   const pair = { h: absolute.fill({ h }), l: js.conditional(isNegative.fill({ h }), js.unary("-", l), l), isSure: old.isSure };
-  stack.commit(and(test, arePairs(old)), { info: args[0], values: [[d, pair]] }, e.callout());
+  stack.commit(all(test, arePairs(old)), { info: args[0], values: [[d, pair]] }, e.callout());
 };
 
 // ---- loads
 
 function pushed(e: X87Expansion, condition: (Expression | undefined)[], effects: Effects, pair: Pair, target: Place): void {
   const { stack } = e;
-  stack.commit(and(...condition), { ...effects, values: [[target, pair]], tags: [[target, false]], pops: -1 }, e.callout());
+  stack.commit(all(...condition), { ...effects, values: [[target, pair]], tags: [[target, false]], pops: -1 }, e.callout());
 }
 
 /** (info, linear) */
@@ -186,7 +204,7 @@ const loadConstant: Expand = (e) => {
   const { h, l, isExact } = constantPair(literalOf(index));
   const target = e.stack.st(-1);
   const test = e.stack.test(isExact ? "available" : "rounds", [], [target]);
-  pushed(e, [test], { info }, { h: js.literal(h), l: js.literal(l) }, target);
+  pushed(e, [test], { info }, { h: js.literal(h), l: Object.is(l, -0) ? noLow : js.literal(l) }, target);
 };
 
 // ---- stores
@@ -203,7 +221,7 @@ const storeRegister: Expand = (e) => {
   const count = literalOf(pops);
   const tags: (readonly [Place, boolean])[] = isItself ? [] : [[target, false]];
   const values = isItself ? [] : [[target, pair] as const];
-  stack.commit(and(test, arePairs(pair)), { info, values, copies: true, tags: [...tags, ...popped(e, count)], pops: count }, e.callout());
+  stack.commit(all(test, arePairs(pair)), { info, values, copies: true, tags: [...tags, ...popped(e, count)], pops: count }, e.callout());
 };
 
 const toDouble = new Definitions<"d" | "e">("d = h + l; e = h - d + l");
@@ -241,7 +259,7 @@ function store(format: number): Expand {
       statements: [assign(place, value)],
     };
     const inRange = narrow === undefined ? arePairs(pair) : isSingle.fill({ d, f: narrow.f });
-    stack.commit(and(test, isPlain, inRange), effects, e.callout());
+    stack.commit(all(test, isPlain, inRange), effects, e.callout());
   };
 }
 
@@ -254,7 +272,7 @@ const exchange: Expand = (e) => {
   const test = stack.test("available", [a, b]);
   const [x, y] = [stack.pair(a), stack.pair(b)];
   const values = [[a, y] as const, [b, x] as const];
-  stack.commit(and(test, arePairs(x, y)), { info, values, copies: true }, e.callout());
+  stack.commit(all(test, arePairs(x, y)), { info, values, copies: true }, e.callout());
 };
 
 /** To the nearest integer, ties to even, of magnitudes below 2^51; what looks like a tie only because d was rounded goes where e points. */
@@ -289,7 +307,7 @@ function storeInteger(bits: 16 | 32 | 64): Expand {
     const count = literalOf(pops);
     const rounding = stack.inDoubles ? undefined : { r: integerResidue.fill({ d, i, e: low }), s: d };
     const effects: Effects = { info, operand: linear, rounding, tags: popped(e, count), pops: count, statements };
-    stack.commit(and(test, aligned, inRange), effects, e.callout());
+    stack.commit(all(test, aligned, inRange), effects, e.callout());
   };
 }
 
@@ -324,8 +342,8 @@ const loadControl: Expand = (e) => {
   const control = js.index("R", js.literal(slot.fpuControl));
   const value = js.binary("|", js.binary("&", v, js.literal(0x1f3f)), js.literal(0x40));
   const quiet = isQuietControl.fill({ v, status: js.literal(slot.fpuStatus) });
-  e.stack.commit(and(test, quiet), { rounding: "kept", statements: [assign(control, value)] }, e.callout());
-  e.stack.forgetDemands();
+  e.stack.commit(all(test, quiet), { rounding: "kept", statements: [assign(control, value)] }, e.callout());
+  e.stack.controlLoaded();
 };
 
 /** (linear) */
@@ -337,7 +355,7 @@ const storeControl: Expand = (e) => {
   const isPlain = isPlainAccess(T, linear, 2, false);
   const place = js.index("M16", js.binary(">>>", js.binary("^", T, linear), js.literal(1)));
   const store = assign(place, js.index("R", js.literal(slot.fpuControl)));
-  e.stack.commit(and(test, isPlain), { rounding: "kept", statements: [store] }, e.callout());
+  e.stack.commit(all(test, isPlain), { rounding: "kept", statements: [store] }, e.callout());
 };
 
 const storeStatus: Expand = (e) => {
@@ -360,7 +378,7 @@ function compared(e: X87Expansion, tests: (Expression | undefined)[], a: Pair, b
   const { c } = relation.define(e, operands(a, b));
   const conditions = asConditions.fill({ c, status: js.literal(slot.fpuStatus) });
   const status = assign(js.index("R", js.literal(slot.fpuStatus)), conditions);
-  e.stack.commit(and(...tests, isOrdered.fill({ c })), { ...effects, statements: [status] }, e.callout());
+  e.stack.commit(all(...tests, isOrdered.fill({ c })), { ...effects, statements: [status] }, e.callout());
 }
 
 /** (info, i, pops) */
@@ -407,7 +425,7 @@ const compareToFlags: Expand = (e) => {
   e.push(js.declare("let", result, asFlags.fill({ c })));
   const count = literalOf(pops);
   const effects: Effects = { info, rounding: "kept", tags: popped(e, count), pops: count, goesOn: true };
-  stack.commit(and(test, isOrdered.fill({ c })), effects, e.callout(result));
+  stack.commit(all(test, isOrdered.fill({ c })), effects, e.callout(result));
   return js.identifier(result);
 };
 

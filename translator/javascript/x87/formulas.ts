@@ -2,7 +2,8 @@
  * x87 arithmetic in pairs of doubles, as JavaScript: exact results of 64-bit precision, rounded to nearest (docs/X87.md has the reasons).
  *
  * A value is h + l. An operation first finds s + t, the exact result or so near it that rounding cannot tell, with s a double; `finish` rounds that to 64 bits:
- * the result is s - n, and r is what was rounded off. H is half of ufp(s), the power of two at or below its magnitude, with the sign of s.
+ * the result is s + m, and r is what was rounded off. H is half of ufp(s), the power of two at or below its magnitude, with the sign of s. Names that are not defined
+ * here are constants (`x87Doubles`).
  */
 import { Definitions, Quoted } from "./quoted.ts";
 
@@ -20,7 +21,7 @@ export const difference = new Definitions<"s" | "t">(`
 
 /** Dekker's product, its factors split by Veltkamp's method; for a square once. */
 const dekker = `
-    y1 = h1 * 134217729;
+    y1 = h1 * split;
     a1 = y1 - (y1 - h1);
     b1 = h1 - a1;`;
 export const square = new Definitions<"s" | "t">(`
@@ -31,21 +32,21 @@ export const square = new Definitions<"s" | "t">(`
 export const productByDouble = new Definitions<"s" | "t">(`
     s = h1 * h2;
     ${dekker}
-    y2 = h2 * 134217729;
+    y2 = h2 * split;
     a2 = y2 - (y2 - h2);
     b2 = h2 - a2;
     t = a1 * a2 - s + a1 * b2 + b1 * a2 + b1 * b2 + l1 * h2`);
 export const productOfDoubles = new Definitions<"s" | "t">(`
     s = h1 * h2;
     ${dekker}
-    y2 = h2 * 134217729;
+    y2 = h2 * split;
     a2 = y2 - (y2 - h2);
     b2 = h2 - a2;
     t = a1 * a2 - s + a1 * b2 + b1 * a2 + b1 * b2`);
 export const product = new Definitions<"s" | "t">(`
     s = h1 * h2;
     ${dekker}
-    y2 = h2 * 134217729;
+    y2 = h2 * split;
     a2 = y2 - (y2 - h2);
     b2 = h2 - a2;
     t = a1 * a2 - s + a1 * b2 + b1 * a2 + b1 * b2 + (h1 * l2 + l1 * (h2 + l2))`);
@@ -53,10 +54,10 @@ export const product = new Definitions<"s" | "t">(`
 export const quotient = new Definitions<"s" | "t">(`
     s = h1 / h2;
     p = s * h2;
-    y1 = s * 134217729;
+    y1 = s * split;
     a1 = y1 - (y1 - s);
     b1 = s - a1;
-    y2 = h2 * 134217729;
+    y2 = h2 * split;
     a2 = y2 - (y2 - h2);
     b2 = h2 - a2;
     t = (h1 - p - (a1 * a2 - p + a1 * b2 + b1 * a2 + b1 * b2) + (l1 - s * l2)) / (h2 + l2)`);
@@ -65,10 +66,10 @@ export const quotient = new Definitions<"s" | "t">(`
 export const quotientByDouble = new Definitions<"s" | "t">(`
     s = h1 / h2;
     p = s * h2;
-    y1 = s * 134217729;
+    y1 = s * split;
     a1 = y1 - (y1 - s);
     b1 = s - a1;
-    y2 = h2 * 134217729;
+    y2 = h2 * split;
     a2 = y2 - (y2 - h2);
     b2 = h2 - a2;
     t = (h1 - p - (a1 * a2 - p + a1 * b2 + b1 * a2 + b1 * b2) + l1) / h2`);
@@ -78,34 +79,30 @@ export const root = new Definitions<"s" | "t">(`
     l2 = h1 - h2 + l1;
     s = Math.sqrt(h2);
     p = s * s;
-    y1 = s * 134217729;
+    y1 = s * split;
     a1 = y1 - (y1 - s);
     b1 = s - a1;
     t = (h2 - p - (a1 * a1 - p + 2 * (a1 * b1) + b1 * b1) + l2) / (s + s)`);
 
 /** Rounds s + t: (t + C) - C is t in units of the last of 64 places, ties to even, for C is an even number of them. */
-export const finish = new Definitions<"n" | "r" | "a" | "H">(`
-    q = s * 2251799813685248.5;
-    H = q - q * 0.9999999999999999;
-    C = H * 0.00146484375;
-    n = C - (t + C);
-    r = t + n;
+export const finish = new Definitions<"m" | "r" | "a" | "H">(`
+    q = s * half;
+    H = q - q * below;
+    C = H * carry;
+    m = t + C - C;
+    r = t - m;
     a = Math.abs(H)`);
 
-/** s + 2^32 t lies in the binade of s, and s is from 2^-899 up to 2^973: then so does s + t, and |t| < 2^-32 ufp(s). */
-export const inBinade = new Quoted("Math.abs(s + t * 4294967296 - H * 3) <= a - 1.1830521861667747e-271");
-// Alternatives are joined by |, not ||: code behind a || that has not run yet makes V8 give up the whole function when it first does.
-
+/** s + 2^32 t lies in the binade of s, and s is from 2^-899 (`least` is half of that) up to 2^973: then so does s + t, and |t| < 2^-32 ufp(s). */
+export const inBinade = new Quoted("Math.abs(s + t * wide - H * three) <= a - least");
 /** t may be wrong by 2^-79 ufp(s): r is far enough from a tie, and from 0, for that not to matter: 2^-78 a < |r| < 2^-63 (1 - 2^-15) a. */
-export const certain = new Quoted("Math.abs(Math.abs(r) - a * 5.421010862427522e-20) < a * 5.420679990182501e-20");
+export const certain = new Quoted("Math.abs(Math.abs(r) - a * tie) < a * nearTie");
 /** The same, or there are no low parts, which leaves t exact. */
-export const certainOrDoubles = new Quoted(
-  "(Math.abs(l1) + Math.abs(l2) <= 0) | (Math.abs(Math.abs(r) - a * 5.421010862427522e-20) < a * 5.420679990182501e-20)",
-);
+export const certainOrDoubles = new Quoted("Math.abs(Math.abs(r) - a * tie) < a * nearTie || l1 === 0 && l2 === 0");
 /** Operands of a sum that leave t exact. */
-export const comparable = new Quoted("Math.abs(h1) >= a * 0.00000762939453125 && Math.abs(h2) >= a * 0.00000762939453125");
-/** A product that is zero, not merely small; n is -0 then, unless splitting the other factor overflowed. */
-export const zeroFactor = new Quoted("s === 0 && ((h1 === 0) | (h2 === 0)) & (n === 0)");
+export const comparable = new Quoted("Math.abs(h1) >= a * close && Math.abs(h2) >= a * close");
+/** A product that is zero, not merely small. */
+export const zeroFactor = new Quoted("s === 0 && (h1 === 0 || h2 === 0)");
 /** A quotient of doubles without a remainder; with one, r may not be too small. */
 export const noRemainder = new Quoted("t === 0 && l1 === 0 && l2 === 0");
 export const noRemainderOfRoot = new Quoted("t === 0 && l2 === 0");

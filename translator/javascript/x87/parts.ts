@@ -4,7 +4,9 @@ import type { Expression, Statement } from "../estree.ts";
 import * as js from "../estree.ts";
 import { isPlainAccess } from "../plain-access.ts";
 import { Quoted } from "./quoted.ts";
-import type { Emitting, Pair, Place, X87Stack } from "./stack.ts";
+import { assign, type Emitting, type Pair, type Place, type X87Stack } from "./stack.ts";
+
+export { assign };
 
 /** What the emitter of statements lends. */
 export interface X87Expansion extends Emitting {
@@ -20,9 +22,12 @@ export interface X87Expansion extends Emitting {
 /** Yields the result, if the callout has one. */
 export type Expand = (e: X87Expansion) => Expression | void;
 
-export const and = (...tests: (Expression | undefined)[]): Expression =>
-  tests.filter((t) => t !== undefined).reduce((a, b) => js.logical("&&", a, b));
-export const assign = (place: Expression, value: Expression): Statement => js.expressionStatement(js.assign(place as never, value));
+/** All of them; undefined: there are none. */
+export const all = (...tests: (Expression | undefined)[]): Expression | undefined => {
+  const asked = tests.filter((t) => t !== undefined);
+  return asked.length === 0 ? undefined : asked.reduce((a, b) => js.logical("&&", a, b));
+};
+export const and = (test: Expression, ...tests: (Expression | undefined)[]): Expression => all(test, ...tests) as Expression;
 export const literalOf = (e: Expression): number => {
   if (e.type !== "Literal") throw new Error("the lift gives a constant here");
   return e.value as number;
@@ -40,11 +45,8 @@ export const popped = (e: X87Expansion, count: number): (readonly [Place, boolea
 
 // ---- memory operands
 
-export const isOrdinary = new Quoted("(Math.abs(v) >= least) | (v === 0)");
-export const isLoadable = new Quoted("Math.abs(v) < 3.99168061906944e+292 && (Math.abs(v) >= least) | (v === 0)");
-/** Smallest magnitude of a pair: 2^-899; and of a normal single. */
-export const leastDouble = js.literal(2 ** -899);
-export const leastSingle = js.literal(2 ** -126);
+export const isOrdinary = new Quoted("Math.abs(v) >= least || v === 0");
+export const isLoadable = new Quoted("Math.abs(v) < mostPair && (Math.abs(v) >= least || v === 0)");
 
 export interface MemoryValue {
   readonly v: Expression;
@@ -60,9 +62,10 @@ export function peek(e: X87Expansion, format: number, address: Expression, isLoa
   const isPlain = isPlainAccess(T, address, size, true);
   const place = js.index(array, js.binary(">>>", js.binary("^", T, address), js.literal(31 - Math.clz32(size))));
   const v = constant(e, "v", js.conditional(isPlain, place, js.binary("/", js.literal(0), js.literal(0))));
-  const least = format === memoryFormat.double ? leastDouble : leastSingle;
+  const { constants } = e.stack;
+  const least = format === memoryFormat.double ? constants.leastPair : constants.leastSingle;
   if (format === memoryFormat.dword || format === memoryFormat.word) return { v, test: js.binary("===", v, v) };
-  return { v, test: (isLoad || format === memoryFormat.single ? isLoadable : isOrdinary).fill({ v, least }) };
+  return { v, test: (isLoad || format === memoryFormat.single ? isLoadable : isOrdinary).fill({ ...constants, v, least }) };
 }
 
 export const memoryUnits: Readonly<Record<number, { readonly array: string; readonly size: number }>> = Object.freeze({
@@ -77,8 +80,7 @@ export const memoryUnits: Readonly<Record<number, { readonly array: string; read
 export const isPair = new Quoted("h === h");
 /** None is in integers. */
 export const arePairs = (...pairs: Pair[]): Expression | undefined => {
-  const tests = pairs.filter(({ isSure }) => isSure !== true).map(({ h }) => isPair.fill({ h }));
-  return tests.length === 0 ? undefined : and(...tests);
+  return all(...pairs.filter(({ isSure }) => isSure !== true).map(({ h }) => isPair.fill({ h })));
 };
 /** A double and the single it becomes: neither denormal nor infinite. */
 export const isSingle = new Quoted("Math.abs(d) >= 1.1754943508222875e-38 && Math.abs(f) < 3.402823669209385e+38 || d === 0");
