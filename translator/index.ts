@@ -9,7 +9,7 @@ import type { RegionSnapshot } from "./contract/region-snapshot.ts";
 import { decodeFailure, type RegionCode, type RegionPage, type RegionRequest, type Translator } from "./contract/translator.ts";
 import type { HostHandler, PreparedTier, TierRequest, WasmLayout, WasmModule } from "./contract/wasm.ts";
 import { decode, decodeStatus } from "./decode/decode.ts";
-import { newInstruction, operandKind } from "./decode/instruction.ts";
+import { type DecodedInstruction, newInstruction, operandKind } from "./decode/instruction.ts";
 import { invalidRow } from "./decode/opcode-map.ts";
 import type { MicroBlock, MicroStatement } from "./ir/block.ts";
 import { Instantiator } from "./ir/instantiate.ts";
@@ -19,6 +19,7 @@ import { PureTemplates } from "./javascript/pure-templates.ts";
 import { type RegionParts, RegionTree, regionParts } from "./javascript/region.ts";
 import { type TierZeroCode, tierZeroCode } from "./javascript/tier0.ts";
 import { lift } from "./lift/index.ts";
+import { KnownEncodings } from "./lift/known-encodings.ts";
 import { describeShape, type Shape, shapeKey, shapeOf, writeFields } from "./lift/shape.ts";
 import { ShapeNumbers } from "./lift/shape-numbers.ts";
 import { allLive, dropDeadWrites, livenessOf } from "./passes/dead.ts";
@@ -55,8 +56,6 @@ export class JavaScriptTranslator implements Translator {
   length = 0;
   fieldCount = 0;
   readonly fields = new Int32Array(maximumFields);
-  /** The instruction last decoded; overwritten by the next. */
-  readonly instruction = newInstruction(invalidRow);
   readonly pureTemplates = new PureTemplates();
   /** Sees each block of a region as it is lifted and after each pass: for the inspector and debug output. */
   observe: PassObserver | undefined;
@@ -69,6 +68,13 @@ export class JavaScriptTranslator implements Translator {
   /** Regions keep XMM registers in vectors of WebAssembly. */
   private readonly hasWholeVectors: boolean;
   private readonly numbers = new ShapeNumbers();
+  private readonly known: KnownEncodings | undefined;
+  /** The instruction last decoded; or that is yet to be done, where it was known: of which bytes, from where to where. */
+  private readonly decoded = newInstruction(invalidRow);
+  private knownBytes: Uint8Array | undefined;
+  private knownAt = 0;
+  private knownEnd = 0;
+  private knownMode: ModeKey = 0;
   /** Shapes of the numbers that were given; a prepared one is known by its number before it is met. */
   private readonly shapes: (Shape | undefined)[] = [];
   private readonly preparedData: PreparedData | undefined;
@@ -101,6 +107,7 @@ export class JavaScriptTranslator implements Translator {
       !this.x87InDoubles &&
       this.tierZeroPasses.every(({ name }) => this.does(name as OptimisationName));
     this.preparedData = isUsual ? options.prepared : undefined;
+    this.known = this.does("encodings") ? new KnownEncodings(this.fields) : undefined;
     this.forgetShapes();
   }
 
@@ -115,6 +122,7 @@ export class JavaScriptTranslator implements Translator {
 
   forgetShapes(): void {
     this.numbers.clear();
+    this.known?.clear();
     this.shapes.length = 0;
     this.templates.length = 0;
     this.instantiators.length = 0;
@@ -139,7 +147,25 @@ export class JavaScriptTranslator implements Translator {
   }
 
   decode(bytes: Uint8Array, offset: number, end: number, key: ModeKey, pageOffset: number): number {
-    const i = this.instruction;
+    const { known } = this;
+    if (known !== undefined) {
+      const number = known.find(bytes, offset, end, key, pageOffset);
+      if (number >= 0) {
+        this.length = known.length;
+        this.fieldCount = known.fieldCount;
+        this.knownBytes = bytes;
+        this.knownAt = offset;
+        this.knownEnd = end;
+        this.knownMode = key;
+        return number;
+      }
+      this.knownBytes = undefined;
+    }
+    return this.decodeNew(bytes, offset, end, key, pageOffset);
+  }
+
+  private decodeNew(bytes: Uint8Array, offset: number, end: number, key: ModeKey, pageOffset: number): number {
+    const i = this.decoded;
     const status = decode(bytes, offset, end, (key & mode.code32) !== 0, i);
     this.length = i.length;
     if (status !== decodeStatus.ok) {
@@ -153,7 +179,17 @@ export class JavaScriptTranslator implements Translator {
       number = this.addShape(shapeOf(i, key, pageOffset));
       this.numbers.set(shape, number);
     } else if (this.shapes[number] === undefined) this.addShape(shapeOf(i, key, pageOffset), number);
+    this.known?.add(i, bytes, offset, end, key, number, this.fieldCount);
     return number;
+  }
+
+  /** The instruction last decoded; overwritten by the next. */
+  get instruction(): DecodedInstruction {
+    if (this.knownBytes !== undefined) {
+      decode(this.knownBytes, this.knownAt, this.knownEnd, (this.knownMode & mode.code32) !== 0, this.decoded);
+      this.knownBytes = undefined;
+    }
+    return this.decoded;
   }
 
   wasMet(number: number): boolean {

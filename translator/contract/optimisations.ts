@@ -4,6 +4,7 @@
  * that `xlat86 bisect` compares with. In the order in which they act on code.
  */
 export const optimisations = {
+  encodings: "what was found out about an instruction's opcode, ModRM and SIB is not found out again for the next one with the same",
   wasm: "generated code runs as WebAssembly; without, as JavaScript",
   wasmRegions: "regions do, too; without, as JavaScript called from WebAssembly",
   prepared: "tier 0: the commonest handlers are those made when xlat86 was built; without, as they are met",

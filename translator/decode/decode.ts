@@ -44,6 +44,8 @@ prefixOf[0xf0] = prefix.lock;
 prefixOf[0xf2] = prefix.repne;
 prefixOf[0xf3] = prefix.rep;
 
+export const isPrefix = (byte: number): boolean => prefixOf[byte] !== prefix.none;
+
 /** Decode the instruction at `bytes[offset]`; bytes from `end` on are not looked at. `code32` is CS.D. */
 export function decode(bytes: Uint8Array, offset: number, end: number, code32: boolean, out: DecodedInstruction): DecodeStatus {
   const limit = Math.min(end, offset + maximumLength);
