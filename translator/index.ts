@@ -18,6 +18,7 @@ import { verify } from "./ir/verify.ts";
 import { PureTemplates } from "./javascript/pure-templates.ts";
 import { type RegionParts, RegionTree, regionParts } from "./javascript/region.ts";
 import { type TierZeroCode, tierZeroCode } from "./javascript/tier0.ts";
+import { FusionNumbers } from "./lift/fusion-numbers.ts";
 import { lift } from "./lift/index.ts";
 import { KnownEncodings } from "./lift/known-encodings.ts";
 import { describeShape, type Shape, shapeKey, shapeOf, writeFields } from "./lift/shape.ts";
@@ -36,6 +37,9 @@ import { type HandlerTree, handlersModule, helpersModule, loopModule, regionModu
 
 /** A superinstruction's handler costs about 20 KiB of host memory, and time until V8 has optimised it. */
 const maximumSuperinstructions = 4096;
+
+/** In the place of a superinstruction's number. */
+const cannotFuse = -2;
 
 /** V8 never optimises a function of more than 61,440 bytes of bytecode; a character of text comes to 0.3 to 0.6 bytes. */
 const maximumText = 90_000;
@@ -83,8 +87,8 @@ export class JavaScriptTranslator implements Translator {
   private readonly instantiators: (Instantiator | undefined)[] = [];
   private readonly codes: (TierZeroCode | undefined)[] = [];
   private readonly bodies: (HandlerBody | undefined)[] = [];
-  /** Shape number of a superinstruction, or -1, by first * 65536 + second. */
-  private readonly fused = new Map<number, number>();
+  /** `cannotFuse` among them. */
+  private readonly fused = new FusionNumbers();
   private superinstructions = 0;
   /** What superinstructions were fused of. */
   private readonly fusions: (readonly [number, number] | undefined)[] = [];
@@ -137,7 +141,7 @@ export class JavaScriptTranslator implements Translator {
       if (key !== notAnInstruction) this.numbers.set(key, number);
     });
     this.shapes.length = keys.length;
-    if (this.does("fuse")) for (const [number, first, second] of this.preparedData?.fusions ?? []) this.fused.set(first * 65536 + second, number);
+    if (this.does("fuse")) for (const [number, first, second] of this.preparedData?.fusions ?? []) this.fused.set(first, second, number);
   }
 
   private addShape(shape: Shape, number = this.shapes.length): number {
@@ -260,19 +264,19 @@ export class JavaScriptTranslator implements Translator {
   }
 
   fuse(first: number, second: number): number {
-    const key = first * 65536 + second;
-    if (!this.fused.has(key) && this.does("fuse")) this.fused.set(key, this.newFusion(first, second));
+    if (this.fused.get(first, second) === -1 && this.does("fuse")) this.fused.set(first, second, this.newFusion(first, second));
     return this.fusionOf(first, second);
   }
 
   fusionOf(first: number, second: number): number {
-    const number = this.fused.get(first * 65536 + second) ?? -1;
-    if (number >= 0 && this.shapes[number] === undefined) this.addFusion(first, second, number);
+    const number = this.fused.get(first, second);
+    if (number < 0) return -1;
+    if (this.shapes[number] === undefined) this.addFusion(first, second, number);
     return number;
   }
 
   private newFusion(first: number, second: number): number {
-    if (this.superinstructions === maximumSuperinstructions || !canFuse(this.body(first), this.body(second))) return -1;
+    if (this.superinstructions === maximumSuperinstructions || !canFuse(this.body(first), this.body(second))) return cannotFuse;
     this.superinstructions++;
     return this.addFusion(first, second);
   }

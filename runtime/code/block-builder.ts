@@ -7,6 +7,7 @@ import { decodeFailure, type ShapeCode, type Translator } from "../../translator
 import type { LinearMemory } from "../memory/linear.ts";
 import { type CodeCache, modeMask, shapeBits } from "./code-cache.ts";
 import { compile, type HostNames } from "./compile.ts";
+import { Layouts } from "./layouts.ts";
 import { firstRegionShape, firstShape, type Handler, maximumBlockInstructions, maximumShapes, pseudo, wrapping } from "./pseudo-shapes.ts";
 
 // Bound here because V8 folds a module's own constants, but not those it imports.
@@ -14,6 +15,11 @@ const { singleStep } = mode;
 
 /** Times that an instruction of a block is repaired before the block runs again: once for each byte of an immediate. */
 const mostRepairs = 4;
+
+/** Times that blocks are repaired in vain until they are let die at once, and in how many of so many writes (a power of two) they are from then on. */
+const mostWasted = 4;
+const wastedPeriod = 64;
+const wastedRefused = wastedPeriod - mostRepairs;
 
 /** Stands for a shape whose code was not made yet; never run. */
 const missing: Handler = () => {
@@ -41,12 +47,20 @@ export class BlockBuilder {
   /** There are too many shapes: `forgetShapes` is to be called when nothing of the guest is under way. */
   crowded: () => void = () => {};
   private readonly straddleBytes = new Uint8Array(32);
+  private readonly layouts = new Layouts();
   /** Fields of the instructions that are being fused. */
   private readonly fields = new Int32Array(256);
+  /** Links of the block that is being decoded: place, page offset that it leads to, whether that wraps around. */
+  private readonly exits: number[] = [];
   /** A block's words while they are made anew. */
   private readonly words = new Int32Array(2048);
   /** Blocks that were repaired, by header: their executions then, and the instruction. */
   private readonly repaired = new Map<number, { readonly executions: number; readonly at: number; readonly times: number }>();
+  /**
+   * By header, how often blocks there died before they ran what had been repaired: a generator that writes one function over another reaches an opcode in the end. Those decoded in the place of a dead one
+   * have its header.
+   */
+  private readonly wasted = new Map<number, number>();
   /** Page offset of the last of the instructions that `decodeParts` decoded. */
   private lastPart = 0;
   private readonly openBus = new Uint8Array(0x1000).fill(0xff);
@@ -86,7 +100,7 @@ export class BlockBuilder {
    * @param identity what the block is to be found under: its mode key, for an `edge` block with the number of its place in the segment
    */
   decode(linear: number, address: number, key: ModeKey, identity: number): number {
-    const { C, cache, memory, translator } = this;
+    const { C, cache, memory, translator, layouts } = this;
     const { physical } = memory;
     if (translator.shapeCount > maximumShapes) this.crowded();
     if (cache.isFull) this.makeRoom();
@@ -101,13 +115,16 @@ export class BlockBuilder {
     let at = begun + 2;
     let offset = start;
     let count = 0;
-    const exits: number[] = [];
+    const { exits } = this;
+    exits.length = 0;
+    const { fields } = this;
     let secondPage = -1;
     let ended = false;
     let isShared = true;
-    /** The last instruction, or superinstruction, if another one may be fused with it: its shape, its word, and how many `fields` it has. */
+    /** What is to be stored next, for another instruction may be fused with it: its shape, where it begins, where its last part does, and how many `fields` it has. */
     let last = -1;
-    let lastAt = 0;
+    let from = 0;
+    let lastPart = 0;
     let fieldCount = 0;
     while (count < limit && offset < 0x1000) {
       let shape = translator.decode(bytes, base + offset, base + 0x1000, key, offset);
@@ -132,53 +149,38 @@ export class BlockBuilder {
         C[at] = pseudo.straddle | (offset << 16);
         C[at + 1] = next;
         at += 2;
-        last = -1;
       }
       if (shape < 0) {
+        if (last >= 0) at = this.store(last, at, from, lastPart, offset);
+        last = -1;
         C[at++] = (shape === decodeFailure.tooLong ? pseudo.tooLong : pseudo.undefinedOpcode) | (offset << 16);
         count++;
         offset += translator.length;
         ended = true;
         break;
       }
-      let { fields } = translator;
-      let from = offset;
-      const next = offset + translator.length;
-      if (this.fuseNext !== undefined) {
-        const fused = last < 0 ? -1 : this.fuseNext(last, shape);
-        if (fused >= 0) {
-          shape = fused;
-          at = lastAt;
-          from = C[at] >>> 16;
-        } else fieldCount = 0;
-        fields = this.fields;
-        for (let k = 0; k < translator.fieldCount; k++) fields[fieldCount++] = translator.fields[k];
-        last = shape;
-        lastAt = at;
+      const fused = last < 0 || this.fuseNext === undefined ? -1 : this.fuseNext(last, shape);
+      if (fused >= 0) shape = fused;
+      else {
+        if (last >= 0) at = this.store(last, at, from, lastPart, offset);
+        from = offset;
+        fieldCount = 0;
       }
-      const number = shape + firstShape;
-      if (this.handlers[number] === missing) this.addShape(shape);
-      const code = translator.shape(shape);
-      C[at] = number | (from << 16);
-      let q = at + 1;
-      for (const field of code.layout) C[q++] = fields[field];
-      for (const exit of code.exits) {
-        exits.push(
-          q,
-          exit.kind === "next" ? next : exit.kind === "self" ? offset : fields[exit.field],
-          exit.kind === "field" && exit.wraps ? wrapping : 0,
-        );
-        q++;
-      }
-      at = q;
+      const { length } = translator;
+      for (let k = 0; k < translator.fieldCount; k++) fields[fieldCount++] = translator.fields[k];
+      last = shape;
+      lastPart = offset;
+      offset += length;
       count++;
-      offset = next;
-      if (code.endsBlock) {
+      const number = shape + firstShape;
+      if (layouts.places[number] === 0) this.addShape(shape);
+      if ((layouts.ends[number] & 1) !== 0) {
         ended = true;
         break;
       }
       if (secondPage >= 0) break;
     }
+    if (last >= 0) at = this.store(last, at, from, lastPart, offset);
     if (!ended) {
       C[at] = pseudo.fall | ((offset & 0xffff) << 16);
       exits.push(at + 1, offset, 0);
@@ -201,6 +203,27 @@ export class BlockBuilder {
     else cache.finishOnce(header, end, key, offset - start, count);
     if (isRam && secondPage >= 0 && physical.isRam(secondPage)) cache.coverSecondPage(secondPage >>> 12, header, offset - 0x1000);
     return header;
+  }
+
+  /**
+   * Stores the instruction or superinstruction of shape `shape` at word `at`, with `fields`, and notes its links.
+   * @param from page offset of its first byte, of the last part of it, of what is behind it
+   * @returns the word after it
+   */
+  private store(shape: number, at: number, from: number, lastPart: number, next: number): number {
+    const { C, fields, layouts } = this;
+    const number = shape + firstShape;
+    const { words } = layouts;
+    const place = layouts.places[number];
+    const end = place + words[place];
+    C[at++] = number | (from << 16);
+    for (let k = place + 1; k <= end; k++) C[at++] = fields[words[k]];
+    if ((layouts.ends[number] & 2) === 0) return at;
+    for (const exit of this.translator.shape(shape).exits) {
+      const offset = exit.kind === "next" ? next : exit.kind === "self" ? lastPart : fields[exit.field];
+      this.exits.push(at++, offset, exit.kind === "field" && exit.wraps ? wrapping : 0);
+    }
+    return at;
   }
 
   /** Whether the code segment ends with R[page] or before. */
@@ -299,17 +322,28 @@ export class BlockBuilder {
 
   /**
    * Bytes [from, to) of the page of the block at `header` were written: renews it. Code that patches its immediates is not decoded anew each time, and a block under way goes on with
-   * what was written. A block that did not run since it was repaired may be one that nobody runs any more, and is not again, but for the rest of the same instruction.
+   * what was written. A block that did not run since it was repaired may be one that nobody runs any more, and is not again, but for the rest of the same instruction; nor is one where that
+   * was in vain most times.
    */
   repair(header: number, from: number, to: number): boolean {
     const executions = this.C[header + 1];
+    const last = this.repaired.get(header);
+    if (last !== undefined && last.executions !== executions) this.wasted.delete(header);
+    else if (this.isWasteful(header)) return false;
     const at = this.renew(header, from, to);
     if (at === 0) return false;
-    const last = this.repaired.get(header);
     const times = last?.executions === executions ? last.times + 1 : 1;
     if (times > mostRepairs || (times > 1 && last?.at !== at)) return false;
     this.repaired.set(header, { executions, at, times });
     return true;
+  }
+
+  /** Whether the block at `header` is better let die at once. */
+  private isWasteful(header: number): boolean {
+    const wasted = this.wasted.get(header) ?? 0;
+    if (wasted < mostWasted) return false;
+    this.wasted.set(header, wasted + 1);
+    return ((wasted - mostWasted) & (wastedPeriod - 1)) < wastedRefused;
   }
 
   /**
@@ -363,11 +397,16 @@ export class BlockBuilder {
 
   /** The block at `header` is no more. */
   died(header: number): void {
+    const last = this.repaired.get(header);
+    if (last === undefined) return;
     this.repaired.delete(header);
+    const wasted = this.wasted.get(header) ?? 0;
+    if (last.executions === this.C[header + 1] && wasted < mostWasted) this.wasted.set(header, wasted + 1);
   }
   /** Nor is any. */
   clear(): void {
     this.repaired.clear();
+    this.wasted.clear();
   }
 
   /**
@@ -401,6 +440,7 @@ export class BlockBuilder {
     }
     this.sizes[number] = code.size;
     this.instructions[number] = code.instructions;
+    this.layouts.add(number, code);
   }
 
   private compileHandler(number: number, code: ShapeCode): void {
@@ -413,6 +453,7 @@ export class BlockBuilder {
     this.translator.forgetShapes();
     this.wasm?.forget();
     this.handlers.fill(missing, firstShape, firstRegionShape);
+    this.layouts.clear();
     this.sizes.length = firstShape;
     this.instructions.length = firstShape;
   }
