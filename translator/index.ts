@@ -378,7 +378,7 @@ export class JavaScriptTranslator implements Translator {
       return block.isSubroutineCall ? callSubroutine(micro) : micro;
     });
     const nesting = plan(inside, (k) => isTableJump(passed[k].terminator));
-    const blocks = this.disabledPasses.has("dead") ? passed : dropDead(passed, successors, numbers, nesting);
+    const { blocks, liveAtEntry } = this.disabledPasses.has("dead") ? { blocks: passed } : dropDead(passed, successors, numbers, nesting);
     if (observe !== undefined && blocks !== passed) for (const block of blocks) observe("dead", block);
     return regionParts(
       {
@@ -387,6 +387,7 @@ export class JavaScriptTranslator implements Translator {
         blocks,
         successors,
         plan: nesting,
+        liveAtEntry,
         pageAddress: (k) => addresses.get(k) as number,
         inLineVectors: this.does("vectors"),
         hasWholeVectors: this.hasWholeVectors,
@@ -444,13 +445,13 @@ function callSubroutine(block: MicroBlock): MicroBlock {
   };
 }
 
-/** Liveness of registers and flag words over the region, then dead writes dropped block by block. At an exit everything lives. */
+/** Liveness of registers and flag words over the region, which is given back, too; then dead writes dropped block by block. At an exit everything lives. */
 function dropDead(
   blocks: readonly MicroBlock[],
   successors: readonly (readonly number[])[],
   numbers: ReadonlyMap<number, number>,
   { analysis, first, isRedirected }: RegionPlan,
-): MicroBlock[] {
+): { readonly blocks: MicroBlock[]; readonly liveAtEntry?: readonly number[] } {
   const live = blocks.map(() => 0);
   const { order } = analysis;
   // A back edge may leave to the dispatcher, as may an edge through the selector.
@@ -472,5 +473,5 @@ function dropDead(
       changed = true;
     }
   }
-  return blocks.map((block, k) => dropDeadWrites(block, out(k)));
+  return { blocks: blocks.map((block, k) => dropDeadWrites(block, out(k))), liveAtEntry: live };
 }

@@ -69,8 +69,8 @@ describe("a machine without", () => {
       machine.destroy();
       return region;
     };
-    // INC's flags are overwritten by DEC's.
-    const writes = (js: string): number => js.split("fZero =").length;
+    // INC's flags are overwritten by DEC's, which are written once on each way out of the loop.
+    const writes = (js: string): number => js.slice(0, js.indexOf("continue ")).split("fZero =").length;
     expect(writes(await text(["dead"]))).toBeGreaterThan(writes(await text([])));
   });
 

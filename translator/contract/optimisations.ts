@@ -25,7 +25,7 @@ export const optimisations = {
   entries: "regions of ring 0: loads from memory that is mapped as most is do not wait for the TLB",
   forward: "pass: reads of state become the values written before, inside a block",
   simplify: "pass: algebra on values (in tier 0 too)",
-  dead: "pass: writes of state that nothing sees are dropped (in fused handlers too)",
+  dead: "pass: writes of state that nothing sees are dropped (in fused handlers too), and flags that only who leaves a loop sees are written there",
 } as const satisfies Record<string, string>;
 
 export type OptimisationName = keyof typeof optimisations;

@@ -32,6 +32,7 @@ import {
   type Value,
   wordsOfType,
 } from "../ir/micro.ts";
+import { lateSets } from "../passes/late.ts";
 import type { RegionPlan } from "../region/plan.ts";
 import { type SiteAccess, type SiteGroup, Sites } from "../region/sites.ts";
 import type { Expression, Statement } from "./estree.ts";
@@ -76,6 +77,8 @@ export interface RegionInput {
   /** Successors of each block by page offset, in the order of its terminator (branch: taken, fall; a computed jump: those to test for). */
   readonly successors: readonly (readonly number[])[];
   readonly plan: RegionPlan;
+  /** What something sees of the slots as they are where each block begins (passes/dead.ts); absent: all of it. */
+  readonly liveAtEntry?: readonly number[] | undefined;
   /** Physical address of the page `k` pages behind the entry's. */
   readonly pageAddress: (k: number) => number;
   /** Whether callouts on vector registers are done in line. */
@@ -94,6 +97,12 @@ export interface RegionInput {
   readonly usualEntry: number | undefined;
   /** As in the facts. */
   readonly soft: ReadonlySet<number>;
+}
+
+/** What a block sets late (passes/late.ts): if its back edge leaves, and on its other way. */
+interface LateStatements {
+  readonly outOfTime: readonly Statement[];
+  readonly otherwise: readonly Statement[];
 }
 
 /** A region as it is made. */
@@ -395,8 +404,11 @@ class RegionPrinter implements Target, RegionSite {
     this.tree(merges[k], out);
   }
 
-  /** An edge from `from` to page offset `target`. @param wraps EIP there is taken modulo 64 KiB; inside the region it is below that */
-  private edge(from: number, target: number, out: Statement[], wraps = false): void {
+  /**
+   * An edge from `from` to page offset `target`.
+   * @param wraps EIP there is taken modulo 64 KiB; inside the region it is below that; @param late what is yet to be done if a back edge leaves
+   */
+  private edge(from: number, target: number, out: Statement[], wraps = false, late: readonly Statement[] = nothing): void {
     this.stack?.at(this.ends.get(from));
     const to = this.numbers.get(target);
     if (to === undefined) return void out.push(...this.exit(target, wraps));
@@ -406,12 +418,12 @@ class RegionPrinter implements Target, RegionSite {
       return;
     }
     this.pageChecks(from, to, target, wraps, out);
-    this.edgeOnPage(from, to, target, out);
+    this.edgeOnPage(from, to, target, out, late);
   }
   /** The same as a list of its own. */
-  private edgeAlone(from: number, target: number, wraps = false): Statement[] {
+  private edgeAlone(from: number, target: number, wraps = false, late = nothing as readonly Statement[]): Statement[] {
     const out: Statement[] = [];
-    this.edge(from, target, out, wraps);
+    this.edge(from, target, out, wraps, late);
     return out;
   }
 
@@ -438,11 +450,11 @@ class RegionPrinter implements Target, RegionSite {
     return js.logical("||", js.binary(">=", unsigned(eip), unsigned(this.register(slot.codeEnd))), isAnother);
   }
 
-  private edgeOnPage(from: number, to: number, target: number, out: Statement[]): void {
+  private edgeOnPage(from: number, to: number, target: number, out: Statement[], late: readonly Statement[]): void {
     const { order, isMerge } = this.analysis;
     // Looked at here rather than at the loop's header, so that only the way out needs the flags.
     if (order[to] <= order[from]) {
-      out.push(this.outOfTime(this.leaveAt(this.codeAddress(js.literal(target)), 0)), ...this.meet(to), js.continueTo(`L${to}`));
+      out.push(this.outOfTime([...late, ...this.leaveAt(this.codeAddress(js.literal(target)), 0)]), ...this.meet(to), js.continueTo(`L${to}`));
     } else {
       out.push(...this.meet(to));
       if (isMerge[to]) out.push(js.breakTo(`B${to}`));
@@ -519,16 +531,39 @@ class RegionPrinter implements Target, RegionSite {
     out.push(js.expressionStatement(js.assign(js.identifier("n"), js.toInt32(js.binary("-", js.identifier("n"), count)))));
     const emitter = new StatementEmitter(this, this.templates, out);
     this.enterX87(node - first, out);
-    this.current = { ...block, statements: block.statements.filter(({ s }) => s.kind !== "call" || !this.isCheckedBefore(node, s.callout)) };
+    const late = this.lateSets(node, block);
+    const now = block.statements.filter(({ s }) =>
+      s.kind === "set" ? !late.includes(s) : s.kind !== "call" || !this.isCheckedBefore(node, s.callout),
+    );
+    this.current = { ...block, statements: now };
     this.calledOut = false;
-    emitter.emit(this.current.statements, tailValues(block.terminator));
+    emitter.emit(now, [...tailValues(block.terminator), ...late.map(({ value }) => value)]);
     // Before other blocks' code comes behind this one's.
     const { terminator } = block;
     const value = terminator && subjectOf(terminator);
     const printed = value && emitter.value(value);
+    const [outOfTime, otherwise] = late.length === 0 ? [nothing, nothing] : [emitter.aside(late), emitter.aside(late)];
     for (const name of emitter.freeNames) this.freeNames.add(name);
     this.ends.set(node, this.stack?.point);
-    this.terminator(node, block, printed as Expression, out);
+    this.terminator(node, block, printed as Expression, out, { outOfTime, otherwise });
+  }
+
+  /** Where the block ends in a branch back: what it sets late. */
+  private lateSets(node: number, block: MicroBlock): readonly SetStatement[] {
+    const { liveAtEntry, plan } = this.input;
+    const t = block.terminator;
+    if (liveAtEntry === undefined || t?.kind !== "branch") return nothing;
+    const back = [t.taken, t.fall].map(constant).find((target) => this.isBackEdge(node, target));
+    return back === undefined ? nothing : lateSets(block, liveAtEntry[(this.numbers.get(back) as number) - plan.first]);
+  }
+
+  /** Whether the way from `from` to page offset `target` goes back in the region, and leaves only if the slice is used up. */
+  private isBackEdge(from: number, target: number): boolean {
+    const to = this.numbers.get(target);
+    const { first, isRedirected } = this.input.plan;
+    if (to === undefined || this.analysis.order[to] > this.analysis.order[from] || isRedirected(from - first, to - first)) return false;
+    const known = pagesOf(this.input.blocks[from - first]);
+    return pagesOf(this.input.blocks[to - first]).every((k) => k === 0 || known.includes(k));
   }
 
   private enterX87(block: number, out: Statement[]): void {
@@ -556,7 +591,7 @@ class RegionPrinter implements Target, RegionSite {
   }
 
   /** @param value what the terminator looks at, if it does */
-  private terminator(node: number, block: MicroBlock, value: Expression, out: Statement[]): void {
+  private terminator(node: number, block: MicroBlock, value: Expression, out: Statement[], late: LateStatements): void {
     const t: Terminator | undefined = block.terminator;
     const { first, usesSelector } = this.input.plan;
     const successors = this.input.successors[node - first];
@@ -566,9 +601,14 @@ class RegionPrinter implements Target, RegionSite {
       case "jump":
       case "call":
         return this.edge(node, constant(t.target), out, t.wraps);
-      case "branch":
-        out.push(js.ifStatement(value, this.edgeAlone(node, constant(t.taken), t.wraps)));
-        return this.edge(node, constant(t.fall), out);
+      case "branch": {
+        const { outOfTime, otherwise } = late;
+        const goesBack = otherwise.length > 0 && this.isBackEdge(node, constant(t.taken));
+        const taken = this.edgeAlone(node, constant(t.taken), t.wraps, goesBack ? outOfTime : nothing);
+        out.push(js.ifStatement(value, goesBack ? taken : [...otherwise, ...taken]));
+        if (goesBack) out.push(...otherwise);
+        return this.edge(node, constant(t.fall), out, false, goesBack ? nothing : outOfTime);
+      }
       case "again":
         out.push(
           js.ifStatement(value, this.leaveAt(this.codeAddress(js.literal(offset)), 0)),

@@ -114,6 +114,12 @@ interface ValueUse {
   expression: Expression | undefined;
 }
 
+/** Something bound for a part of the text, and what it was before. */
+interface BoundAside {
+  readonly use: ResultUse | ValueUse;
+  readonly before: Expression | undefined;
+}
+
 /** Names of locals: the place of a group's first byte, or -1; and what is to be added to the linear address of another one, where that is no constant. */
 export interface SiteBase {
   readonly base: string;
@@ -135,6 +141,9 @@ export class StatementEmitter {
 
   /** Of groups that were asked for, in this block or one before it. */
   private readonly siteBases: Map<SiteGroup, SiteBase>;
+
+  /** What `aside` has bound so far, while it is under way. */
+  private boundAside: BoundAside[] | undefined;
 
   /** @param out the list that statements are added to */
   constructor(target: Target, templates: PureTemplates, out: Statement[] = []) {
@@ -173,6 +182,18 @@ export class StatementEmitter {
     return this.expression(v);
   }
 
+  /** Sets of slots as statements for another place behind `emit`, which was told of their values: what is for them alone is computed there. */
+  aside(sets: readonly SetStatement[]): Statement[] {
+    const from = this.out.length;
+    const bound: BoundAside[] = [];
+    this.boundAside = bound;
+    for (const s of sets) this.set(s);
+    this.boundAside = undefined;
+    // Names of that place mean nothing at others.
+    for (const { use, before } of bound.reverse()) use.expression = before;
+    return this.out.splice(from);
+  }
+
   private resultOf(s: ResultStatement): ResultUse {
     let use = this.results.get(s);
     if (use === undefined) {
@@ -190,8 +211,11 @@ export class StatementEmitter {
     return use;
   }
   private bind(v: Value, expression: Expression): void {
-    if (v.kind === "result") this.resultOf(v.statement).expression = expression;
-    else this.useOf(v).expression = expression;
+    this.bindUse(v.kind === "result" ? this.resultOf(v.statement) : this.useOf(v), expression);
+  }
+  private bindUse(use: ResultUse | ValueUse, expression: Expression): void {
+    this.boundAside?.push({ use, before: use.expression });
+    use.expression = expression;
   }
 
   private countOperands(s: MicroStatement, at: number): void {
@@ -629,8 +653,9 @@ export class StatementEmitter {
     if (use.count < 2 || e.type === "Identifier" || e.type === "Literal") return e;
     const local = this.target.name("t");
     this.push(js.declare("const", local, e));
-    use.expression = js.identifier(local);
-    return use.expression;
+    const name = js.identifier(local);
+    this.bindUse(use, name);
+    return name;
   }
 
   private free(name: string): void {
