@@ -67,6 +67,8 @@ export class LinearMemory {
   watching = false;
   /** True while #AC may be raised at CPL 3: no user entry for reads or writes is made (`checkAlignment`). */
   private checksAlignment = false;
+  /** Told of a page (its offset) before an instruction writes there for the first time since a flush; perhaps again later. */
+  pageWritten: ((page: number) => void) | undefined;
   /** Misses served by a page walk, for statistics. */
   misses = 0;
   flushes = 0;
@@ -432,6 +434,7 @@ export class LinearMemory {
     const page = this.physical.locate(walker.page, (access & walkFlag.write) !== 0);
     const location = page + (A & 0xfff);
     if (!this.physical.isRam(page)) return location;
+    if ((access & walkFlag.write) !== 0) this.pageWritten?.(page);
     const entry = (page ^ A) & ~0xfff;
     const isNew = (this.TR[index] & this.TW[index] & this.TX[index] & 1) !== 0;
     if (access & walkFlag.fetch) this.TX[index] = entry;

@@ -41,6 +41,10 @@ export class PhysicalMemory implements MemorySpace {
   /** 1 for each page of the buffer with translated code on it: such pages never get a write-fast TLB entry. */
   readonly codePages: Uint8Array;
   codeWritten: CodeWriteListener = () => {};
+  /** Called after a write by guest-physical address: by a device, a program outside, or the processor to a page table. Not by the guest's instructions. */
+  writtenFromOutside: () => void = () => {};
+  /** Accesses that no memory answered. */
+  accessesElsewhere = 0;
   /** Called after memory or registers appeared somewhere or went away. */
   mappingChanged: () => void = () => {};
 
@@ -255,12 +259,15 @@ export class PhysicalMemory implements MemorySpace {
   }
   write1(address: number, value: number): void {
     this.writeAt1(this.locate(address, true), value);
+    this.writtenFromOutside();
   }
   write2(address: number, value: number): void {
     this.writeAt2(this.locate(address, true), value);
+    this.writtenFromOutside();
   }
   write4(address: number, value: number): void {
     this.writeAt4(this.locate(address, true), value);
+    this.writtenFromOutside();
   }
 
   /** Copies bytes into memory (loaders, device DMA); what falls where nothing answers is dropped. */
@@ -270,6 +277,7 @@ export class PhysicalMemory implements MemorySpace {
       if (location < this.bytes) this.writeOffset(location, length === bytes.length ? bytes : bytes.subarray(from, from + length));
       else for (let k = 0; k < length; k++) this.writeAt1(location + k, bytes[from + k]);
     });
+    this.writtenFromOutside();
   }
 
   /** Fills `into` from `address`; what nothing answers for reads as FFh. */
@@ -315,6 +323,7 @@ export class PhysicalMemory implements MemorySpace {
   // ---- what is no memory, and pages that several things share
 
   private readElsewhere(address: number, size: 1 | 2 | 4): number {
+    this.accessesElsewhere++;
     const segment = this.mapped.find(address);
     if (segment !== undefined && address + size <= segment.end) {
       const { bank, base, offset } = segment.mapping;
@@ -327,6 +336,7 @@ export class PhysicalMemory implements MemorySpace {
   }
 
   private writeElsewhere(address: number, size: 1 | 2 | 4, value: number): void {
+    this.accessesElsewhere++;
     const segment = this.mapped.find(address);
     if (segment !== undefined && address + size <= segment.end) {
       const { bank, base, offset, readOnly } = segment.mapping;

@@ -23,13 +23,14 @@ export function summary(stats: MachineStats): string {
   const perSecond = busy > 0 ? ` (${(stats.instructions / busy / 1e6).toFixed(1)} million a second)` : "";
   const exits = stats.exits.reduce((sum, e) => sum + e.total, 0);
   const top = stats.exits.slice(0, 6).map((e) => `${e.reason} ${count(e.total)}`);
+  const inLoops = stats.idleLoops > 0 ? ` (${count(stats.idleLoops)} times in a loop without HLT)` : "";
   const rest = stats.exits.length > 6 ? `, ${stats.exits.length - 6} more kinds` : "";
   return lines([
     ["guest instructions", `${count(stats.instructions)}${perSecond}`],
     ["blocks", `${count(stats.blocks)} decoded, ${count(stats.regions)} regions translated to JavaScript`],
     ["VM exits", `${count(exits)}${top.length ? `: ${top.join(", ")}${rest}` : ""}`],
     ["invalidations", count(stats.invalidations)],
-    ["time", `${seconds(stats.hostSeconds)}, of which ${seconds(stats.idleSeconds)} idle; guest time ${seconds(stats.guestSeconds)}`],
+    ["time", `${seconds(stats.hostSeconds)}, of which ${seconds(stats.idleSeconds)} idle${inLoops}; guest time ${seconds(stats.guestSeconds)}`],
   ]);
 }
 

@@ -168,7 +168,7 @@ export class Engine {
 
   stats(): Omit<
     MachineStats,
-    "engine" | "clock" | "x87" | "tlbMisses" | "siteMisses" | "tlbFlushes" | "hostSeconds" | "idleSeconds" | "guestSeconds"
+    "engine" | "clock" | "x87" | "tlbMisses" | "siteMisses" | "tlbFlushes" | "hostSeconds" | "idleSeconds" | "idleLoops" | "guestSeconds"
   > {
     const { cache, regions } = this.#dispatcher;
     const live = [...regions.live.values()];

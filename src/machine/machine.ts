@@ -6,6 +6,7 @@
 
 import { Cpu } from "../../runtime/cpu/cpu.ts";
 import { HostClock, type MachineClock, VirtualClock } from "../../runtime/devices/clock.ts";
+import type { StopReason } from "../../runtime/execute/dispatcher.ts";
 import { PhysicalMemory } from "../../runtime/memory/physical.ts";
 import type { ModeKey } from "../../translator/contract/mode-key.ts";
 import { slot } from "../../translator/contract/slots.ts";
@@ -20,6 +21,7 @@ import { Events, type Listener } from "./events.ts";
 import { Firmware } from "./firmware.ts";
 import { GuestMemory } from "./guest-memory.ts";
 import { hostTurn, Sleeper } from "./host.ts";
+import { IdleLoops } from "./idle-loops.ts";
 import { applyCpuState } from "./initial-state.ts";
 import { type BiosKeyBuffer, Keyboard } from "./keyboard.ts";
 import { InterruptGate, Lockstep } from "./lockstep.ts";
@@ -89,6 +91,7 @@ export class Machine {
   readonly #cpu: Cpu;
   readonly #board: Board;
   readonly #engine: Engine;
+  readonly #idleLoops: IdleLoops | undefined;
   /** How the kernel is started; undefined where a BIOS does it. */
   readonly #directBoot: DirectBoot | undefined;
   #exit: ExitInfo | undefined;
@@ -144,6 +147,7 @@ export class Machine {
     this.#cpu = new Cpu(inLockstep ? gate.gate(this.#board.cpuBoard) : this.#board.cpuBoard);
     this.#engine = new Engine(this.#cpu, this.#clock, options, inLockstep);
     this.lockstep = inLockstep ? this.#lockstep(gate) : undefined;
+    this.#idleLoops = this.#watchForIdleLoops();
     this.registers = new Registers(this.#cpu);
     this.memory = new GuestMemory(this.#physical, this.#cpu);
     const wake = (): void => this.#sleeper.wake();
@@ -181,6 +185,18 @@ export class Machine {
       shutDown: () => this.#tripleFault(),
       hasRegions: this.#options.engine === "translate" && !this.#options.disable.has("regions"),
     });
+  }
+
+  /** Not with virtual time, which each time around the loop moves, nor for who watches what is executed. */
+  #watchForIdleLoops(): IdleLoops | undefined {
+    const { clock, disable, debug } = this.#options;
+    if (clock === "virtual" || disable.has("idle") || debug) return undefined;
+    const loops = new IdleLoops({ cpu: this.#cpu, physical: this.#physical, clock: this.#clock, engine: this.#engine });
+    this.#physical.writtenFromOutside = () => {
+      loops.outsideWrites++;
+      this.#sleeper.wakeIfAsleep();
+    };
+    return loops;
   }
 
   on<K extends keyof MachineEvents>(name: K, listener: Listener<MachineEvents[K]>): this {
@@ -281,6 +297,7 @@ export class Machine {
     this.#instructionsBefore = saved.instructions - this.#engine.instructions;
     this.#time = this.#engine.instructions;
     this.#engine.reset();
+    this.#idleLoops?.forget();
     this.#exit = undefined;
   }
 
@@ -341,6 +358,7 @@ export class Machine {
       tlbFlushes: this.#cpu.memory.flushes,
       hostSeconds: this.#hostSeconds + running,
       idleSeconds: this.#idleSeconds,
+      idleLoops: this.#idleLoops?.found ?? 0,
       guestSeconds: this.#clock.now() / 1e9,
     };
   }
@@ -358,7 +376,7 @@ export class Machine {
         nextStats = now + statsInterval;
         if (this.#events.has("stats")) this.#events.emit("stats", this.stats());
       }
-      const result = this.#engine.run(sliceMilliseconds, lastInstruction - this.#engine.instructions);
+      const result = this.#runSlice(lastInstruction);
       this.#board.flush();
       this.screen.poll();
       if (result === "shutdown") this.#tripleFault();
@@ -370,6 +388,14 @@ export class Machine {
       } else await hostTurn();
       lastTurn = performance.now();
     }
+  }
+
+  /** A guest that waits in a loop is as good as halted, where nobody counts its instructions. */
+  #runSlice(lastInstruction: number): StopReason {
+    const loops = lastInstruction === Number.POSITIVE_INFINITY ? this.#idleLoops : undefined;
+    if (loops?.goesOn()) return "halted";
+    const result = this.#engine.run(sliceMilliseconds, Math.min(lastInstruction - this.#engine.instructions, loops?.slice ?? lastInstruction));
+    return result === "slice" && loops?.isFound() ? "halted" : result;
   }
 
   /** Waits here for a deadline that is nearer than the host's event loop could take us to. False: it is not, or the host has waited long enough for its turn. */
@@ -435,6 +461,7 @@ export class Machine {
     if (clearsRam) this.#physical.clearRam();
     this.#board.reset();
     this.#engine.reset();
+    this.#idleLoops?.forget();
     this.#cpu.reset();
     this.#boot();
   }

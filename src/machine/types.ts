@@ -79,9 +79,11 @@ export interface MachineStats {
   /** Times an access of a region asked its site in vain (translator/contract/sites.ts). */
   readonly siteMisses: number;
   readonly tlbFlushes: number;
-  /** Host seconds spent in `run`, and of those the ones asleep while the guest was halted. */
+  /** Host seconds spent in `run`, and of those the ones asleep while the guest was halted, or waited in a loop. */
   readonly hostSeconds: number;
   readonly idleSeconds: number;
+  /** Times the guest was found to wait in a loop without HLT. */
+  readonly idleLoops: number;
   /** Guest time since power-on. */
   readonly guestSeconds: number;
 }

@@ -26,6 +26,7 @@ export const optimisations = {
   forward: "pass: reads of state become the values written before, inside a block",
   simplify: "pass: algebra on values (in tier 0 too)",
   dead: "pass: writes of state that nothing sees are dropped (in fused handlers too), and flags that only who leaves a loop sees are written there",
+  idle: "a guest that waits in a loop is put to sleep as by HLT; without, and with virtual time, it keeps the host busy",
 } as const satisfies Record<string, string>;
 
 export type OptimisationName = keyof typeof optimisations;
