@@ -16,12 +16,15 @@
 #define WINDOW 0x40000000u
 #define WINDOW_PAGES 1024u
 #define PRESENT_WRITABLE_USER 7u
+#define UNCACHED (1u << 4)
 #define CR0_PG_WP (1u << 31 | 1u << 16)
 #define GATE 0x8e00u
 #define GATE_FROM_USER 0xee00u
 #define FIRST_IRQ 0x20
 #define TIMER_IRQ 0
 #define SERIAL_IRQ 4
+#define APIC 0xfee00000u
+#define TASK_PRIORITY (*(volatile uint32_t *)(APIC + 0x80))
 
 uint32_t task_state[26];
 uint32_t window_table[1024] __attribute__((aligned(4096)));
@@ -30,6 +33,7 @@ volatile uint32_t ticks;
 static uint32_t page_directory[1024] __attribute__((aligned(4096)));
 static uint32_t other_directory[1024] __attribute__((aligned(4096)));
 static uint32_t page_tables[MAPPED_BYTES / PAGE] __attribute__((aligned(4096)));
+static uint32_t apic_table[1024] __attribute__((aligned(4096)));
 static uint64_t descriptors[6], gates[256];
 
 static void set_gate(unsigned vector, void (*handler)(void), uint32_t type) {
@@ -61,6 +65,8 @@ static void enable_paging(void) {
   for (uint32_t i = 0; i < MAPPED_BYTES / PAGE; i++) page_tables[i] = i * PAGE | PRESENT_WRITABLE_USER;
   for (uint32_t i = 0; i < MAPPED_BYTES / PAGE / 1024; i++) page_directory[i] = (uint32_t)(page_tables + 1024 * i) | PRESENT_WRITABLE_USER;
   page_directory[WINDOW >> 22] = (uint32_t)window_table | PRESENT_WRITABLE_USER;
+  page_directory[APIC >> 22] = (uint32_t)apic_table | PRESENT_WRITABLE_USER;
+  apic_table[APIC >> 12 & 1023] = APIC | PRESENT_WRITABLE_USER | UNCACHED;
   for (unsigned i = 0; i < 1024; i++) other_directory[i] = page_directory[i];
   for (uint32_t frame = 0; frame < FRAMES; frame++) *(uint32_t *)(frames + frame * PAGE) = frame;
   uint32_t cr0;
@@ -134,6 +140,21 @@ static uint32_t invlpg(uint32_t count) {
   return right;
 }
 
+// The local APIC's task priority: a register with no effect here, where no interrupt of the APIC's own is to come.
+static uint32_t mmio_read(uint32_t count) {
+  uint32_t sum = 0;
+  TASK_PRIORITY = 0x10;
+  for (uint32_t i = 0; i < count; i++) sum += TASK_PRIORITY;
+  return sum;
+}
+
+static uint32_t mmio_write(uint32_t count) {
+  for (uint32_t i = 1; i <= count; i++) TASK_PRIORITY = i & 0x7f;
+  uint32_t last = TASK_PRIORITY;
+  TASK_PRIORITY = 0;
+  return last == (count & 0x7f) ? count : 0;
+}
+
 static uint32_t self_modify(uint32_t count) {
   static uint8_t code[PAGE] __attribute__((aligned(4096)));
   uint32_t right = 0;
@@ -195,6 +216,8 @@ static const struct operation {
     {"sysenter", sysenter, 1000000, 1},
     {"in", in_loop, 10000000, 0xff},
     {"out", out_loop, 10000000, 1},
+    {"mmio-read", mmio_read, 2000000, 0x10},
+    {"mmio-write", mmio_write, 2000000, 1},
     {"page-fault", page_fault, 400000, 1},
     {"demand-page", demand_page, 400 * WINDOW_PAGES, 1},
     {"cr3", cr3_loop, 2000000, 1},

@@ -13,6 +13,8 @@ export const OPERATIONS: Readonly<Record<string, string>> = {
   sysenter: "SYSENTER and SYSEXIT",
   in: "IN from the interrupt controller's mask",
   out: "OUT to a port that nothing listens to",
+  "mmio-read": "a register of the local APIC (task priority) read",
+  "mmio-write": "the same written",
   "page-fault": "page fault at ring 3, taken and returned from behind the instruction",
   "demand-page": "page fault that maps a page, and the load again (with a 1024th of clearing the table and of a CR3 write)",
   cr3: "CR3 written",
@@ -42,7 +44,7 @@ export interface NanoResult {
 
 function nanoGuest(name: string, passes: number, percent: number): Guest {
   const commandLine = `kernel=${name} passes=${passes} percent=${percent}`;
-  return { boot: "multiboot", kernel: NANO_IMAGE, commandLine, memoryMiB: 64, lastText: "ALL DONE" };
+  return { boot: "multiboot", kernel: NANO_IMAGE, commandLine, memoryMiB: 64, lastText: "ALL DONE", usesApic: name.startsWith("mmio") };
 }
 
 /** Reads `<operations> <result>` of each pass; the first pass warms up. */

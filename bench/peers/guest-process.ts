@@ -21,6 +21,7 @@ export interface LoadedGuest {
   commandLine: string;
   memoryBytes: number;
   lastText: string;
+  usesApic: boolean;
 }
 
 export function childJob(): ChildJob {
@@ -31,7 +32,14 @@ export function childJob(): ChildJob {
 
 export function loadGuest(guest: Guest): LoadedGuest {
   const { boot, commandLine, lastText } = guest;
-  const loaded: LoadedGuest = { boot, kernel: readBytes(guest.kernel), commandLine, memoryBytes: guest.memoryMiB * 2 ** 20, lastText };
+  const loaded: LoadedGuest = {
+    boot,
+    kernel: readBytes(guest.kernel),
+    commandLine,
+    memoryBytes: guest.memoryMiB * 2 ** 20,
+    lastText,
+    usesApic: guest.usesApic === true,
+  };
   if (guest.initrd !== undefined) loaded.initrd = readBytes(guest.initrd);
   return loaded;
 }

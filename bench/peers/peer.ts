@@ -13,6 +13,8 @@ export interface Guest {
   memoryMiB: number;
   /** Once the guest has printed this, nothing more is wanted of it. */
   lastText: string;
+  /** It uses the local APIC, which v86 has only beside ACPI. */
+  usesApic?: boolean;
   /** The same work as arguments of the Linux program, where there is one. */
   native?: string[];
 }

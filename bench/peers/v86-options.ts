@@ -20,6 +20,7 @@ export function v86Options(guest: LoadedGuest, settings: ChildJob["settings"]): 
     ...firmware,
     ...boot,
     cmdline: guest.commandLine,
+    acpi: guest.usesApic,
     disable_jit: settings.interpret === true,
     autostart: true,
   };

@@ -17,6 +17,7 @@
 
 import { siteCount, siteTable as siteTableImported, siteWords as siteWordsImported } from "../../translator/contract/sites.ts";
 import { cr0bit as cr0bitImported, eflag as eflagImported, slot as slotImported, vector as vectorImported } from "../../translator/contract/slots.ts";
+import { DevicePages } from "./device-pages.ts";
 import { type PageWalker, walkFlag as walkFlagImported } from "./page-walk.ts";
 import type { PhysicalMemory } from "./physical.ts";
 
@@ -79,6 +80,7 @@ export class LinearMemory {
   private readonly walker: PageWalker;
   private readonly filled = new Int32Array(filledCapacity);
   private filledCount = 0;
+  private readonly devices = new DevicePages();
   private readonly filledGlobal = new Int32Array(filledCapacity);
   private filledGlobalCount = 0;
   /** 1 for each 4 MiB of linear space that was filled from a large page: INVLPG drops the whole of it. */
@@ -426,15 +428,21 @@ export class LinearMemory {
     const known = access & walkFlag.write ? this.TW[index] : access & walkFlag.fetch ? this.TX[index] : this.TR[index];
     if ((known & 1) === 0) return (known ^ A) >>> 0;
     if (known !== invalid) return this.throughGuarded(index, A);
+    const isWrite = (access & walkFlag.write) !== 0;
+    const device = this.devices.find(index, isWrite);
+    if (device >= 0) return device + (A & 0xfff);
     this.misses++;
     if (!walker.walk(A, access)) {
       this.host.notePageFault(A, walker.errorCode);
       return -1;
     }
-    const page = this.physical.locate(walker.page, (access & walkFlag.write) !== 0);
+    const page = this.physical.locate(walker.page, isWrite);
     const location = page + (A & 0xfff);
-    if (!this.physical.isRam(page)) return location;
-    if ((access & walkFlag.write) !== 0) this.pageWritten?.(page);
+    if (!this.physical.isRam(page)) {
+      if ((access & walkFlag.fetch) === 0) this.devices.note(index, isWrite, page);
+      return location;
+    }
+    if (isWrite) this.pageWritten?.(page);
     const entry = (page ^ A) & ~0xfff;
     const isNew = (this.TR[index] & this.TW[index] & this.TX[index] & 1) !== 0;
     if (access & walkFlag.fetch) this.TX[index] = entry;
@@ -442,7 +450,7 @@ export class LinearMemory {
       // A write may find a page table entry changed that INVLPG was not told of.
       if ((this.TR[index] & 1) === 0 && this.TR[index] !== entry) this.emptySitesOf(A);
       this.TR[index] = entry;
-      if (access & walkFlag.write) this.TW[index] = this.physical.codePages[page >>> 12] === 0 ? entry : entry | guarded;
+      if (isWrite) this.TW[index] = this.physical.codePages[page >>> 12] === 0 ? entry : entry | guarded;
     }
     if (walker.isLarge) this.largeRegions[A >>> 22] = 1;
     if (isNew) this.remember(index, walker.isGlobal);
@@ -534,6 +542,7 @@ export class LinearMemory {
   /** Drops translations; global ones only when `everything`. Cost: what was filled. */
   flush(everything: boolean): void {
     this.flushes++;
+    this.devices.clear();
     this.drop(this.filled, this.filledCount);
     this.filledCount = 0;
     if (everything) {
@@ -564,6 +573,7 @@ export class LinearMemory {
   }
 
   private invalidateIndex(page: number): void {
+    this.devices.forget(page);
     this.TR[page] = this.TW[page] = this.TX[page] = invalid;
     this.TR[page + halfSize] = this.TW[page + halfSize] = this.TX[page + halfSize] = invalid;
   }
