@@ -71,6 +71,25 @@ describe.each(tiers)("$name", (tier) => {
     expect(written).toEqual([40 * 15, 0]);
   });
 
+  it("two pages that share an entry, by turns", () => {
+    // Sixteen pages apart.
+    const other = window + 0x10000;
+    const { core, written } = start(`mov ecx, 40
+1:
+  add eax, [${window + 4}]
+  add eax, [${other + 4}]
+  mov dword ptr [${window + 12}], 3
+  mov dword ptr [${other + 12}], 5
+  dec ecx
+  jnz 1b
+  int3`);
+    core.map(other, devices[1], all);
+    core.flush();
+    expect(core.run().vector).toBe(vector.bp);
+    expect(core.reg("eax")).toBe(40 * (1000 + 2000 + 8));
+    expect(written).toEqual([40 * 15, 40 * 17]);
+  });
+
   it("a page that becomes read-only after a flush: the write faults", () => {
     const { core, written } = start(`${rounds(40)}\nint3\n${rounds(1)}`);
     core.run();
