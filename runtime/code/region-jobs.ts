@@ -4,11 +4,15 @@ import { includes, type RangesByPage } from "./ranges.ts";
 
 /** @typeParam Place what the asker must know to put the region in place */
 export interface AskedFor<Place> {
+  readonly id: number;
   readonly place: Place;
   readonly snapshot: RegionSnapshot;
   /** Index of the first of its links in the code array. */
   readonly links: number;
   readonly ranges: RangesByPage;
+  /** Host time (`performance.now()`) when it was asked for, and slices that ended in its code since. */
+  readonly since: number;
+  waits: number;
 }
 
 export class RegionJobs<Place extends { readonly header: number }> {
@@ -21,8 +25,9 @@ export class RegionJobs<Place extends { readonly header: number }> {
   }
 
   /** @returns its number, which is no other's ever */
-  add(job: AskedFor<Place>): number {
+  add(wanted: Omit<AskedFor<Place>, "id" | "since" | "waits">): number {
     const id = ++this.lastId;
+    const job = { id, ...wanted, since: performance.now(), waits: 0 };
     this.byId.set(id, job);
     this.byHeader.set(job.place.header, job);
     return id;
@@ -42,10 +47,10 @@ export class RegionJobs<Place extends { readonly header: number }> {
     return this.byHeader.get(header);
   }
 
-  /** Whether a byte belongs to any of them. */
-  include(page: number, offset: number): boolean {
-    for (const { ranges } of this.byId.values()) if (includes(ranges, page, offset)) return true;
-    return false;
+  /** The first of those that a byte belongs to. */
+  around(page: number, offset: number): AskedFor<Place> | undefined {
+    for (const job of this.byId.values()) if (includes(job.ranges, page, offset)) return job;
+    return undefined;
   }
 
   clear(): void {

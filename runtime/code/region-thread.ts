@@ -28,6 +28,8 @@ export interface RegionThread {
   /** A region was made on the guest's thread. @param layout what code is made for, always the same */
   madeHere(layout: WasmLayout): void;
   send(job: RegionJob): void;
+  /** Nobody waits for that job any more: if it was not begun, it is not to be. */
+  forget(id: number): void;
   /** An answer that has come. Called very often. */
   receive(): RegionAnswer | undefined;
 }

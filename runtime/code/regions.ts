@@ -12,7 +12,7 @@ import { compile, type HostNames } from "./compile.ts";
 import { Losses } from "./losses.ts";
 import { wrapping } from "./pseudo-shapes.ts";
 import { includes, overlaps, type RangesByPage, rangesByPage, without } from "./ranges.ts";
-import { RegionJobs } from "./region-jobs.ts";
+import { type AskedFor, RegionJobs } from "./region-jobs.ts";
 import type { RegionAnswer, RegionThread } from "./region-thread.ts";
 
 export type RegionFunction = (p: number) => number;
@@ -24,8 +24,9 @@ export interface Region {
   readonly header: number;
   readonly instructions: number;
   readonly firstShape: number;
-  /** Executions of that block before. */
+  /** What that block's counter of executions was, and how many of these tier 0 did for which no earlier region accounts. */
   readonly executions: number;
+  readonly coldExecutions: number;
   /** And when regions were evicted last; entries until then, older ones counting half each time. */
   executionsSeen: number;
   use: number;
@@ -117,6 +118,11 @@ const maximumGrowth = 1;
 /** Instructions above which a region is not made anew for more. */
 const largestGrowing = 200;
 const insidePatience = 16;
+/**
+ * Slices that end in code that the other thread has not made yet, until it is made here: by then the guest has lost about the time on tier 0 that making it takes. Before so many milliseconds that
+ * thread is not late.
+ */
+const longestWait = { slices: 32, milliseconds: 20 } as const;
 /** Instructions of a region up to which other regions may have its code too. */
 const largestShared = 60;
 
@@ -203,7 +209,8 @@ export class Regions {
     const losses = this.losses.patience(page);
     if (this.byExit.has(address) || (this.entered[header >>> 5] & (1 << header)) !== 0) return losses;
     const offset = address & 0xfff;
-    const isInside = this.jobs.include(page, offset) || (this.byPage.get(page) ?? []).some(({ ranges }) => includes(ranges, page, offset));
+    const isInside =
+      this.jobs.around(page, offset) !== undefined || (this.byPage.get(page) ?? []).some(({ ranges }) => includes(ranges, page, offset));
     return isInside ? insidePatience * losses : losses;
   }
 
@@ -323,6 +330,28 @@ export class Regions {
     return region ?? "asked for";
   }
 
+  /**
+   * Whether the other thread was asked for the region of the hot block at `header`, at which a slice ended. That thread may have much to do, or a busy host no time for it: what slices keep
+   * ending in is made here.
+   */
+  isOnItsWay(header: number): boolean {
+    const address = this.cache.C[header - 3];
+    const job = this.jobs.at(header) ?? this.jobs.around(address >>> 12, address & 0xfff);
+    if (job === undefined) return false;
+    const { id, place, snapshot, links } = job;
+    const started = ++job.waits < longestWait.slices ? job.since : performance.now();
+    if (started - job.since > longestWait.milliseconds && place.replaces === undefined) {
+      this.thread?.forget(id);
+      this.jobs.take(id);
+      const code = this.translator.regionFrom(snapshot);
+      if (code === undefined) this.onlyHere.add(place.header);
+      else this.putInPlace(job, code, (shape) => this.compiled(code, links, shape));
+      code?.release();
+      this.milliseconds += performance.now() - started;
+    }
+    return place.header === header;
+  }
+
   /** Has the other thread make what nobody waits for. */
   private practise(request: RegionRequest): void {
     const snapshot = this.translator.snapshot(request);
@@ -383,22 +412,25 @@ export class Regions {
     this.backgroundMilliseconds += milliseconds;
     // For practice, or the code cache was flushed meanwhile.
     if (job === undefined) return;
-    const { place, snapshot, links } = job;
-    const { header } = place;
     if (made === undefined) {
-      this.onlyHere.add(header);
+      this.onlyHere.add(job.place.header);
       return;
     }
-    if (made.facts.instructions < this.least(made.facts.isCallable)) {
-      this.refused.add(header);
-      return;
-    }
-    if (!this.isWanted(place, snapshot, made.facts)) return;
-    if (made.facts.exits.length > snapshot.mostExits) throw new Error(`${snapshot.name}: more exits than ${snapshot.mostExits}`);
     const started = performance.now();
-    const code = codeOf(made.facts, snapshot, this.translator);
-    this.install(place, code, links, (shape) => (this.wasm as RegionCompiler).addModule(made.module, made.imports, shape));
+    const code = codeOf(made.facts, job.snapshot, this.translator);
+    this.putInPlace(job, code, (shape) => (this.wasm as RegionCompiler).addModule(made.module, made.imports, shape));
     this.milliseconds += performance.now() - started;
+  }
+
+  /** What was asked for is made. @param compile as `install` has it */
+  private putInPlace({ place, snapshot, links }: AskedFor<RegionPlace>, code: RegionCode, compile: (shape: number) => RegionFunction): void {
+    if (code.instructions < this.least(code.isCallable)) {
+      this.refused.add(place.header);
+      return;
+    }
+    if (!this.isWanted(place, snapshot, code)) return;
+    if (code.exits.length > snapshot.mostExits) throw new Error(`${snapshot.name}: more exits than ${snapshot.mostExits}`);
+    this.install(place, code, links, compile);
   }
 
   /** Whether a region that was asked for can be put in place: its block lives, and memory is as it was. (A block that has been asked for gets no other region.) */
@@ -416,11 +448,8 @@ export class Regions {
   private install(place: RegionPlace, code: RegionCode, links: number, compile: (shape: number) => RegionFunction): Region {
     const { C } = this.cache;
     const { header, address, mode, isDeep, growth, takesIn, page, replaces, wantedBy } = place;
-    let written: Region["written"] = [];
-    if (replaces !== undefined && this.live.get(replaces.shape) === replaces) {
-      this.uninstall(replaces);
-      ({ written } = replaces);
-    }
+    const before = replaces !== undefined && this.live.get(replaces.shape) === replaces ? replaces : undefined;
+    if (before !== undefined) this.uninstall(before);
     code.exits.forEach((offset, k) => {
       this.lent.addStub(links + k, offset, address & ~0xfff, code.wrapping.has(k) ? wrapping : 0);
     });
@@ -435,6 +464,7 @@ export class Regions {
       instructions: C[header],
       firstShape: C[header + 2] & shapeBits,
       executions,
+      coldExecutions: before === undefined ? executions : 0,
       executionsSeen: executions,
       use: 0,
       shape,
@@ -448,7 +478,7 @@ export class Regions {
       ),
       ranges: rangesByPage(code.ranges, page),
       fixed: rangesByPage(without(code.ranges, code.soft), page),
-      written,
+      written: before?.written ?? [],
       mode,
     };
     this.live.set(shape, region);
@@ -576,7 +606,7 @@ export class Regions {
   /** Guest instructions that tier 0 executed in blocks that head regions now, or did. */
   get tierZeroInstructions(): number {
     let sum = this.executedBefore;
-    for (const { instructions, executions } of this.live.values()) sum += instructions * executions;
+    for (const { instructions, coldExecutions } of this.live.values()) sum += instructions * coldExecutions;
     return sum;
   }
 
@@ -600,7 +630,7 @@ export class Regions {
     const { C } = this.cache;
     const { header } = region;
     this.entriesBefore += (C[header + 1] >>> 0) - region.executions;
-    this.executedBefore += region.instructions * region.executions;
+    this.executedBefore += region.instructions * region.coldExecutions;
     this.live.delete(region.shape);
     for (const number of region.ranges.keys()) drop(this.byPage, number, region);
     for (const exit of region.exitTo.keys()) drop(this.byExit, exit, region);

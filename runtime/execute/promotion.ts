@@ -85,6 +85,7 @@ export class Promotion {
     if (executions >= this.thresholds.fuse) this.fuse(header);
     if (executions < this.thresholds.region || this.cache.isFull || (C[header - 2] & singleStep) !== 0) return;
     if (!this.cpu.board.physical.isRam((C[header - 3] & ~0xfff) >>> 0)) return;
+    if (this.regions.isOnItsWay(header)) return;
     if (executions >= this.thresholds.region * this.regions.patience(header)) this.makeRegion(header, this.cpu.R[slot.page]);
   }
 

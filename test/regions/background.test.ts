@@ -16,6 +16,8 @@ import { HeldThread } from "../support/held-thread.ts";
 const rounds = 2000;
 /** Entries after which a region is made anew. */
 const veryOften = 1 << 19;
+/** Milliseconds in which slices end until nobody waits for another thread any more. */
+const longAgo = 10_000;
 /** Sums the numbers from ECX down to 1, STEP at a time. */
 const loop = (step: number) => assemble(`mov eax, 0\nagain:\nadd eax, ecx\nsub ecx, ${step}\njnz again\nhlt`, place.code);
 
@@ -173,6 +175,43 @@ describe("a region made beside the guest", () => {
     expect(end()).toBe(sum);
   });
 
+  it("is made here if slices keep ending in its code, and the answer comes too late then", () => {
+    core = new Core({ regionThread: thread, regionThreshold: veryOften });
+    askFor();
+    const asked = [...thread.jobs];
+    const { cache, promotion } = core.dispatcher;
+    const header = [...cache.live()].find(({ executions }) => executions > 10)?.header ?? 0;
+    cache.C[header + 1] = veryOften;
+    core.R[slot.page] = place.code;
+    promotion.sample(header);
+    expect(regions().live.size).toBe(0);
+    for (const end = performance.now() + longAgo; performance.now() < end && regions().live.size === 0; ) promotion.sample(header);
+    expect([...regions().live.values()].map((region) => region.header)).toEqual([header]);
+    // Not to be made there as well.
+    const [late] = asked.filter((job) => !thread.jobs.includes(job));
+    expect(late).toBeDefined();
+    thread.jobs.push(late);
+    thread.finish();
+    regions().receive();
+    expect([...regions().live.values()].filter((region) => region.header === header).length).toBe(1);
+    expect(end()).toBe(sum);
+  });
+
+  it("but not over other code", () => {
+    askFor();
+    const [{ id }] = thread.jobs;
+    const { cache } = core.dispatcher;
+    const header = [...cache.live()].find(({ address }) => address === place.code)?.header ?? 0;
+    // ADD EAX, EDX: memory without its block having been told.
+    const at = loop(1).bytes.findIndex((byte, k) => byte === 0x01 && loop(1).bytes[k + 1] === 0xc8);
+    expect(at).toBeGreaterThan(0);
+    core.physical.u8[place.code + at + 1] = 0xd0;
+    const isWaiting = (): boolean => thread.jobs.some((job) => job.id === id);
+    for (const end = performance.now() + longAgo; performance.now() < end && isWaiting(); ) regions().isOnItsWay(header);
+    expect(isWaiting()).toBe(false);
+    expect(regions().live.size).toBe(0);
+  });
+
   it("comes in the place of the one that it is to be better than, which lives until then", () => {
     core.load(loop(1));
     core.protectedMode(0);
@@ -195,6 +234,8 @@ describe("a region made beside the guest", () => {
     regions().receive();
     expect([...regions().live.values()].map(({ isDeep }) => isDeep)).toEqual([true]);
     expect(cache.C[header + 2] & shapeBits).toBe([...regions().live.keys()][0]);
+    // Nor were entries of the first one executions on tier 0.
+    expect(regions().tierZeroInstructions).toBeLessThan(veryOften);
     expect(end()).toBe(sum);
   });
 
@@ -294,6 +335,8 @@ describe("the thread itself", () => {
         for (let answer = real.receive(); answer === undefined; answer = real.receive()) await new Promise((resolve) => setTimeout(resolve, 1));
         answers.push({ id, milliseconds: 0 });
       }
+      real.forget(76);
+      real.send({ id: 76, snapshot, links: 5000 });
       real.send({ id: 77, snapshot, links: 5000 });
       let last = real.receive();
       while (last === undefined) {

@@ -59,6 +59,8 @@ export interface CoreOptions {
   /** Executions after which a block's instructions are fused; as they are decoded unless told. */
   readonly fuseThreshold?: number;
   readonly translator?: Translator;
+  /** Executions after which a block found running at a slice's end gets a region; none do unless told. */
+  readonly regionThreshold?: number;
   /** Makes regions. */
   readonly regionThread?: RegionThread;
   /** Characters of text that all regions may have. */
@@ -121,6 +123,7 @@ export class Core {
       regionThread: options.regionThread,
       ...(options.disabled === undefined ? {} : { disabled: options.disabled }),
       ...(options.regionText === undefined ? {} : { regionText: options.regionText }),
+      ...(options.regionThreshold === undefined ? {} : { regionThreshold: options.regionThreshold }),
       ...(options.slice === undefined ? {} : { sliceInstructions: options.slice }),
     });
   }

@@ -30,6 +30,11 @@ export class HeldThread implements RegionThread {
     if (!this.isHeld) this.finish();
   }
 
+  forget(id: number): void {
+    const at = this.jobs.findIndex((job) => job.id === id);
+    if (at >= 0) this.jobs.splice(at, 1);
+  }
+
   receive(): RegionAnswer | undefined {
     return this.answers.shift();
   }

@@ -3,7 +3,7 @@ import type { RegionAnswer, RegionJob, RegionThread } from "../../../runtime/cod
 import type { WasmLayout } from "../../../translator/contract/wasm.ts";
 import { type NodeWorker, workerThreads } from "./node.ts";
 import type { RegionMakerOptions } from "./region-maker.ts";
-import { words } from "./worker-data.ts";
+import { forgottenMost, words } from "./worker-data.ts";
 
 /** From source, and as the build has it: beside whatever it put this module into. Asked for in Node alone: where others bundle this, a module may have no address. */
 function script(): URL {
@@ -56,6 +56,10 @@ export class BackgroundThread implements RegionThread {
 
   send(job: RegionJob): void {
     this.port?.postMessage(job);
+  }
+
+  forget(id: number): void {
+    Atomics.store(this.shared, words.forgotten + (id % forgottenMost), id);
   }
 
   receive(): RegionAnswer | undefined {
