@@ -123,8 +123,9 @@ const insidePatience = 16;
  * thread is not late.
  */
 const longestWait = { slices: 32, milliseconds: 20 } as const;
-/** Instructions of a region up to which other regions may have its code too. */
+/** Instructions of a region up to which other regions may have its code too; and those that are entered very often: a loop with two of them in it would go from one to the other each time. */
 const largestShared = 60;
+const largestSharedDeep = 200;
 
 /** Pages around the entry's that code is taken from. */
 const maximumReach = (1 << (faultPlace.offsetBits - 13)) - 8;
@@ -372,7 +373,7 @@ export class Regions {
         const k = offset >> 12;
         let onPage = heats.get(k);
         if (onPage === undefined) {
-          onPage = this.heatsOn(page(k), own);
+          onPage = this.heatsOn(page(k), own, isDeep ? largestSharedDeep : largestShared);
           heats.set(k, onPage);
         }
         return onPage.get(offset & 0xfff) ?? 0;
@@ -569,8 +570,9 @@ export class Regions {
   /**
    * Executions of the live blocks of a page, of the kind of the one at the first of `own`, by the page offset they begin at. -1 for the entry of a large region other than `own`: leaving
    * for it costs less than having its code once more.
+   * @param largest instructions of a region that is not large
    */
-  private heatsOn(page: RegionPage | undefined, own: readonly number[]): ReadonlyMap<number, number> {
+  private heatsOn(page: RegionPage | undefined, own: readonly number[], largest: number): ReadonlyMap<number, number> {
     const [entry] = own;
     const heats = new Map<number, number>();
     if (page === undefined) return heats;
@@ -581,7 +583,7 @@ export class Regions {
       if ((C[b - 2] & modeMask) !== mode || C[b - 3] >>> 12 !== number) continue;
       if ((mode & modes.edge) !== 0 && (C[b - 4] !== C[entry - 4] || C[b - 5] !== C[entry - 5])) continue;
       const instructions = own.includes(b) ? 0 : this.instructionsOf(b);
-      heats.set(C[b - 3] & 0xfff, instructions > largestShared ? -1 : C[b + 1]);
+      heats.set(C[b - 3] & 0xfff, instructions > largest ? -1 : C[b + 1]);
     }
     return heats;
   }

@@ -8,6 +8,8 @@ import { Core, place } from "../support/core.ts";
 /** Times that a call is seen until it counts. */
 const often = 256;
 const rounds = 3000;
+/** Entries after which a region is made anew. */
+const veryOften = 1 << 19;
 /** More than other regions may share, and than is taken in for its smallness. */
 const body = Array.from({ length: 70 }, (_, k) => `add eax, ${k + 1}`).join("\n");
 const bodySum = (70 * 71) / 2;
@@ -141,5 +143,36 @@ describe("a function called in a loop", () => {
     const sum = rounds * bodySum + (rounds - done);
     // The round under way may have added the first number already.
     expect([sum, sum - 1]).toContain(core.reg("eax"));
+  });
+});
+
+describe("a loop with two regions", () => {
+  it("is in one of them as a whole again once that is entered very often", () => {
+    const loop = assemble(`jmp half\nagain:\n${body}\nhalf:\n${body}\nsub ecx, 1\njnz again\nhlt`, place.code);
+    core.load(loop);
+    core.protectedMode(0);
+    core.R[slot.ecx] = rounds;
+    core.run(100_000);
+    const { cache, promotion, regions } = core.dispatcher;
+    const make = (address: number): number => {
+      const header = cache.find(address, core.R[slot.mode]);
+      promotion.makeRegion(header, place.code);
+      return header;
+    };
+    const regionAt = (at: number): Region | undefined => [...regions.live.values()].find(({ header }) => header === at);
+    const half = make(loop.labels.half);
+    const again = make(loop.labels.again);
+    expect(regionAt(half)?.code.instructions).toBe(2 * 70 + 2);
+    // Up to the other one.
+    expect(regionAt(again)?.code.instructions).toBe(70);
+    cache.C[half + 1] = veryOften;
+    core.R[slot.page] = place.code;
+    promotion.sample(half);
+    expect(regionAt(half)?.isDeep).toBe(true);
+    expect(regionAt(half)?.code.instructions).toBe(2 * 70 + 2);
+    const { entries } = regions;
+    expect(core.run(10_000_000).kind).toBe("halted");
+    expect(core.reg("eax")).toBe(((2 * rounds - 1) * bodySum) % 2 ** 32);
+    expect(regions.entries - entries).toBeLessThan(100);
   });
 });
