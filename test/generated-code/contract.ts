@@ -52,6 +52,7 @@ const arrays: Readonly<Record<string, boolean>> = {
   TW: false,
   TX: false,
   SW: false,
+  K: false,
 };
 const functions: ReadonlySet<string> = new Set([
   ...pureHelpers.filter((name) => !isVectorObject(name)),

@@ -15,6 +15,7 @@ import { slot } from "../../contract/slots.ts";
 import type { Expression, Statement } from "../estree.ts";
 import * as js from "../estree.ts";
 import {
+  addressOf,
   assign,
   controlTest,
   type Demand,
@@ -105,10 +106,6 @@ const positions = [0, 1, 2, 3, 4, 5, 6, 7];
 const among = (mask: number): number[] => positions.filter((at) => ((mask >>> at) & 1) !== 0);
 const mod8 = (e: Expression): Expression => js.binary("&", e, js.literal(7));
 const indexOf = (at: number): Expression => (at === 0 ? tp : mod8(js.binary("+", tp, js.literal(at))));
-const lengthOf = (info: Expression): number => {
-  if (!isLiteral(info)) throw new Error("a region knows its instructions");
-  return (info.value >>> 11) & 15;
-};
 const set = (place: Expression, value: Expression): Statement => assign(place, value);
 const choose = (test: Expression, yes: Expression, no: Expression): Expression => js.conditional(test, yes, no);
 const nan = js.binary("/", js.literal(0), js.literal(0));
@@ -435,7 +432,7 @@ export class RegionStack implements X87Stack {
     }
     this.isGood = true;
     if (info === undefined) return;
-    emit.push(set(xo, part(info, 0, 0x7ff)), set(xp, js.literal(site.next - lengthOf(info))));
+    emit.push(set(xo, part(info, 0, 0x7ff)), set(xp, addressOf(info, site.next)));
     if (operand !== undefined) emit.push(set(xe, part(info, 16, 7)), set(xd, operand));
   }
 

@@ -163,8 +163,12 @@ export const part = (info: Expression, shift: number, mask: number): Expression 
 const rowElement = (row: number, at: Expression): Expression =>
   isLiteral(at) ? state(row + at.value) : js.index("R", js.binary("+", at, js.literal(row)));
 
-/** The instruction's address, which FIP shows. */
-export const addressOf = (info: Expression, nextEip: Expression): Expression => js.toInt32(js.binary("-", nextEip, part(info, 11, 15)));
+/** The instruction's address, which FIP shows, or its page offset. @param next of what is behind it */
+export const addressOf = (info: Expression, next: Expression | number): Expression => {
+  const length = part(info, 11, 15);
+  if (typeof next === "number") return isLiteral(length) ? js.literal(next - length.value) : addressOf(info, js.literal(next));
+  return js.toInt32(js.binary("-", next, length));
+};
 
 /** FOP, FIP and FCS. */
 export function storeRecord(opcode: Expression, eip: Expression): Statement[] {
