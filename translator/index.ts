@@ -6,7 +6,7 @@ import type { X87Arithmetic } from "./contract/callouts/x87.ts";
 import { type ModeKey, mode } from "./contract/mode-key.ts";
 import type { OptimisationName } from "./contract/optimisations.ts";
 import type { RegionSnapshot } from "./contract/region-snapshot.ts";
-import { decodeFailure, type RegionCode, type RegionPage, type RegionRequest, type Translator } from "./contract/translator.ts";
+import { decodeFailure, type PlacedRegion, type RegionCode, type RegionPage, type RegionRequest, type Translator } from "./contract/translator.ts";
 import type { HostHandler, PreparedTier, TierRequest, WasmLayout, WasmModule } from "./contract/wasm.ts";
 import { decode, decodeStatus } from "./decode/decode.ts";
 import { type DecodedInstruction, newInstruction, operandKind } from "./decode/instruction.ts";
@@ -33,7 +33,7 @@ import { discover, isTableJump, type RegionBlock } from "./region/discover.ts";
 import { plan, type RegionPlan } from "./region/plan.ts";
 import { softBytes } from "./region/soft-fields.ts";
 import { type RegionSource, snapshotOf, sourceOf } from "./region/source.ts";
-import { type HandlerTree, handlersModule, helpersModule, loopModule, regionModule } from "./wasm/module.ts";
+import { type HandlerTree, handlersModule, helpersModule, loopModule, regionsModule } from "./wasm/module.ts";
 
 /** A superinstruction's handler costs about 20 KiB of host memory, and time until V8 has optimised it. */
 const maximumSuperinstructions = 4096;
@@ -331,8 +331,8 @@ export class JavaScriptTranslator implements Translator {
     return code;
   }
 
-  regionModule(code: RegionCode, links: number, layout: WasmLayout): WasmModule | undefined {
-    return regionModule(code as RegionTree, links, layout);
+  regionsModule(regions: readonly PlacedRegion[], layout: WasmLayout): WasmModule {
+    return regionsModule(regions as readonly { code: RegionTree; links: number }[], layout);
   }
 
   private regionWithin(request: RegionRequest, limit: number): RegionTree | undefined {

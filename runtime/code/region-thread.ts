@@ -13,7 +13,13 @@ export interface RegionJob {
 export interface RegionAnswer {
   readonly id: number;
   /** Absent: it cannot be made there, for it is nothing for WebAssembly, or too large. */
-  readonly made?: { readonly facts: RegionFacts; readonly module: WebAssembly.Module; readonly imports: readonly WasmImport[] };
+  readonly made?: {
+    readonly facts: RegionFacts;
+    /** Others may be in it, too: this one is exported as `name`. */
+    readonly module: WebAssembly.Module;
+    readonly imports: readonly WasmImport[];
+    readonly name: string;
+  };
   /** Host time of that thread that it took. */
   readonly milliseconds: number;
 }

@@ -71,7 +71,7 @@ export interface RegionCompiler {
   /** What code is made for. */
   readonly layout: WasmLayout;
   addRegion(code: RegionCode, links: number, shape: number): RegionFunction | undefined;
-  addModule(module: WebAssembly.Module, imports: readonly WasmImport[], shape: number): RegionFunction;
+  addCompiled(module: WebAssembly.Module, imports: readonly WasmImport[], name: string, shape: number): RegionFunction;
   addRegionInJavaScript(run: RegionFunction, shape: number): void;
   removeRegion(shape: number): void;
 }
@@ -419,7 +419,7 @@ export class Regions {
     }
     const started = performance.now();
     const code = codeOf(made.facts, job.snapshot, this.translator);
-    this.putInPlace(job, code, (shape) => (this.wasm as RegionCompiler).addModule(made.module, made.imports, shape));
+    this.putInPlace(job, code, (shape) => (this.wasm as RegionCompiler).addCompiled(made.module, made.imports, made.name, shape));
     this.milliseconds += performance.now() - started;
   }
 

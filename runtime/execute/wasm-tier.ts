@@ -118,6 +118,8 @@ export class WasmTier {
   private seenElsewhere = 0;
   private readonly elsewhere = new Map<number, number>();
   private window = firstWindow;
+  /** What modules of regions export. */
+  private readonly regionFunctions = new WeakMap<WebAssembly.Module, Readonly<Record<string, unknown>>>();
   private readonly worth: typeof worthMaking;
 
   constructor(cpu: Cpu, translator: Translator, host: WasmTierHost) {
@@ -227,12 +229,17 @@ export class WasmTier {
 
   /** A function for a region. @param links what L is in its text; @param shape its shape number */
   addRegion(code: RegionCode, links: number, shape: number): Handler | undefined {
-    const module = this.translator.regionModule(code, links, this.layout);
-    return module && this.addModule(moduleOf(module.bytes), module.imports, shape);
+    const { bytes, imports, shapes } = this.translator.regionsModule([{ code, links }], this.layout);
+    return shapes.length === 0 ? undefined : this.addCompiled(moduleOf(bytes), imports, "r0", shape);
   }
-  /** The same for one that is compiled already. @param imports of the module */
-  addModule(module: WebAssembly.Module, imports: readonly WasmImport[], shape: number): Handler {
-    const run = this.instantiate(module, imports).region as Handler;
+  /** The same for one that is compiled already, perhaps with others. @param imports of the module; @param name what it exports the function as */
+  addCompiled(module: WebAssembly.Module, imports: readonly WasmImport[], name: string, shape: number): Handler {
+    let functions = this.regionFunctions.get(module);
+    if (functions === undefined) {
+      functions = this.instantiate(module, imports);
+      this.regionFunctions.set(module, functions);
+    }
+    const run = functions[name] as Handler;
     this.table.set(shape, run);
     this.cases[shape] = loopCase.table;
     return run;

@@ -74,7 +74,7 @@ export function observeTranslator(translator: JavaScriptTranslator, debug: Debug
     fusionOf: () => -1,
     snapshot: (request) => translator.snapshot(request),
     regionFrom: (snapshot) => translator.regionFrom(snapshot),
-    regionModule: (code, links, layout) => translator.regionModule(code, links, layout),
+    regionsModule: (regions, layout) => translator.regionsModule(regions, layout),
     handlers: (shapes, layout) => translator.handlers(shapes, layout),
     loop: (shapes, own, layout) => translator.loop(shapes, own, layout),
     helpers: (functions, layout) => translator.helpers(functions, layout),

@@ -42,7 +42,8 @@ export class HeldThread implements RegionThread {
   /** Does all that waits. */
   finish(): void {
     this.maker ??= new RegionMaker({ disabled: [], x87: "exact", layout: this.layout ?? usualRequest().layout });
-    for (const job of this.jobs.splice(0)) this.answers.push(this.maker.make(job));
+    const jobs = this.jobs.splice(0);
+    if (jobs.length > 0) this.answers.push(...this.maker.make(jobs));
   }
 
   /** Says of all that waits that it cannot be done. */

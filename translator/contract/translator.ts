@@ -81,8 +81,14 @@ export interface Translator {
   snapshot(request: RegionRequest): RegionSnapshot | undefined;
   /** The region of a snapshot; undefined if its text would be too long. */
   regionFrom(snapshot: RegionSnapshot): RegionCode | undefined;
-  /** The region, one of this translator's, as a WebAssembly function `region` for the table; undefined if that cannot be. @param links what L is in its text */
-  regionModule(code: RegionCode, links: number, layout: WasmLayout): WasmModule | undefined;
+  /** Regions of this translator as WebAssembly functions for the table, `r0`, `r1` and so on by their places in the list; `shapes` has the places of those that can be. */
+  regionsModule(regions: readonly PlacedRegion[], layout: WasmLayout): WasmModule;
+}
+
+export interface PlacedRegion {
+  readonly code: RegionCode;
+  /** What L is in its text: the first of its links in the code array. */
+  readonly links: number;
 }
 
 /** A page that a region may take code from. */

@@ -453,13 +453,11 @@ class RegionPrinter implements Target, RegionSite {
   private edgeOnPage(from: number, to: number, target: number, out: Statement[], late: readonly Statement[]): void {
     const { order, isMerge } = this.analysis;
     // Looked at here rather than at the loop's header, so that only the way out needs the flags.
+    out.push(...this.meet(to));
     if (order[to] <= order[from]) {
-      out.push(this.outOfTime([...late, ...this.leaveAt(this.codeAddress(js.literal(target)), 0)]), ...this.meet(to), js.continueTo(`L${to}`));
-    } else {
-      out.push(...this.meet(to));
-      if (isMerge[to]) out.push(js.breakTo(`B${to}`));
-      else this.tree(to, out);
-    }
+      out.push(this.outOfTime([...late, ...this.leaveAt(this.codeAddress(js.literal(target)), 0)]), js.continueTo(`L${to}`));
+    } else if (isMerge[to]) out.push(js.breakTo(`B${to}`));
+    else this.tree(to, out);
   }
 
   /** Before an edge to a block: x87 state as it is to be there. */
@@ -514,7 +512,8 @@ class RegionPrinter implements Target, RegionSite {
 
   /** On at EIP t, inside if the selector knows it. */
   private toSelector(): Statement[] {
-    return [this.outOfTime(this.leaveBy(leaving.dispatchAt)), ...(this.stack?.become(undefined) ?? []), js.continueTo("L0")];
+    const closed = this.stack?.become(undefined) ?? [];
+    return [...closed, this.outOfTime(this.leaveBy(leaving.dispatchAt)), js.continueTo("L0")];
   }
 
   private block(node: number, out: Statement[]): void {

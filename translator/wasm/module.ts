@@ -26,7 +26,8 @@ export const handlerType: FunctionType = { parameters: ["i32"], results: ["i32"]
 export class Imports implements WasmHost {
   readonly list: WasmImport[] = [];
   readonly arrays: WasmLayout["arrays"];
-  readonly constants: Readonly<Record<string, number>>;
+  /** Names that stand for numbers in the function being written. */
+  constants: Readonly<Record<string, number>> = {};
   readonly place: number;
   readonly faulted: number;
   readonly faultBlock: number;
@@ -36,10 +37,9 @@ export class Imports implements WasmHost {
   protected readonly layout: WasmLayout;
   private readonly numbers = new Map<string, number>();
 
-  constructor(layout: WasmLayout, constants: Readonly<Record<string, number>> = {}) {
+  constructor(layout: WasmLayout) {
     this.layout = layout;
     this.arrays = layout.arrays;
-    this.constants = constants;
     this.place = layout.place;
     this.faulted = layout.faulted;
     this.faultBlock = layout.faultBlock;
@@ -104,17 +104,23 @@ export function handlerFunction(imports: Imports, { name, statements }: HandlerT
   return { type: handlerType, locals: f.locals, hints: f.hints, body: f.body, label: name };
 }
 
-/** A region as the function `region`; undefined if something in it is not for WebAssembly. @param links what L stands for */
-export function regionModule(
-  { name, statements }: Pick<RegionTree, "name" | "statements">,
-  links: number,
+/** Regions as functions `r0`, `r1`, ..., but for those with something in them that is not for WebAssembly. */
+export function regionsModule(
+  regions: readonly { readonly code: Pick<RegionTree, "name" | "statements">; readonly links: number }[],
   layout: WasmLayout,
-): WasmModule | undefined {
-  const imports = new Imports(layout, { L: links });
-  const f = new WasmFunction(imports, ["p"]);
-  if (!compiled(() => f.statements(statements))) return undefined;
-  f.op("unreachable");
-  return imports.module([{ type: handlerType, locals: f.locals, hints: f.hints, body: f.body, name: "region", label: name }]);
+): WasmModule {
+  const imports = new Imports(layout);
+  const functions: FunctionCode[] = [];
+  const places: number[] = [];
+  regions.forEach(({ code: { name, statements }, links }, k) => {
+    imports.constants = { L: links };
+    const f = new WasmFunction(imports, ["p"]);
+    if (!compiled(() => f.statements(statements))) return;
+    f.op("unreachable");
+    functions.push({ type: handlerType, locals: f.locals, hints: f.hints, body: f.body, name: `r${k}`, label: name });
+    places.push(k);
+  });
+  return imports.module(functions, places);
 }
 
 /** Whether it was not refused. */

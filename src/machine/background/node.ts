@@ -1,5 +1,4 @@
 /** What is used of Node's modules, where there is Node. Nothing is imported: the same code is loaded in browsers. */
-import type { RegionAnswer } from "../../../runtime/code/region-thread.ts";
 import type { WorkerData } from "./worker-data.ts";
 
 export interface NodeWorker {
@@ -11,7 +10,7 @@ export interface NodeWorker {
 export interface WorkerThreads {
   readonly Worker: new (script: URL, options: { workerData: WorkerData; transferList: readonly unknown[]; name: string }) => NodeWorker;
   readonly workerData: WorkerData | undefined;
-  receiveMessageOnPort(port: MessagePort): { readonly message: RegionAnswer } | undefined;
+  receiveMessageOnPort<Message>(port: MessagePort): { readonly message: Message } | undefined;
 }
 
 interface OperatingSystem {

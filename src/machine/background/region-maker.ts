@@ -2,6 +2,7 @@
 import { moduleOf } from "../../../runtime/code/compile.ts";
 import type { RegionAnswer, RegionJob } from "../../../runtime/code/region-thread.ts";
 import type { X87Arithmetic } from "../../../translator/contract/callouts/x87.ts";
+import type { PlacedRegion } from "../../../translator/contract/translator.ts";
 import type { WasmLayout } from "../../../translator/contract/wasm.ts";
 import { JavaScriptTranslator } from "../../../translator/index.ts";
 
@@ -24,16 +25,23 @@ export class RegionMaker {
     this.layout = layout;
   }
 
-  make({ id, snapshot, links }: RegionJob): RegionAnswer {
+  /** All as one module: calls and jumps among many small ones wait for the host's caches, for the code of each begins at the same place of a page (docs/PERFORMANCE.md). */
+  make(jobs: readonly RegionJob[]): RegionAnswer[] {
     const started = performance.now();
     const { translator, layout } = this;
     if (translator.shapeCount > mostShapes) translator.forgetShapes();
-    const code = translator.regionFrom(snapshot);
-    const module = code && translator.regionModule(code, links, layout);
-    if (code === undefined || module === undefined) return { id, milliseconds: performance.now() - started };
-    const { name, size, freeNames, exits, wrapping, ranges, soft, instructions, isCallable } = code;
-    const facts = { name, size, freeNames, exits, wrapping, ranges, soft, instructions, isCallable };
-    const compiled = moduleOf(module.bytes);
-    return { id, made: { facts, module: compiled, imports: module.imports }, milliseconds: performance.now() - started };
+    const trees = jobs.map(({ snapshot, links }) => ({ code: translator.regionFrom(snapshot), links }));
+    const regions = trees.flatMap(({ code, links }): PlacedRegion[] => (code === undefined ? [] : [{ code, links }]));
+    const { bytes, imports, shapes } = translator.regionsModule(regions, layout);
+    const module = shapes.length === 0 ? undefined : moduleOf(bytes);
+    const milliseconds = (performance.now() - started) / jobs.length;
+    return jobs.map(({ id }, k) => {
+      const { code } = trees[k];
+      const place = regions.findIndex((region) => region.code === code);
+      if (code === undefined || module === undefined || !shapes.includes(place)) return { id, milliseconds };
+      const { name, size, freeNames, exits, wrapping, ranges, soft, instructions, isCallable } = code;
+      const facts = { name, size, freeNames, exits, wrapping, ranges, soft, instructions, isCallable };
+      return { id, made: { facts, module, imports, name: `r${place}` }, milliseconds };
+    });
   }
 }

@@ -24,7 +24,9 @@ export class BackgroundThread implements RegionThread {
   private readonly shared = new Int32Array(new SharedArrayBuffer(4 * words.count));
   private worker: NodeWorker | undefined;
   private port: MessagePort | undefined;
+  /** Messages with answers, and answers of the last ones that nobody has taken yet. */
   private received = 0;
+  private readonly answers: RegionAnswer[] = [];
   private madeElsewhere = 0;
 
   constructor(options: Omit<RegionMakerOptions, "layout">) {
@@ -63,9 +65,12 @@ export class BackgroundThread implements RegionThread {
   }
 
   receive(): RegionAnswer | undefined {
-    if (this.shared[words.answers] === this.received || this.port === undefined) return undefined;
-    this.received++;
-    return workerThreads?.receiveMessageOnPort(this.port)?.message;
+    const { answers } = this;
+    if (answers.length === 0 && this.shared[words.answers] !== this.received && this.port !== undefined) {
+      this.received++;
+      answers.push(...(workerThreads?.receiveMessageOnPort<RegionAnswer[]>(this.port)?.message ?? []));
+    }
+    return answers.shift();
   }
 
   /** For good. */

@@ -9,6 +9,6 @@ export interface WorkerData extends RegionMakerOptions {
   readonly shared: Int32Array;
 }
 
-/** Indices in `WorkerData.shared`: not 0 while jobs are taken; how many answers were sent; numbers of jobs that nobody waits for, each at its number modulo `forgottenMost`. */
+/** Indices in `WorkerData.shared`: not 0 while jobs are taken; how many messages with answers were sent; numbers of jobs that nobody waits for, each at its number modulo `forgottenMost`. */
 export const words = { isReady: 0, answers: 1, forgotten: 2, count: 66 } as const;
 export const forgottenMost = words.count - words.forgotten;

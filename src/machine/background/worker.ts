@@ -7,15 +7,26 @@ import { forgottenMost, words } from "./worker-data.ts";
 /** The guest goes first where cores are few: V8's compiler needs one, too. */
 const niceness = 10;
 
+/** Jobs that wait are done together, up to so many: the first is late by the time that the others take. */
+const mostTogether = 4;
+
 const data = workerThreads?.workerData;
 if (data != null) {
   yieldToOthers(niceness);
   const { port, shared } = data;
   const maker = new RegionMaker(data);
-  port.onmessage = ({ data: job }: MessageEvent<RegionJob>) => {
-    // Numbers begin with 1: what is for practice has none.
-    if (job.id !== 0 && Atomics.load(shared, words.forgotten + (job.id % forgottenMost)) === job.id) return;
-    port.postMessage(maker.make(job));
+  // Numbers begin with 1: what is for practice has none.
+  const isForgotten = ({ id }: RegionJob): boolean => id !== 0 && Atomics.load(shared, words.forgotten + (id % forgottenMost)) === id;
+  port.onmessage = ({ data: first }: MessageEvent<RegionJob>) => {
+    const jobs = [first];
+    while (jobs.length < mostTogether) {
+      const next = workerThreads?.receiveMessageOnPort<RegionJob>(port);
+      if (next === undefined) break;
+      jobs.push(next.message);
+    }
+    const wanted = jobs.filter((job) => !isForgotten(job));
+    if (wanted.length === 0) return;
+    port.postMessage(maker.make(wanted));
     // Behind the message: who sees the number finds it.
     Atomics.add(shared, words.answers, 1);
   };
