@@ -258,7 +258,7 @@ class RegionPrinter implements Target, RegionSite {
         this.isLazy(n) ? this.carry.declarations(this.register(n)) : [js.declare("let", this.local(n).name, this.register(n))],
       ),
       ...this.vectors.declarations(),
-      ...(stack?.declarations() ?? []),
+      ...(stack?.declarations(body) ?? []),
       ...(this.callsSubroutines ? [js.declare("const", "r", js.index("J", js.literal(jsCall.returnTo)))] : []),
       js.declare("let", "n", this.register(slot.budget)),
       js.declare("let", "n0", js.identifier("n")),

@@ -270,11 +270,16 @@ export class RegionStack implements X87Stack {
     return js.assign(q as never, js.literal(this.isOpen ? (this.toggled << 4) | (this.moved << 1) | 1 : 0));
   }
 
-  declarations(): Statement[] {
+  /** @param body all that was printed */
+  declarations(body: readonly Statement[]): Statement[] {
+    const named = namesIn(body);
     const words = [tp, tg, xg, xc, xo, xp, xd, xe, q];
     const doubles = [...(this.inDoubles ? [] : [xk]), xi, ...among(this.used).flatMap((at) => [highs[at], lows[at]])];
     return [
-      ...constantNames.map((name, k) => js.declare("const", constants[name].name, js.index("K", js.literal(k)))),
+      ...constantNames.flatMap((name, k) => {
+        const known = constants[name].name;
+        return named.has(known) ? [js.declare("const", known, js.index("K", js.literal(k)))] : [];
+      }),
       ...words.map(({ name }) => js.declare("let", name, js.literal(0))),
       ...doubles.map(({ name }) => js.declare("let", name, noLow)),
     ];
@@ -461,6 +466,16 @@ export class RegionStack implements X87Stack {
       value.pair = pairAt(at, value.isDouble);
     }
   }
+}
+
+function namesIn(node: unknown, names = new Set<string>()): Set<string> {
+  if (Array.isArray(node)) for (const part of node) namesIn(part, names);
+  else if (typeof node === "object" && node !== null) {
+    const { type, name } = node as { type?: string; name?: string };
+    if (type === "Identifier") names.add(name as string);
+    else for (const part of Object.values(node)) namesIn(part, names);
+  }
+  return names;
 }
 
 const pairAt = (at: number, isDouble: boolean): Pair => ({ h: highs[at], l: isDouble ? noLow : lows[at], isSure: true });
