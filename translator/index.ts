@@ -6,7 +6,7 @@ import type { X87Arithmetic } from "./contract/callouts/x87.ts";
 import { type ModeKey, mode } from "./contract/mode-key.ts";
 import type { OptimisationName } from "./contract/optimisations.ts";
 import type { RegionSnapshot } from "./contract/region-snapshot.ts";
-import { decodeFailure, type PlacedRegion, type RegionCode, type RegionPage, type RegionRequest, type Translator } from "./contract/translator.ts";
+import { decodeFailure, type PlacedRegion, type RegionPage, type RegionRequest, type Translator } from "./contract/translator.ts";
 import type { HostHandler, PreparedTier, TierRequest, WasmLayout, WasmModule } from "./contract/wasm.ts";
 import { decode, decodeStatus } from "./decode/decode.ts";
 import { type DecodedInstruction, newInstruction, operandKind } from "./decode/instruction.ts";
