@@ -3,16 +3,11 @@
  * expected follows from the definitions of the flags (SDM vol. 1, 3.4.3.1).
  */
 import { describe, expect, it } from "vitest";
+import { arithmeticFlags, eflag } from "../../translator/contract/slots.ts";
 import { tiers } from "../support/core.ts";
 import { flagsAtFault } from "../support/flags-at-fault.ts";
 
-const cf = 1;
-const pf = 4;
-const af = 16;
-const zf = 64;
-const sf = 128;
-const of = 2048;
-const arithmetic = cf | pf | af | zf | sf | of;
+const { cf, pf, zf, sf, of } = eflag;
 
 /** Of a + b (+1: as a subtraction), `bits` wide. */
 function flagsOf(kind: "add" | "sub", bits: 8 | 16, a: number, b: number): number {
@@ -52,7 +47,7 @@ for (const { text, kind, bits } of operations) {
         flagsAtFault(tier, { text, pairs, size: 2 }).forEach(({ vector, eflags }, k) => {
           const [a, b] = pairs[k];
           const wanted = flagsOf(kind, bits, a & mask, b & mask);
-          expect([vector, eflags & arithmetic, a, b]).toEqual([14, wanted, a, b]);
+          expect([vector, eflags & arithmeticFlags, a, b]).toEqual([14, wanted, a, b]);
         });
       });
     }

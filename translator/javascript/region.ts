@@ -32,7 +32,7 @@ import {
   type Value,
   wordsOfType,
 } from "../ir/micro.ts";
-import { lateSets } from "../passes/late.ts";
+import { sunkSets } from "../passes/sink.ts";
 import type { RegionPlan } from "../region/plan.ts";
 import { type SiteAccess, type SiteGroup, Sites } from "../region/sites.ts";
 import type { Expression, Statement } from "./estree.ts";
@@ -46,9 +46,9 @@ import { VectorPlaces } from "./simd/places.ts";
 import { WholeVectors } from "./simd/whole.ts";
 import { type SiteBase, StatementEmitter, type Target } from "./statements.ts";
 import { tailValues } from "./tier0.ts";
-import { isInLineX87Affordable, x87ExpansionOf } from "./x87/expand.ts";
-import { X87Flow, x87UseOf } from "./x87/region-flow.ts";
-import { type Point, type RegionSite, RegionStack } from "./x87/region-stack.ts";
+import { x87ExpansionOf } from "./x87/expand.ts";
+import type { RegionSite } from "./x87/region-stack.ts";
+import { outsideBlocks, RegionX87 } from "./x87/region-x87.ts";
 import type { X87Site } from "./x87/stack.ts";
 
 const nothing: readonly never[] = Object.freeze([]);
@@ -99,8 +99,8 @@ export interface RegionInput {
   readonly soft: ReadonlySet<number>;
 }
 
-/** What a block sets late (passes/late.ts): if its back edge leaves, and on its other way. */
-interface LateStatements {
+/** What is sunk out of a block (passes/sink.ts): if its back edge leaves, and on its other way. */
+interface SunkStatements {
   readonly outOfTime: readonly Statement[];
   readonly otherwise: readonly Statement[];
 }
@@ -184,16 +184,8 @@ class RegionPrinter implements Target, RegionSite {
   private readonly vectors: VectorPlaces;
   private readonly whole: WholeVectors | undefined;
   readonly inLineVectors: VectorPlaces | undefined;
-  readonly x87: X87Site | undefined;
-  /** Where the x87 stack is in locals, how it is written, and what is known behind blocks. */
-  private readonly flow: X87Flow | undefined;
-  private readonly stack: RegionStack | undefined;
-  private readonly ends = new Map<number, Point | undefined>();
-  /** The block being printed, and its callouts so far that may have changed the x87 state. */
-  private printed = 0;
-  private changes = 0;
-  /** Where the latest of them closed the state. */
-  private before: Point | undefined;
+  /** The x87 registers, if they are in locals. */
+  private readonly registers: RegionX87 | undefined;
   private readonly sites: Sites | undefined;
   readonly siteBases = new Map<SiteGroup, SiteBase>();
   /** What x87 instructions want printed behind the running instruction. */
@@ -221,9 +213,8 @@ class RegionPrinter implements Target, RegionSite {
     this.carry = new LazyCarry(input.blocks);
     this.analysis = input.plan.analysis;
     const { first, selected, usesSelector } = input.plan;
-    const graph = input.successors.map((list, k) =>
-      usesSelector(k) ? selected : list.map((to) => (this.numbers.get(to) ?? -1) - first).filter((to) => to >= 0),
-    );
+    const inside = input.successors.map((list) => list.map((to) => (this.numbers.get(to) ?? -1) - first).filter((to) => to >= 0));
+    const graph = inside.map((list, k) => (usesSelector(k) ? selected : list));
     const [vectorBlocks, edges] = input.inLineVectors && hasVectors ? [input.blocks, graph] : [[], []];
     this.whole = input.hasWholeVectors ? new WholeVectors(vectorBlocks, edges, templates) : undefined;
     this.vectors = this.whole ?? new VectorPlaces(vectorBlocks, edges, templates);
@@ -231,24 +222,17 @@ class RegionPrinter implements Target, RegionSite {
     for (const n of this.vectors.used) this.used.add(n);
     for (const n of this.vectors.dirty) this.dirty.add(n);
     if (input.hasSites) {
-      const edges = input.successors.map((list) => list.map((to) => (this.numbers.get(to) ?? -1) - first).filter((to) => to >= 0));
       const seed = (input.pageAddress(0) >>> 12) ^ (input.blocks[0].offset << 8);
-      this.sites = new Sites(input.blocks, edges, input.plan, input.hasNeighbours, (input.mode & mode.user) !== 0, seed);
+      this.sites = new Sites(input.blocks, inside, input.plan, input.hasNeighbours, (input.mode & mode.user) !== 0, seed);
     }
-    const inDoubles = input.x87InDoubles === true;
-    const inside = input.successors.map((list) => list.map((to) => (this.numbers.get(to) ?? -1) - first).filter((to) => to >= 0));
-    this.flow = isInLineX87Affordable(input.blocks) ? X87Flow.of(input.blocks, inside, input.plan, inDoubles) : undefined;
-    if (this.flow === undefined) return;
-    const stack = new RegionStack(this, inDoubles, this.flow.all);
-    this.stack = stack;
-    this.freeNames.add("K");
-    this.x87 = { inDoubles, stack: (emit) => stack.attach(emit) };
+    this.registers = RegionX87.of(this, input.blocks, inside, input.plan, input.x87InDoubles === true);
+    if (this.registers !== undefined) this.freeNames.add("K");
   }
 
   print(): RegionParts {
     const body: Statement[] = [];
-    const { flow, stack } = this;
-    if (this.input.plan.first === 0 && flow?.opensIn(0) === false) body.push(...(stack?.become(flow.entry(0)) ?? []));
+    const { registers } = this;
+    if (this.input.plan.first === 0) body.push(...(registers?.atEntry() ?? []));
     this.tree(0, body);
     const fault = leaving.fault;
     const spill = this.writeBack(this.dirty);
@@ -258,7 +242,7 @@ class RegionPrinter implements Target, RegionSite {
         this.isLazy(n) ? this.carry.declarations(this.register(n)) : [js.declare("let", this.local(n).name, this.register(n))],
       ),
       ...this.vectors.declarations(),
-      ...(stack?.declarations(body) ?? []),
+      ...(registers?.declarations(body) ?? []),
       ...(this.callsSubroutines ? [js.declare("const", "r", js.index("J", js.literal(jsCall.returnTo)))] : []),
       js.declare("let", "n", this.register(slot.budget)),
       js.declare("let", "n0", js.identifier("n")),
@@ -270,7 +254,7 @@ class RegionPrinter implements Target, RegionSite {
         ...this.faultInGeneralCall(),
       ]),
       ...spill,
-      ...(stack?.epilogue() ?? []),
+      ...(registers?.epilogue() ?? []),
       this.spillBudget(),
       ...this.epilogue(),
     ];
@@ -406,24 +390,24 @@ class RegionPrinter implements Target, RegionSite {
 
   /**
    * An edge from `from` to page offset `target`.
-   * @param wraps EIP there is taken modulo 64 KiB; inside the region it is below that; @param late what is yet to be done if a back edge leaves
+   * @param wraps EIP there is taken modulo 64 KiB; inside the region it is below that; @param sunk what is yet to be done if a back edge leaves
    */
-  private edge(from: number, target: number, out: Statement[], wraps = false, late: readonly Statement[] = nothing): void {
-    this.stack?.at(this.ends.get(from));
+  private edge(from: number, target: number, out: Statement[], wraps = false, sunk: readonly Statement[] = nothing): void {
+    const { first, isRedirected } = this.input.plan;
+    this.registers?.behind(from - first);
     const to = this.numbers.get(target);
     if (to === undefined) return void out.push(...this.exit(target, wraps));
-    const { first, isRedirected } = this.input.plan;
     if (from >= first && isRedirected(from - first, to - first)) {
       out.push(js.expressionStatement(js.assign(js.identifier("t"), this.codeAddress(js.literal(target)))), ...this.toSelector());
       return;
     }
     this.pageChecks(from, to, target, wraps, out);
-    this.edgeOnPage(from, to, target, out, late);
+    this.edgeOnPage(from, to, target, out, sunk);
   }
   /** The same as a list of its own. */
-  private edgeAlone(from: number, target: number, wraps = false, late = nothing as readonly Statement[]): Statement[] {
+  private edgeAlone(from: number, target: number, wraps = false, sunk = nothing as readonly Statement[]): Statement[] {
     const out: Statement[] = [];
-    this.edge(from, target, out, wraps, late);
+    this.edge(from, target, out, wraps, sunk);
     return out;
   }
 
@@ -450,21 +434,14 @@ class RegionPrinter implements Target, RegionSite {
     return js.logical("||", js.binary(">=", unsigned(eip), unsigned(this.register(slot.codeEnd))), isAnother);
   }
 
-  private edgeOnPage(from: number, to: number, target: number, out: Statement[], late: readonly Statement[]): void {
+  private edgeOnPage(from: number, to: number, target: number, out: Statement[], sunk: readonly Statement[]): void {
     const { order, isMerge } = this.analysis;
     // Looked at here rather than at the loop's header, so that only the way out needs the flags.
-    out.push(...this.meet(to));
+    out.push(...(this.registers?.edgeTo(to - this.input.plan.first) ?? []));
     if (order[to] <= order[from]) {
-      out.push(this.outOfTime([...late, ...this.leaveAt(this.codeAddress(js.literal(target)), 0)]), js.continueTo(`L${to}`));
+      out.push(this.outOfTime([...sunk, ...this.leaveAt(this.codeAddress(js.literal(target)), 0)]), js.continueTo(`L${to}`));
     } else if (isMerge[to]) out.push(js.breakTo(`B${to}`));
     else this.tree(to, out);
-  }
-
-  /** Before an edge to a block: x87 state as it is to be there. */
-  private meet(to: number): Statement[] {
-    const { flow, stack } = this;
-    const block = to - this.input.plan.first;
-    return flow === undefined || stack === undefined || flow.opensIn(block) ? [] : stack.become(flow.entry(block));
   }
 
   private exit(target: number, wraps: boolean): Statement[] {
@@ -481,7 +458,7 @@ class RegionPrinter implements Target, RegionSite {
 
   private leaveBy(x: number): Statement[] {
     this.leavesBy.add(x);
-    const mark = this.stack === undefined ? [] : [js.expressionStatement(this.stack.mark())];
+    const mark = this.registers === undefined ? [] : [js.expressionStatement(this.registers.mark())];
     return [...mark, js.expressionStatement(js.assign(js.identifier("x"), js.literal(x))), js.breakTo("X")];
   }
 
@@ -512,8 +489,7 @@ class RegionPrinter implements Target, RegionSite {
 
   /** On at EIP t, inside if the selector knows it. */
   private toSelector(): Statement[] {
-    const closed = this.stack?.become(undefined) ?? [];
-    return [...closed, this.outOfTime(this.leaveBy(leaving.dispatchAt)), js.continueTo("L0")];
+    return [...(this.registers?.edgeTo(outsideBlocks) ?? []), this.outOfTime(this.leaveBy(leaving.dispatchAt)), js.continueTo("L0")];
   }
 
   private block(node: number, out: Statement[]): void {
@@ -521,7 +497,7 @@ class RegionPrinter implements Target, RegionSite {
     if (node < first) {
       const targets = selected.map((k) => this.input.blocks[k].offset);
       out.push(...this.computedEdges(node, targets));
-      this.stack?.at(undefined);
+      this.registers?.behind(outsideBlocks);
       out.push(...this.leaveBy(leaving.computed));
       return;
     }
@@ -529,31 +505,31 @@ class RegionPrinter implements Target, RegionSite {
     const count = js.literal(block.instructions.length);
     out.push(js.expressionStatement(js.assign(js.identifier("n"), js.toInt32(js.binary("-", js.identifier("n"), count)))));
     const emitter = new StatementEmitter(this, this.templates, out);
-    this.enterX87(node - first, out);
-    const late = this.lateSets(node, block);
+    out.push(...(this.registers?.beginBlock(node - first) ?? []));
+    const sunk = this.sunkSets(node, block);
     const now = block.statements.filter(({ s }) =>
-      s.kind === "set" ? !late.includes(s) : s.kind !== "call" || !this.isCheckedBefore(node, s.callout),
+      s.kind === "set" ? !sunk.includes(s) : s.kind !== "call" || !this.isCheckedBefore(node, s.callout),
     );
     this.current = { ...block, statements: now };
     this.calledOut = false;
-    emitter.emit(now, [...tailValues(block.terminator), ...late.map(({ value }) => value)]);
+    emitter.emit(now, [...tailValues(block.terminator), ...sunk.map(({ value }) => value)]);
     // Before other blocks' code comes behind this one's.
     const { terminator } = block;
     const value = terminator && subjectOf(terminator);
     const printed = value && emitter.value(value);
-    const [outOfTime, otherwise] = late.length === 0 ? [nothing, nothing] : [emitter.aside(late), emitter.aside(late)];
+    const [outOfTime, otherwise] = sunk.length === 0 ? [nothing, nothing] : [emitter.aside(sunk), emitter.aside(sunk)];
     for (const name of emitter.freeNames) this.freeNames.add(name);
-    this.ends.set(node, this.stack?.point);
+    this.registers?.endBlock();
     this.terminator(node, block, printed as Expression, out, { outOfTime, otherwise });
   }
 
-  /** Where the block ends in a branch back: what it sets late. */
-  private lateSets(node: number, block: MicroBlock): readonly SetStatement[] {
+  /** Where the block ends in a branch back: what is sunk out of it. */
+  private sunkSets(node: number, block: MicroBlock): readonly SetStatement[] {
     const { liveAtEntry, plan } = this.input;
     const t = block.terminator;
     if (liveAtEntry === undefined || t?.kind !== "branch") return nothing;
     const back = [t.taken, t.fall].map(constant).find((target) => this.isBackEdge(node, target));
-    return back === undefined ? nothing : lateSets(block, liveAtEntry[(this.numbers.get(back) as number) - plan.first]);
+    return back === undefined ? nothing : sunkSets(block, liveAtEntry[(this.numbers.get(back) as number) - plan.first]);
   }
 
   /** Whether the way from `from` to page offset `target` goes back in the region, and leaves only if the slice is used up. */
@@ -563,16 +539,6 @@ class RegionPrinter implements Target, RegionSite {
     if (to === undefined || this.analysis.order[to] > this.analysis.order[from] || isRedirected(from - first, to - first)) return false;
     const known = pagesOf(this.input.blocks[from - first]);
     return pagesOf(this.input.blocks[to - first]).every((k) => k === 0 || known.includes(k));
-  }
-
-  private enterX87(block: number, out: Statement[]): void {
-    const { flow, stack } = this;
-    if (flow === undefined || stack === undefined) return;
-    this.changes = 0;
-    this.printed = block;
-    const entry = flow.entry(block);
-    if (entry !== undefined && flow.opensIn(block)) out.push(...stack.reopen(entry));
-    else stack.at(entry);
   }
 
   /** A check that a block before it on every way to `node` makes. */
@@ -590,7 +556,7 @@ class RegionPrinter implements Target, RegionSite {
   }
 
   /** @param value what the terminator looks at, if it does */
-  private terminator(node: number, block: MicroBlock, value: Expression, out: Statement[], late: LateStatements): void {
+  private terminator(node: number, block: MicroBlock, value: Expression, out: Statement[], sunk: SunkStatements): void {
     const t: Terminator | undefined = block.terminator;
     const { first, usesSelector } = this.input.plan;
     const successors = this.input.successors[node - first];
@@ -601,7 +567,7 @@ class RegionPrinter implements Target, RegionSite {
       case "call":
         return this.edge(node, constant(t.target), out, t.wraps);
       case "branch": {
-        const { outOfTime, otherwise } = late;
+        const { outOfTime, otherwise } = sunk;
         const goesBack = otherwise.length > 0 && this.isBackEdge(node, constant(t.taken));
         const taken = this.edgeAlone(node, constant(t.taken), t.wraps, goesBack ? outOfTime : nothing);
         out.push(js.ifStatement(value, goesBack ? taken : [...otherwise, ...taken]));
@@ -622,7 +588,7 @@ class RegionPrinter implements Target, RegionSite {
         if (usesSelector(node - first)) out.push(...this.toSelector());
         else {
           out.push(...this.computedEdges(node, successors));
-          this.stack?.at(this.ends.get(node));
+          this.registers?.behind(node - first);
           out.push(...this.leaveBy(t.flavour === "return" && this.isLinear ? leaving.returned : leaving.computed));
         }
         return;
@@ -684,7 +650,7 @@ class RegionPrinter implements Target, RegionSite {
   slowPath(call: Expression): Expression {
     // (R[faultOffset] = offset, call)
     const note = js.assign(this.register(slot.faultOffset) as never, this.faultPlace());
-    return this.stack === undefined ? js.sequence(note, call) : js.sequence(note, this.stack.mark(), call);
+    return this.registers === undefined ? js.sequence(note, call) : js.sequence(note, this.registers.mark(), call);
   }
   /**
    * A guarded store (`sg`) refuses, changing nothing, when it would overwrite translated code: the region leaves at this instruction and tier 0, which can stop
@@ -752,7 +718,7 @@ class RegionPrinter implements Target, RegionSite {
   }
   beforeCall(row: CalloutRow, callout: CalloutName): Statement[] {
     const isGeneral = row.general !== false;
-    const out: Statement[] = this.beforeX87Change(callout);
+    const out: Statement[] = this.registers?.beforeCall(callout) ?? [];
     if (isGeneral && row.neverFaults !== true) this.callsGeneral = true;
     out.push(js.expressionStatement(js.assign(this.register(slot.faultOffset) as never, this.faultPlace(isGeneral ? faultPlace.inGeneralCall : 0))));
     // Callouts on vector operands do not ask where they are.
@@ -770,7 +736,7 @@ class RegionPrinter implements Target, RegionSite {
     return out;
   }
   afterCall(row: CalloutRow, callout: CalloutName): Statement[] {
-    return [...this.afterGeneralCall(row), ...this.afterX87Change(callout)];
+    return [...this.afterGeneralCall(row), ...(this.registers?.afterCall(callout) ?? [])];
   }
   private afterGeneralCall(row: CalloutRow): Statement[] {
     if (row.general !== false) return [...this.reload(), ...this.vectors.reload()];
@@ -780,22 +746,6 @@ class RegionPrinter implements Target, RegionSite {
       return [js.expressionStatement(js.assign(js.identifier("n"), budgetNow))];
     }
     return row.vectors === true ? [...this.readBack(this.vectors.used), ...this.vectors.reload()] : [];
-  }
-  /** Before a callout: x87 state where it may look for it, or what is to be known if it faults. */
-  private beforeX87Change(callout: CalloutName): Statement[] {
-    const { stack } = this;
-    if (stack === undefined) return [];
-    const use = x87UseOf(callout, stack.inDoubles);
-    if (use === "none") return [js.expressionStatement(stack.mark())];
-    if (use === "inLine") return [];
-    this.before = stack.point;
-    return stack.close();
-  }
-  private afterX87Change(callout: CalloutName): Statement[] {
-    const { flow, stack, before } = this;
-    if (flow === undefined || stack === undefined || x87UseOf(callout, stack.inDoubles) !== "any") return [];
-    const facts = flow.factsBehind(this.printed, this.changes++);
-    return before === undefined || facts === undefined ? [] : stack.reopen({ ...before, facts });
   }
   /**
    * A CALL of a function outside, by a JavaScript call of its region if it has one: state goes to R before and comes back after. The function's RET returns `returned`
@@ -815,7 +765,7 @@ class RegionPrinter implements Target, RegionSite {
     const depth = js.index("J", js.literal(jsCall.depth));
     const set = (place: Expression, value: Expression): Statement => js.expressionStatement(js.assign(place as never, value));
     const out: Statement[] = [
-      ...this.beforeX87Change("subroutine"),
+      ...(this.registers?.beforeCall("subroutine") ?? []),
       ...this.writeBack(this.dirty),
       this.spillBudget(),
       set(js.identifier("n0"), js.identifier("n")),
@@ -850,7 +800,7 @@ class RegionPrinter implements Target, RegionSite {
       set(this.register(slot.page), js.identifier("PB")),
       ...this.reload(),
       ...this.vectors.reload(),
-      ...this.afterX87Change("subroutine"),
+      ...(this.registers?.afterCall("subroutine") ?? []),
     );
     // The pages that the rest of the region takes for granted.
     const leave = this.leaveAt(this.codeAddress(js.literal(this.next)), 0);
@@ -866,6 +816,9 @@ class RegionPrinter implements Target, RegionSite {
       ),
     );
     return out;
+  }
+  get x87(): X87Site | undefined {
+    return this.registers?.site;
   }
   get usualEntry(): number | undefined {
     return this.input.usualEntry;

@@ -6,7 +6,6 @@
 import { constantPair, memoryFormat } from "../../contract/callouts/x87.ts";
 import type { CalloutName } from "../../contract/callouts.ts";
 import { slot } from "../../contract/slots.ts";
-import type { MicroBlock } from "../../ir/block.ts";
 import type { Expression } from "../estree.ts";
 import * as js from "../estree.ts";
 import { isPlainAccess } from "../plain-access.ts";
@@ -471,15 +470,6 @@ const table: Partial<Record<CalloutName, Expand>> = {
 };
 
 const tableForDoubles: Partial<Record<CalloutName, Expand>> = { ...table, ...doubleTable };
-
-/** V8 never optimises a function of more than 61,440 bytes of bytecode; an expansion comes to a few hundred. */
-const affordable = 120;
-
-export function isInLineX87Affordable(blocks: readonly MicroBlock[]): boolean {
-  let count = 0;
-  for (const block of blocks) for (const { s } of block.statements) if (s.kind === "call" && table[s.callout] !== undefined) count++;
-  return count <= affordable;
-}
 
 /** @param inDoubles registers hold plain doubles */
 export const x87ExpansionOf = (callout: CalloutName, inDoubles = false): Expand | undefined => (inDoubles ? tableForDoubles : table)[callout];

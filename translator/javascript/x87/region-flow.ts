@@ -2,6 +2,7 @@
 import { type CalloutName, type CalloutRow, callouts } from "../../contract/callouts.ts";
 import { slot } from "../../contract/slots.ts";
 import { type MicroBlock, slotNumber } from "../../ir/block.ts";
+import type { Statement as MicroStatement } from "../../ir/micro.ts";
 import type { RegionPlan } from "../../region/plan.ts";
 import * as js from "../estree.ts";
 import { x87ExpansionOf } from "./expand.ts";
@@ -25,18 +26,16 @@ export function x87UseOf(callout: CalloutName, inDoubles: boolean): X87Use {
   return row.slots !== undefined || harmless.has(callout) ? "none" : "any";
 }
 
-/** MMX has the registers as integers: there the callouts do everything. */
-function touchesRegisters(blocks: readonly MicroBlock[]): boolean {
-  for (const { statements } of blocks) {
-    for (const { s } of statements) {
-      if (s.kind === "call" && ((callouts[s.callout] as CalloutRow).onX87State === true || s.callout === "pendingFloatException")) return true;
-      if (s.kind !== "get" && s.kind !== "set") continue;
-      const n = slotNumber(s.slot);
-      if (n >= slot.fpuMantissaLow && n < slot.fpuInexact + 2 && !(n > slot.fpuDs && n < slot.fpuPairHigh)) return true;
-    }
-  }
-  return false;
+/** MMX does, and what comes with it. */
+function touchesRegisters(s: MicroStatement): boolean {
+  if (s.kind === "call") return (callouts[s.callout] as CalloutRow).onX87State === true || s.callout === "pendingFloatException";
+  if (s.kind !== "get" && s.kind !== "set") return false;
+  const n = slotNumber(s.slot);
+  return n >= slot.fpuMantissaLow && n < slot.fpuInexact + 2 && !(n > slot.fpuDs && n < slot.fpuPairHigh);
 }
+
+/** V8 never optimises a function of more than 61,440 bytes of bytecode; an expansion comes to a few hundred. */
+const affordable = 120;
 
 /** Straight code without a callout of any kind among its x87 instructions, as if it were at the start. */
 interface Segment {
@@ -70,14 +69,17 @@ export class X87Flow {
 
   /**
    * @param successors blocks by number
-   * @returns undefined if no x87 instruction is to be done in line
+   * @returns undefined if no x87 instruction is to be done in line: there are none, or too many, or MMX has the registers as integers
    */
   static of(blocks: readonly MicroBlock[], successors: readonly (readonly number[])[], plan: RegionPlan, inDoubles: boolean): X87Flow | undefined {
-    if (touchesRegisters(blocks)) return undefined;
-    const isAny = blocks.some(({ statements }) =>
-      statements.some(({ s }) => s.kind === "call" && x87ExpansionOf(s.callout, inDoubles) !== undefined),
-    );
-    return isAny ? new X87Flow(blocks, successors, plan, inDoubles) : undefined;
+    let count = 0;
+    for (const { statements } of blocks) {
+      for (const { s } of statements) {
+        if (s.kind === "call" && x87ExpansionOf(s.callout, inDoubles) !== undefined) count++;
+        else if (touchesRegisters(s)) return undefined;
+      }
+    }
+    return count === 0 || count > affordable ? undefined : new X87Flow(blocks, successors, plan, inDoubles);
   }
 
   private constructor(blocks: readonly MicroBlock[], successors: readonly (readonly number[])[], plan: RegionPlan, inDoubles: boolean) {

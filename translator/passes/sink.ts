@@ -1,6 +1,6 @@
 /**
- * Flags that a block sets last and that nothing sees where its back edge leads: a loop sets them anew in each round, and only who leaves it needs them. They are set there (javascript/region.ts), with what
- * is computed for them alone.
+ * Sinking: flags that a block sets last and that nothing sees where its back edge leads. A loop sets them anew in each round, and only who leaves it needs them. They are set there (javascript/region.ts), with
+ * what is computed for them alone.
  */
 import { slot } from "../contract/slots.ts";
 import { type MicroBlock, slotNumber } from "../ir/block.ts";
@@ -9,7 +9,7 @@ import type { SetStatement } from "../ir/micro.ts";
 const flags = (1 << slot.flagZero) | (1 << slot.flagSign) | (1 << slot.flagCarry);
 
 /** @param live bit set of slots that are seen where the back edge leads (dead.ts) */
-export function lateSets({ statements }: MicroBlock, live: number): readonly SetStatement[] {
+export function sunkSets({ statements }: MicroBlock, live: number): readonly SetStatement[] {
   let unseen = flags & ~live;
   for (const { s } of statements) {
     // What a callout sees is its own affair; a flag that is read may have to be read before it is set.

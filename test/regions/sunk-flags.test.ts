@@ -3,18 +3,12 @@
  * definitions (SDM vol. 1, 3.4.3.1; INC and DEC leave CF as it is).
  */
 import { describe, expect, it } from "vitest";
-import { slot } from "../../translator/contract/slots.ts";
+import { arithmeticFlags, eflag, slot } from "../../translator/contract/slots.ts";
 import { assemble } from "../support/assembler.ts";
 import { type Core, tiers } from "../support/core.ts";
 import { flagsAtFault } from "../support/flags-at-fault.ts";
 
-const cf = 1;
-const pf = 4;
-const af = 16;
-const zf = 64;
-const sf = 128;
-const of = 2048;
-const arithmetic = cf | pf | af | zf | sf | of;
+const { cf, pf, af, zf, sf, of } = eflag;
 
 const parity = (r: number): number => ([...(r & 255).toString(2)].filter((digit) => digit === "1").length % 2 === 0 ? pf : 0);
 /** Of what came to r by counting down by one, but for CF. */
@@ -37,7 +31,7 @@ describe("left at its end", () => {
       it(`${name}, ${tier.name}`, () => {
         flagsAtFault(tier, { text: `mov ecx, 3\n inner: ${loop}`, pairs, size: 4 }).forEach(({ vector, eflags }, k) => {
           const [a, b] = pairs[k];
-          expect([vector, eflags & arithmetic, a, b]).toEqual([14, flags(a, b), a, b]);
+          expect([vector, eflags & arithmeticFlags, a, b]).toEqual([14, flags(a, b), a, b]);
         });
       });
     }
@@ -59,7 +53,7 @@ describe("left because time is up", () => {
         expect(kind).toBe("limit");
         if (eip !== program.labels["inner"]) continue;
         const carries = R[slot.eax] >>> 0 < R[slot.ebx] >>> 0 ? cf : 0;
-        expect([n, eflags & arithmetic]).toEqual([n, carries | counted(R[slot.ecx])]);
+        expect([n, eflags & arithmeticFlags]).toEqual([n, carries | counted(R[slot.ecx])]);
         seen++;
       }
       expect(seen).toBeGreaterThan(100);
