@@ -63,6 +63,10 @@ export const pureOps = {
   carries: { parameters: "a b r", js: "(a & b) | ((a | b) & ~r)" },
   /** Vector of borrows out of each bit of a - b (- borrow in) = r. */
   borrows: { parameters: "a b r", js: "(~a & b) | (~(a ^ b) & r)" },
+  /** Whether a + b + c carries out of bit 31, a - b - c borrows, or is below zero as a signed number; c is 0 or 1. */
+  carriesOut: { parameters: "a b c", js: "(~a >>> 0) - (b >>> 0) - c < 0", type: "bool" },
+  borrowsOut: { parameters: "a b c", js: "(a >>> 0) - (b >>> 0) - c < 0", type: "bool" },
+  isNegativeDifference: { parameters: "a b c", js: "a - b - c < 0", type: "bool" },
   /** Puts an 8- or 16-bit carry vector where flagCarry wants it: bits 7 or 15 to 31, AF kept at bit 3. */
   carryVector8: { parameters: "c", js: "(c << 24) | (c & 8)" },
   carryVector16: { parameters: "c", js: "(c << 16) | (c & 8)" },

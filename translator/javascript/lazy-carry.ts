@@ -7,6 +7,8 @@
  *     r = a - b   addends r, b:   the borrows of a - b are the carries of r + b
  *     a vector v  addends v, v:   (v & v) | ... is v again
  *
+ * What ADC and SBB add or subtract besides, 0 or 1, is a third addend, in regions that have such ones.
+ *
  * Rotations change CF and OF alone: what they come from is kept beside the addends, as the word whose upper two bits they are once it is rotated to the right by `cr`, and a mask of what
  * of the addends' vector still counts. (OpenSSL's SHA-256 has six of them a round, and loads between them.)
  *
@@ -21,6 +23,7 @@ type Pure = Extract<Value, { kind: "pure" }>;
 
 const first = js.identifier("cx");
 const second = js.identifier("cy");
+const third = js.identifier("cz");
 const shift = js.identifier("cs");
 const scratch = js.identifier("cv");
 /** Of rotations: the word, by how much it is rotated, which bits come from the addends. */
@@ -32,21 +35,24 @@ const keepsLower = 0x3fffffff;
 
 export class LazyCarry {
   private readonly hasNarrow: boolean;
+  private readonly hasThird: boolean;
   private readonly hasRotations: boolean;
 
   constructor(blocks: readonly MicroBlock[]) {
     const some = (test: (vector: Value) => boolean): boolean =>
       blocks.some(({ statements }) => statements.some(({ s }) => s.kind === "set" && test(s.value)));
     this.hasNarrow = some((vector) => (addendsOf(vector)?.shift ?? 0) > 0);
+    this.hasThird = some((vector) => addendsOf(vector)?.c !== undefined);
     this.hasRotations = some((vector) => rotationOf(vector) !== undefined);
   }
 
   /** Declared with the vector in them. */
   declarations(vector: Expression): Statement[] {
     const zero = this.hasNarrow ? [shift, scratch].map(({ name }) => js.declare("let", name, js.literal(0))) : [];
+    const more = this.hasThird ? [js.declare("let", third.name, js.literal(0))] : [];
     const whole = [rotatedWord, rotatedBy].map(({ name }) => js.declare("let", name, js.literal(0)));
     const rotations = this.hasRotations ? [...whole, js.declare("let", kept.name, js.literal(keepsAll))] : [];
-    return [js.declare("let", first.name, vector), js.declare("let", second.name, first), ...zero, ...rotations];
+    return [js.declare("let", first.name, vector), js.declare("let", second.name, first), ...more, ...zero, ...rotations];
   }
 
   /** The vector of carries. */
@@ -60,7 +66,7 @@ export class LazyCarry {
 
   /** That of the addends. */
   private sumVector(): Expression {
-    const sum = js.toInt32(js.binary("+", first, second));
+    const sum = js.toInt32(this.hasThird ? js.binary("+", js.binary("+", first, second), third) : js.binary("+", first, second));
     const propagated = js.binary("&", js.binary("|", first, second), js.unary("~", sum));
     const carries = js.binary("|", js.binary("&", first, second), propagated);
     if (!this.hasNarrow) return carries;
@@ -75,7 +81,8 @@ export class LazyCarry {
 
   private assignSum(vector: Value, print: (v: Value) => Expression): Statement[] {
     const addends = addendsOf(vector);
-    return addends === undefined ? this.setSum(print(vector), first, 0) : this.setSum(print(addends.a), print(addends.b), addends.shift);
+    if (addends === undefined) return this.setSum(print(vector), first, 0);
+    return this.setSum(print(addends.a), print(addends.b), addends.shift, addends.c && print(addends.c));
   }
 
   /** What a rotation leaves as it was, of a vector that may never have been assigned, for nothing could see it. */
@@ -92,8 +99,8 @@ export class LazyCarry {
     return [...this.setSum(vector, first, 0), ...this.rotated(js.literal(0), 0, keepsAll)];
   }
 
-  private setSum(a: Expression, b: Expression, by: number): Statement[] {
-    return [set(first, a), set(second, b), ...(this.hasNarrow ? [set(shift, js.literal(by))] : [])];
+  private setSum(a: Expression, b: Expression, by: number, c: Expression = js.literal(0)): Statement[] {
+    return [set(first, a), set(second, b), ...(this.hasThird ? [set(third, c)] : []), ...(this.hasNarrow ? [set(shift, js.literal(by))] : [])];
   }
 
   /** Constants where there is no rotation, so that nothing of one is held in registers from there on. */
@@ -132,6 +139,8 @@ function masked(v: Value, mask: number): Value | undefined {
 interface Addends {
   readonly a: Value;
   readonly b: Value;
+  /** 0 or 1 besides. */
+  readonly c: Value | undefined;
   /** From where the carries come to where flagCarry has them. */
   readonly shift: 0 | 16 | 24;
 }
@@ -144,20 +153,35 @@ function addendsOf(vector: Value): Addends | undefined {
 
 function addendsAt(carries: Value, by: Addends["shift"]): Addends | undefined {
   const found = carries.kind === "pure" ? sameCarries(carries) : undefined;
-  return found && { a: found[0], b: found[1], shift: by };
+  return found && { ...found, shift: by };
 }
 
 /** Addends whose sum has the carries that are asked for. */
-function sameCarries({ op, args }: Pure): readonly [Value, Value] | undefined {
+function sameCarries({ op, args }: Pure): Omit<Addends, "shift"> | undefined {
   if (op !== "carries" && op !== "borrows") return undefined;
   const [a, b, r] = args;
   if (r.kind !== "pure") return undefined;
-  if (op === "carries") {
-    const isSum = (r.op === "add" && isSame(r.args[0], a) && isSame(r.args[1], b)) || (b.kind === "constant" && differBy(r, a, b.value));
-    return isSum ? [a, b] : undefined;
-  }
-  const isDifference = r.op === "sub" ? isSame(r.args[0], a) && isSame(r.args[1], b) : r.op === "neg" && isZero(a) && isSame(r.args[0], b);
-  return isDifference || (b.kind === "constant" && differBy(r, a, -b.value)) ? [r, b] : undefined;
+  const addend = op === "carries" ? a : r;
+  const isPlain = op === "carries" ? isSumOf : isDifferenceOf;
+  if (isPlain(r, a, b)) return { a: addend, b, c: undefined };
+  const isWithCarry = r.op === (op === "carries" ? "add" : "sub") && isPlain(r.args[0], a, b) && isZeroOrOne(r.args[1]);
+  return isWithCarry ? { a: addend, b, c: r.args[1] } : undefined;
+}
+
+function isSumOf(r: Value, a: Value, b: Value): boolean {
+  if (b.kind === "constant" && differBy(r, a, b.value)) return true;
+  return r.kind === "pure" && r.op === "add" && isSame(r.args[0], a) && isSame(r.args[1], b);
+}
+
+function isDifferenceOf(r: Value, a: Value, b: Value): boolean {
+  if (b.kind === "constant" && differBy(r, a, -b.value)) return true;
+  if (r.kind !== "pure") return false;
+  return r.op === "sub" ? isSame(r.args[0], a) && isSame(r.args[1], b) : r.op === "neg" && isZero(a) && isSame(r.args[0], b);
+}
+
+function isZeroOrOne(v: Value): boolean {
+  if (v.kind !== "pure") return false;
+  return v.op === "toInt" || (v.op === "shr" && v.args[1].kind === "constant" && v.args[1].value === 31);
 }
 
 /** Whether r = a + n for certain: constants that were added one after the other have been made one. */

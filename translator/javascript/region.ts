@@ -523,12 +523,16 @@ class RegionPrinter implements Target, RegionSite {
     this.terminator(node, block, printed as Expression, out, { outOfTime, otherwise });
   }
 
-  /** Where the block ends in a branch back: what is sunk out of it. */
+  /** Where the block goes back: what is sunk out of it. */
   private sunkSets(node: number, block: MicroBlock): readonly SetStatement[] {
     const { liveAtEntry, plan } = this.input;
     const t = block.terminator;
-    if (liveAtEntry === undefined || t?.kind !== "branch") return nothing;
-    const back = [t.taken, t.fall].map(constant).find((target) => this.isBackEdge(node, target));
+    if (liveAtEntry === undefined) return nothing;
+    const targets =
+      t === undefined
+        ? this.input.successors[node - plan.first]
+        : (t.kind === "branch" ? [t.taken, t.fall] : t.kind === "jump" ? [t.target] : nothing).map(constant);
+    const back = targets.find((target) => this.isBackEdge(node, target));
     return back === undefined ? nothing : sunkSets(block, liveAtEntry[(this.numbers.get(back) as number) - plan.first]);
   }
 
@@ -561,13 +565,13 @@ class RegionPrinter implements Target, RegionSite {
     const { first, usesSelector } = this.input.plan;
     const successors = this.input.successors[node - first];
     const { offset, next } = block.instructions[block.instructions.length - 1];
-    if (t === undefined) return this.edge(node, successors[0], out);
+    const { outOfTime, otherwise } = sunk;
+    if (t === undefined) return this.edge(node, successors[0], out, false, outOfTime);
     switch (t.kind) {
       case "jump":
       case "call":
-        return this.edge(node, constant(t.target), out, t.wraps);
+        return this.edge(node, constant(t.target), out, t.wraps, outOfTime);
       case "branch": {
-        const { outOfTime, otherwise } = sunk;
         const goesBack = otherwise.length > 0 && this.isBackEdge(node, constant(t.taken));
         const taken = this.edgeAlone(node, constant(t.taken), t.wraps, goesBack ? outOfTime : nothing);
         out.push(js.ifStatement(value, goesBack ? taken : [...otherwise, ...taken]));

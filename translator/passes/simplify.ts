@@ -83,6 +83,28 @@ function subtractionOf(v: Value): Comparison | undefined {
   return { left, right, bits };
 }
 
+interface Sum {
+  readonly op: "carries" | "borrows";
+  readonly a: Value;
+  readonly b: Value;
+  /** a + b, or a - b. */
+  readonly plain: Value;
+  /** Carry or borrow in, 0 or 1; undefined where there is none. */
+  readonly carry: Value | undefined;
+}
+
+/** flagCarry of an addition or subtraction of 32 bits. */
+function sumOf(v: Value): Sum | undefined {
+  if (!isOp(v, "carries") && !isOp(v, "borrows")) return undefined;
+  const [a, b, result] = v.args;
+  const step = v.op === "carries" ? "add" : "sub";
+  const plain = rewrite(make(step, a, b));
+  const sum = { op: v.op as Sum["op"], a, b, plain };
+  if (same(result, plain)) return { ...sum, carry: undefined };
+  const isWithCarry = isOp(result, step) && same(result.args[0], plain) && width(result.args[1]) <= 1;
+  return isWithCarry ? { ...sum, carry: result.args[1] } : undefined;
+}
+
 function signed(v: Value, bits: number): Value {
   return bits === 8 ? rewrite(make("signExtend8", v)) : bits === 16 ? rewrite(make("signExtend16", v)) : v;
 }
@@ -104,12 +126,21 @@ function zeroTest(v: Value): Value {
 function signTest(v: Value): Value {
   const carry = subtractionOf(v);
   if (carry !== undefined && width(carry.left) <= carry.bits && width(carry.right) <= carry.bits) return make("below", carry.left, carry.right);
+  const sum = carry === undefined ? sumOf(v) : undefined;
+  if (sum !== undefined) {
+    const { op, a, b, plain } = sum;
+    if (sum.carry !== undefined) return make(op === "carries" ? "carriesOut" : "borrowsOut", a, b, sum.carry);
+    if (op === "carries") return make("below", plain, isConstant(b) ? b : a);
+  }
   // SF != OF of a subtraction: less.
   if (isOp(v, "xor") && isOp(v.args[0], "overflowSign")) {
     const vector = v.args[0].args[0];
     if (isConstant(vector, 0)) return make("less", v.args[1], constant(0));
     const subtraction = subtractionOf(vector);
     if (subtraction !== undefined) return make("less", signed(subtraction.left, subtraction.bits), signed(subtraction.right, subtraction.bits));
+    const difference = sumOf(vector);
+    if (difference?.op === "borrows" && difference.carry !== undefined && same((vector as Pure).args[2], v.args[1]))
+      return make("isNegativeDifference", difference.a, difference.b, difference.carry);
   }
   return make("less", v, constant(0));
 }
@@ -157,7 +188,15 @@ const rules: Partial<Record<PureOp, (v: Pure, a: Value, b: Value, c: Value) => V
     return isConstant(b, 0) && same(a, r) ? constant(0) : v;
   },
   shl: (v, a, b) => (isConstant(b) && (b.value & 31) === 0 ? a : v),
-  shr: (v, a, b) => (isConstant(b) && (b.value & 31) === 0 ? a : v),
+  shr: (v, a, b) => {
+    if (isConstant(b) && (b.value & 31) === 0) return a;
+    // CF of the instruction before.
+    if (isConstant(b, 31) && (isOp(a, "carries") || isOp(a, "borrows"))) {
+      const test = signTest(a);
+      if (!isOp(test, "less")) return make("toInt", test);
+    }
+    return v;
+  },
   sar: (v, a, b) => (isConstant(b) && (b.value & 31) === 0 ? a : v),
   zeroExtend8: (v, a) => {
     if (width(a) <= 8) return a;

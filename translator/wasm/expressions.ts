@@ -1,6 +1,7 @@
 /**
  * Expressions of generated code as WebAssembly. Where JavaScript has numbers, a value here is an int32, an uint32 (both in an i32) or a double; an operation that could
- * leave the int32 range is done in wrapped integers only where its user wraps it anyway (`| 0`, `>>>`, an array's element), else in doubles, as JavaScript does it.
+ * leave the int32 range is done in wrapped integers only where its user wraps it anyway (`| 0`, `>>>`, an array's element), in 64 bits where sums of integers are compared, else in doubles, as
+ * JavaScript does it.
  */
 import type { Expression } from "estree";
 import type { ArrayPlace } from "../contract/wasm.ts";
@@ -34,15 +35,15 @@ interface Operator {
   readonly wrapping: Opcode | undefined;
   /** Of doubles, with a double for a result. */
   readonly double: Opcode | undefined;
-  readonly comparison: { readonly signed: Opcode; readonly unsigned: Opcode; readonly double: Opcode } | undefined;
+  readonly comparison: { readonly signed: Opcode; readonly unsigned: Opcode; readonly double: Opcode; readonly long: Opcode } | undefined;
 }
 const bitwise = (opcode: Opcode): Operator => ({ bitwise: opcode, wrapping: undefined, double: undefined, comparison: undefined });
 const arithmetic = (double: Opcode, wrapping?: Opcode): Operator => ({ bitwise: undefined, wrapping, double, comparison: undefined });
-const comparison = (signed: Opcode, unsigned: Opcode, double: Opcode): Operator => ({
+const comparison = (signed: Opcode, unsigned: Opcode, double: Opcode, long: Opcode): Operator => ({
   bitwise: undefined,
   wrapping: undefined,
   double: undefined,
-  comparison: { signed, unsigned, double },
+  comparison: { signed, unsigned, double, long },
 });
 const operators: ReadonlyMap<string, Operator> = new Map([
   ["&", bitwise("i32.and")],
@@ -55,12 +56,12 @@ const operators: ReadonlyMap<string, Operator> = new Map([
   ["-", arithmetic("f64.sub", "i32.sub")],
   ["*", arithmetic("f64.mul")],
   ["/", arithmetic("f64.div")],
-  ["<", comparison("i32.lt_s", "i32.lt_u", "f64.lt")],
-  ["<=", comparison("i32.le_s", "i32.le_u", "f64.le")],
-  [">", comparison("i32.gt_s", "i32.gt_u", "f64.gt")],
-  [">=", comparison("i32.ge_s", "i32.ge_u", "f64.ge")],
-  ["===", comparison("i32.eq", "i32.eq", "f64.eq")],
-  ["!==", comparison("i32.ne", "i32.ne", "f64.ne")],
+  ["<", comparison("i32.lt_s", "i32.lt_u", "f64.lt", "i64.lt_s")],
+  ["<=", comparison("i32.le_s", "i32.le_u", "f64.le", "i64.le_s")],
+  [">", comparison("i32.gt_s", "i32.gt_u", "f64.gt", "i64.gt_s")],
+  [">=", comparison("i32.ge_s", "i32.ge_u", "f64.ge", "i64.ge_s")],
+  ["===", comparison("i32.eq", "i32.eq", "f64.eq", "i64.eq")],
+  ["!==", comparison("i32.ne", "i32.ne", "f64.ne", "i64.ne")],
 ]);
 
 type Binary = Expression & { type: "BinaryExpression" };
@@ -307,12 +308,7 @@ export class ExpressionWriter extends VectorWriter {
         return this.op(operation);
       }
       case "ConditionalExpression":
-        return this.choose(
-          e.test,
-          () => this.int(e.consequent),
-          () => this.int(e.alternate),
-          "i32",
-        );
+        return this.chosen(e);
       case "UnaryExpression": {
         if (e.operator !== "-") break;
         const value = literalOf(e);
@@ -324,6 +320,36 @@ export class ExpressionWriter extends VectorWriter {
       }
     }
     if (this.value(e) === "f64") this.wrap();
+  }
+
+  /** Without a branch where that costs less than a branch that goes the other way now and then. */
+  private chosen(e: Expression & { type: "ConditionalExpression" }): void {
+    const { test, consequent, alternate } = e;
+    if (literalOf(consequent) === 1 && literalOf(alternate) === 0) return this.truth(test);
+    if (this.isAtHand(consequent) && this.isAtHand(alternate) && this.isComparison(test)) {
+      this.int(consequent);
+      this.int(alternate);
+      this.condition(test);
+      return this.op("select");
+    }
+    this.choose(
+      test,
+      () => this.int(consequent),
+      () => this.int(alternate),
+      "i32",
+    );
+  }
+
+  /** A local or a constant. */
+  private isAtHand(e: Expression): boolean {
+    return e.type === "Identifier" ? this.names.typeOf(e) !== "f64" : literalOf(e) !== undefined;
+  }
+
+  /** A comparison of what is at hand or computed from it. */
+  private isComparison(e: Expression): boolean {
+    if (e.type === "UnaryExpression") return this.isComparison(e.argument);
+    if (e.type === "BinaryExpression") return this.isComparison(e.left as Expression) && this.isComparison(e.right);
+    return this.isAtHand(e);
   }
 
   private integer(value: number): void {
@@ -530,7 +556,7 @@ export class ExpressionWriter extends VectorWriter {
       this.doubleOperation(row.double, e);
       return "f64";
     }
-    const { signed, unsigned, double } = row.comparison ?? refuse(operator);
+    const { signed, unsigned, double, long } = row.comparison ?? refuse(operator);
     const a = this.names.typeOf(left);
     const b = this.names.typeOf(right);
     if (isSigned(a) && isSigned(b)) {
@@ -544,12 +570,37 @@ export class ExpressionWriter extends VectorWriter {
       this.int(left);
       this.int(right);
       this.op(unsigned);
+    } else if (this.fitsLong(left, 0) && this.fitsLong(right, 0)) {
+      this.long(left);
+      this.long(right);
+      this.op(long);
     } else {
       this.double(left);
       this.double(right);
       this.op(double);
     }
     return "bool";
+  }
+
+  /** Whether a value is a sum of a few integers of at most 32 bits. */
+  private fitsLong(e: Expression, depth: number): boolean {
+    if (isSumOrDifference(e)) return depth < 4 && this.fitsLong(e.left as Expression, depth + 1) && this.fitsLong(e.right, depth + 1);
+    const value = this.constantOf(e);
+    return value === undefined ? integers.has(this.names.typeOf(e)) : value === (value | 0);
+  }
+
+  /** Pushes it as an integer of 64 bits. */
+  private long(e: Expression): void {
+    const value = this.constantOf(e);
+    if (value !== undefined) return this.longConstant(value);
+    if (isSumOrDifference(e)) {
+      this.long(e.left as Expression);
+      this.long(e.right);
+      return this.op(e.operator === "+" ? "i64.add" : "i64.sub");
+    }
+    const type = this.names.typeOf(e);
+    this.int(e);
+    this.op(type === "i32" ? "i64.extend_i32_s" : "i64.extend_i32_u");
   }
 
   /** Whether a value may be compared as an uint32. */
@@ -740,6 +791,12 @@ export class ExpressionWriter extends VectorWriter {
     }
     this.end();
   }
+}
+
+const integers: ReadonlySet<Type> = new Set(["i32", "u32", "bool"]);
+
+function isSumOrDifference(e: Expression): e is Binary {
+  return e.type === "BinaryExpression" && (e.operator === "+" || e.operator === "-");
 }
 
 /** Whether a value may be compared as an int32. */

@@ -1,0 +1,114 @@
+/**
+ * ADD and SUB with ADC and SBB behind them, and what looks at their flags: regions compare where they can, and compute carries where they are seen. What is expected follows from the definitions of the
+ * flags (SDM vol. 1, 3.4.3.1), by integers of any length.
+ */
+import { describe, expect, it } from "vitest";
+import { arithmeticFlags, eflag } from "../../translator/contract/slots.ts";
+import { tiers } from "../support/core.ts";
+import { flagsAtFault } from "../support/flags-at-fault.ts";
+
+const { cf, pf, af, zf, sf, of } = eflag;
+
+interface Result {
+  readonly value: number;
+  readonly flags: number;
+}
+
+/** a + b + carry, or a - b - carry. */
+function arithmetic(kind: "add" | "sub", a: number, b: number, carry: number): Result {
+  const sign = kind === "add" ? 1n : -1n;
+  const exact = (x: bigint, y: bigint): bigint => x + sign * (y + BigInt(carry));
+  const unsigned = exact(BigInt(a >>> 0), BigInt(b >>> 0));
+  const signed = exact(BigInt(a | 0), BigInt(b | 0));
+  const low = exact(BigInt(a & 15), BigInt(b & 15));
+  const value = Number(BigInt.asIntN(32, unsigned));
+  const ones = [...(value & 255).toString(2)].filter((digit) => digit === "1").length;
+  const flags =
+    (unsigned < 0n || unsigned > 0xffffffffn ? cf : 0) |
+    (signed !== BigInt(value) ? of : 0) |
+    (low < 0n || low > 15n ? af : 0) |
+    (ones % 2 === 0 ? pf : 0) |
+    (value === 0 ? zf : 0) |
+    (value < 0 ? sf : 0);
+  return { value, flags };
+}
+const add = (a: number, b: number, before?: Result): Result => arithmetic("add", a, b, before ? before.flags & cf : 0);
+const sub = (a: number, b: number, before?: Result): Result => arithmetic("sub", a, b, before ? before.flags & cf : 0);
+
+const conditions: Record<string, (flags: number) => boolean> = {
+  b: (f) => (f & cf) !== 0,
+  ae: (f) => (f & cf) === 0,
+  be: (f) => (f & (cf | zf)) !== 0,
+  l: (f) => (f & sf) !== 0 !== ((f & of) !== 0),
+  ge: (f) => (f & sf) !== 0 === ((f & of) !== 0),
+  le: (f) => (f & zf) !== 0 || conditions.l(f),
+  o: (f) => (f & of) !== 0,
+  s: (f) => (f & sf) !== 0,
+};
+
+const edges = [0, 1, 2, 15, 16, 0x7ffffffe, 0x7fffffff, 0x80000000, 0x80000001, 0xfffffffe, 0xffffffff];
+const pairs = edges.flatMap((a) => edges.map((b) => [a, b] as const));
+
+function check(text: string, wanted: (a: number, b: number) => number): void {
+  describe(text.replaceAll("\n", ";"), () => {
+    for (const tier of tiers) {
+      it(tier.name, () => {
+        flagsAtFault(tier, { text, pairs, size: 4 }).forEach(({ vector, eflags }, k) => {
+          const [a, b] = pairs[k];
+          expect([vector, eflags & arithmeticFlags, a, b]).toEqual([14, wanted(a, b), a, b]);
+        });
+      });
+    }
+  });
+}
+
+const chains: Record<string, (a: number, b: number) => Result> = {
+  "add eax, ebx\n adc ebx, eax": (a, b) => {
+    const low = add(a, b);
+    return add(b, low.value, low);
+  },
+  "add eax, 1\n adc ebx, 0": (a, b) => add(b, 0, add(a, 1)),
+  "add eax, ebx\n adc ebx, eax\n adc ebx, 7": (a, b) => {
+    const low = add(a, b);
+    const middle = add(b, low.value, low);
+    return add(middle.value, 7, middle);
+  },
+  "cmp eax, ebx\n sbb ebx, eax": (a, b) => sub(b, a, sub(a, b)),
+  "sub eax, 0x12345678\n sbb ebx, 0": (a, b) => sub(b, 0, sub(a, 0x12345678)),
+  "sub eax, ebx\n sbb ebx, 1\n sbb eax, ebx": (a, b) => {
+    const low = sub(a, b);
+    const middle = sub(b, 1, low);
+    return sub(low.value, middle.value, middle);
+  },
+  "cmp eax, ebx\n sbb eax, eax": (a, b) => sub(a, a, sub(a, b)),
+  "add eax, ebx\n sbb ebx, eax": (a, b) => {
+    const low = add(a, b);
+    return sub(b, low.value, low);
+  },
+  "cmp eax, ebx\n adc ebx, eax": (a, b) => add(b, a, sub(a, b)),
+  "stc\n adc eax, ebx": (a, b) => arithmetic("add", a, b, 1),
+  "stc\n sbb eax, ebx": (a, b) => arithmetic("sub", a, b, 1),
+  // Through another block.
+  "add eax, ebx\n jo over\n over: adc ebx, eax": (a, b) => {
+    const low = add(a, b);
+    return add(b, low.value, low);
+  },
+};
+
+for (const [text, result] of Object.entries(chains)) {
+  check(text, (a, b) => result(a, b).flags);
+  for (const [name, holds] of Object.entries(conditions)) {
+    // CF tells which way it went.
+    check(`${text}\n j${name} yes\n sub eax, eax\n jmp done\n yes: or eax, -1\n add eax, eax\n done:`, (a, b) =>
+      holds(result(a, b).flags) ? add(-1, -1).flags : sub(0, 0).flags,
+    );
+  }
+}
+
+for (const [name, holds] of Object.entries(conditions)) {
+  check(`cmp eax, ebx\n cmov${name} eax, ebx\n cmp eax, 3`, (a, b) => sub(holds(sub(a, b).flags) ? b : a, 3).flags);
+  check(`cmp eax, ebx\n sbb ebx, eax\n set${name} al\n movzx eax, al\n cmp eax, 1`, (a, b) => {
+    const { flags } = sub(b, a, sub(a, b));
+    return sub(holds(flags) ? 1 : 0, 1).flags;
+  });
+}
