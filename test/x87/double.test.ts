@@ -215,25 +215,23 @@ describe("x87 in doubles, sequences", () => {
   });
 });
 
-/** Several records' code one behind the other: a region with so many x87 instructions calls them, where tier 0 has them in line. */
+/** Several records' code one behind the other, MMX instructions among them: regions call x87 instructions then, where tier 0 has them in line. */
 describe("x87 in doubles, in line and called", () => {
   const seed = (Date.now() ^ process.pid) >>> 8;
   it(`give the same, seed ${seed}`, { timeout: 120_000 }, () => {
     const records = 40;
-    // At least so many, and as many as it takes until a region has come out long enough.
-    const least = 6;
-    const programs = 60;
+    const programs = 6;
     const { size, code, codeSize, memory, memorySize } = sequenceRecord;
     const input = makeSequences(seed, records * programs);
     const core = doubleCore(true);
     let called = 0;
-    for (let n = 0; n < programs && (n < least || called === 0); n++) {
+    for (let n = 0; n < programs; n++) {
       const bytes: number[] = [];
       for (let k = 0; k < records; k++) {
         const text = Array.from(input.subarray((n * records + k) * size + code, (n * records + k) * size + code + codeSize));
         bytes.push(...text.slice(0, text.findLastIndex((b) => b !== 0xc3) + 1));
-        // FNINIT now and then: the depth of the stack is another one in each.
-        if (k % 3 === 0) bytes.push(0xdb, 0xe3);
+        // MOVD MM0, EAX and FNINIT now and then: the depth of the stack is another one in each.
+        if (k % 3 === 0) bytes.push(0x0f, 0x6e, 0xc0, 0xdb, 0xe3);
       }
       const data = input.slice(n * records * size + memory, n * records * size + memory + memorySize);
       const outcome = (): unknown => {

@@ -41,6 +41,7 @@ import { LazyCarry } from "./lazy-carry.ts";
 import { print } from "./print.ts";
 import type { PureTemplates } from "./pure-templates.ts";
 import { isVectorSlot, mayAccessVectors, placeOf } from "./simd/accesses.ts";
+import { MmxRegisters } from "./simd/mmx.ts";
 import { isStoreInLine } from "./simd/packed.ts";
 import { VectorPlaces } from "./simd/places.ts";
 import { WholeVectors } from "./simd/whole.ts";
@@ -184,6 +185,8 @@ class RegionPrinter implements Target, RegionSite {
   private readonly vectors: VectorPlaces;
   private readonly whole: WholeVectors | undefined;
   readonly inLineVectors: VectorPlaces | undefined;
+  /** MMX registers, if they are in locals. */
+  private readonly mmx: MmxRegisters | undefined;
   /** The x87 registers, if they are in locals. */
   private readonly registers: RegionX87 | undefined;
   private readonly sites: Sites | undefined;
@@ -219,8 +222,11 @@ class RegionPrinter implements Target, RegionSite {
     this.whole = input.hasWholeVectors ? new WholeVectors(vectorBlocks, edges, templates) : undefined;
     this.vectors = this.whole ?? new VectorPlaces(vectorBlocks, edges, templates);
     this.inLineVectors = input.inLineVectors ? this.vectors : undefined;
-    for (const n of this.vectors.used) this.used.add(n);
-    for (const n of this.vectors.dirty) this.dirty.add(n);
+    this.mmx = input.inLineVectors ? MmxRegisters.of(input.blocks) : undefined;
+    for (const { used, dirty } of this.mmx === undefined ? [this.vectors] : [this.vectors, this.mmx]) {
+      for (const n of used) this.used.add(n);
+      for (const n of dirty) this.dirty.add(n);
+    }
     if (input.hasSites) {
       const seed = (input.pageAddress(0) >>> 12) ^ (input.blocks[0].offset << 8);
       this.sites = new Sites(input.blocks, inside, input.plan, input.hasNeighbours, (input.mode & mode.user) !== 0, seed);
@@ -298,8 +304,11 @@ class RegionPrinter implements Target, RegionSite {
 
   /** Locals to R: `slots`, and vector registers that are in locals at times. */
   private writeBack(slots: Iterable<number>): Statement[] {
+    return [...this.registersToState(slots), ...this.vectors.spill()];
+  }
+  private registersToState(slots: Iterable<number>): Statement[] {
     const value = (n: number): Expression => (this.isLazy(n) ? this.carry.vector() : this.local(n));
-    return [...[...slots].map((n) => js.expressionStatement(js.assign(this.register(n) as never, value(n)))), ...this.vectors.spill()];
+    return [...slots].map((n) => js.expressionStatement(js.assign(this.register(n) as never, value(n))));
   }
   private readBack(slots: Iterable<number>): Statement[] {
     return [...slots].flatMap((n) =>
@@ -353,8 +362,12 @@ class RegionPrinter implements Target, RegionSite {
 
   /** The local that holds a slot. */
   private local(n: number): { type: "Identifier"; name: string } {
-    const name = localNames[n];
+    const name = this.nameOf(n);
     return name === undefined ? this.vectors.local(n) : { type: "Identifier", name };
+  }
+  /** Of the locals of general registers, flags and MMX registers. */
+  private nameOf(n: number): string | undefined {
+    return localNames[n] ?? this.mmx?.nameOf(n);
   }
   private register(n: number): Expression {
     return js.index("R", js.literal(n));
@@ -548,7 +561,7 @@ class RegionPrinter implements Target, RegionSite {
   /** A check that a block before it on every way to `node` makes. */
   private isCheckedBefore(node: number, callout: CalloutName): boolean {
     const row: CalloutRow = callouts[callout];
-    if (row.oncePerBlock !== true || row.onX87State) return false;
+    if (row.oncePerBlock !== true || (row.onX87State && this.mmx?.isSteady !== true)) return false;
     const { dominator } = this.analysis;
     const { first } = this.input.plan;
     for (let k = node; k > first; ) {
@@ -632,7 +645,7 @@ class RegionPrinter implements Target, RegionSite {
     }
     if (isVectorSlot(n)) return this.vectors.word(n);
     if (this.isLazy(n)) return this.carry.vector();
-    const local = localNames[n];
+    const local = this.nameOf(n);
     return local === undefined ? this.register(n) : js.identifier(local);
   }
   assignSlot(s: SetStatement, print: (v: Value) => Expression): Statement[] | undefined {
@@ -731,6 +744,7 @@ class RegionPrinter implements Target, RegionSite {
     }
     if (!isGeneral) {
       if (row.vectors === true) out.push(...this.writeBack(this.vectors.dirty));
+      if (this.mmx?.isSeenBy(callout)) out.push(...this.registersToState(this.mmx.dirty));
       // Guest time is counted in instructions: whoever looks at it needs the budget up to date.
       if (row.readsTime) out.push(this.spillBudget(), js.expressionStatement(js.assign(js.identifier("n0"), js.identifier("n"))));
       return out;
@@ -740,7 +754,8 @@ class RegionPrinter implements Target, RegionSite {
     return out;
   }
   afterCall(row: CalloutRow, callout: CalloutName): Statement[] {
-    return [...this.afterGeneralCall(row), ...(this.registers?.afterCall(callout) ?? [])];
+    const mmx = row.general === false && this.mmx?.isSeenBy(callout) ? this.readBack(this.mmx.used) : [];
+    return [...this.afterGeneralCall(row), ...mmx, ...(this.registers?.afterCall(callout) ?? [])];
   }
   private afterGeneralCall(row: CalloutRow): Statement[] {
     if (row.general !== false) return [...this.reload(), ...this.vectors.reload()];

@@ -100,7 +100,7 @@ function sumOf(v: Value): Sum | undefined {
   const step = v.op === "carries" ? "add" : "sub";
   const plain = rewrite(make(step, a, b));
   const sum = { op: v.op as Sum["op"], a, b, plain };
-  if (same(result, plain)) return { ...sum, carry: undefined };
+  if (same(result, plain)) return { ...sum, plain: result, carry: undefined };
   const isWithCarry = isOp(result, step) && same(result.args[0], plain) && width(result.args[1]) <= 1;
   return isWithCarry ? { ...sum, carry: result.args[1] } : undefined;
 }
