@@ -124,8 +124,10 @@ interface BoundAside {
 export interface SiteBase {
   readonly base: string;
   readonly distance: string | undefined;
-  /** A truth that says whether the place means anything; undefined: -1 does. */
-  readonly isThere: string | undefined;
+  /** A number that says whether the place means anything, by how far into its page the group begins (see `isThere`); undefined: -1 does. */
+  readonly inPage: string | undefined;
+  /** How many accesses have asked. */
+  asked: number;
 }
 
 export class StatementEmitter {
@@ -431,8 +433,8 @@ export class StatementEmitter {
   }
 
   private load(s: LoadStatement): void {
-    const address = this.addressOf(s.address);
     const site = this.target.siteOf?.(s);
+    const address = this.addressAt(s.address, site);
     if (site !== undefined) return this.siteLoad(s, address, site);
     const entry = this.entry(s.forWrite ? "TW" : "TR", address);
     if (s.forWrite) this.writeEntries.set(keyOf(address), entry);
@@ -499,8 +501,9 @@ export class StatementEmitter {
       const { test, place, ask } = this.askSite(group, address);
       return { test, place, inVain: ask };
     }
-    const { base, distance, isThere } = this.siteBases.get(group) ?? this.bindSite(group, offset, address);
-    const test = js.mostly(isThere === undefined ? js.binary("!==", js.identifier(base), js.literal(-1)) : js.identifier(isThere), true);
+    const known = this.siteBases.get(group) ?? this.bindSite(group, offset, address);
+    const { base, distance } = known;
+    const test = js.mostly(isThere(known, 0x1000 - group.bytes), true);
     if (distance !== undefined) return { test, place: js.binary("+", address, js.identifier(distance)) };
     return { test, place: offset === 0 ? js.identifier(base) : js.binary("+", js.identifier(base), js.literal(offset)) };
   }
@@ -523,7 +526,7 @@ export class StatementEmitter {
     const { test, place, ask } = this.askSite(group, first);
     const base = this.target.name("E");
     this.push(js.declare("const", base, js.conditional(test, js.toInt32(place), ask)));
-    const known: SiteBase = { base, distance: group.first === undefined ? undefined : this.target.name("D"), isThere: undefined };
+    const known: SiteBase = { base, distance: group.first === undefined ? undefined : this.target.name("D"), inPage: undefined, asked: 0 };
     if (known.distance !== undefined) this.push(js.declare("const", known.distance, js.toInt32(js.binary("-", js.identifier(base), first))));
     this.siteBases.set(group, known);
     return known;
@@ -532,12 +535,12 @@ export class StatementEmitter {
   /**
    * The same of one that has no site. The low bits of an entry that is not valid are all set:
    *
-   *     const U = ((T | A) & 4095) <= 4096 - bytes; const E = T ^ A;
+   *     const V = (T | A) & 4095; const E = T ^ A;          // asked: V <= 4096 - bytes
    *
    * With the usual entry the place does not depend on what the TLB says, as in `load`.
    */
   private bindByTlb(group: SiteGroup, first: Expression): SiteBase {
-    const { isWrite, bytes } = group;
+    const { isWrite } = group;
     const T = js.identifier(this.entry(isWrite ? "TW" : "TR", first));
     const usual = isWrite ? undefined : this.target.usualEntry;
     const inPage = js.literal(0xfff);
@@ -545,11 +548,11 @@ export class StatementEmitter {
       usual === undefined
         ? js.binary("&", js.binary("|", T, first), inPage)
         : js.binary(">>>", js.binary("|", placeAt(usual, T), js.binary("&", first, inPage)), js.literal(0));
-    const isThere = this.target.name("U");
+    const place = this.target.name("V");
     const base = this.target.name("E");
-    this.push(js.declare("const", isThere, js.binary("<=", low, js.literal(0x1000 - bytes))));
+    this.push(js.declare("const", place, low));
     this.push(js.declare("const", base, js.toInt32(usual === undefined ? js.binary("^", T, first) : placeAt(usual, first))));
-    const known: SiteBase = { base, distance: undefined, isThere };
+    const known: SiteBase = { base, distance: undefined, inPage: place, asked: 0 };
     this.siteBases.set(group, known);
     return known;
   }
@@ -563,9 +566,9 @@ export class StatementEmitter {
   }
 
   private store(s: StoreStatement): void {
-    const address = this.addressOf(s.address);
-    const value = this.simple(s.value, "w");
     const site = this.target.siteOf?.(s);
+    const address = this.addressAt(s.address, site);
+    const value = this.simple(s.value, "w");
     if (site !== undefined) return this.siteStore(s, address, value, site);
     const entry = this.writeEntries.get(keyOf(address)) ?? this.entry("TW", address);
     const fast = js.expressionStatement(js.assign(this.ramPlace(entry, address, s.size) as never, value));
@@ -607,6 +610,12 @@ export class StatementEmitter {
   /** The address as a local or literal: it is used several times. */
   private addressOf(v: Value): Expression {
     return this.simple(v, "A");
+  }
+
+  /** Where the place of the access's group is known, only its slow path needs the address: it is computed there. */
+  private addressAt(v: Value, site: SiteAccess | undefined): Expression {
+    const known = site && this.siteBases.get(site.group);
+    return known !== undefined && known.distance === undefined ? this.expression(v) : this.addressOf(v);
   }
 
   private constantSlot(index: number): Expression {
@@ -669,6 +678,15 @@ export class StatementEmitter {
 /** A table or structure is mostly aligned itself: a displacement that is no multiple of the size leads to where nothing is. */
 function isLikelyMisaligned({ address, size }: LoadStatement | StoreStatement): boolean {
   return address.kind === "pure" && address.op === "add" && address.args.some((x) => x.kind === "constant" && (x.value & (size - 1)) !== 0);
+}
+
+/**
+ * Whether the place of a group means anything. A question that is asked twice is not written alike: of a comparison with several users V8 makes a number first, and compares that with zero.
+ */
+function isThere(known: SiteBase, last: number): Expression {
+  if (known.inPage === undefined) return js.binary("!==", js.identifier(known.base), js.literal(-1));
+  const place = js.identifier(known.inPage);
+  return known.asked++ % 2 === 0 ? js.binary("<=", place, js.literal(last)) : js.binary("<", place, js.literal(last + 1));
 }
 
 function keyOf(e: Expression): string {

@@ -161,9 +161,10 @@ const rules: Partial<Record<PureOp, (v: Pure, a: Value, b: Value, c: Value) => V
     return same(a, b) ? constant(0) : v;
   },
   and: (v, a, b) => {
-    // What a partial write of a register put there is masked off again.
-    if (isConstant(b) && isOp(a, "or") && isOp(a.args[0], "and") && isConstant(a.args[0].args[1]) && (b.value & maskOf(a.args[1])) === 0)
-      return rewrite(make("and", a.args[0].args[0], constant(a.args[0].args[1].value & b.value)));
+    if (isConstant(b)) {
+      const seen = seenOf(a, b.value);
+      if (seen !== a) return rewrite(make("and", seen, b));
+    }
     if (isConstant(a) && !isConstant(b)) return rewrite(make("and", b, a));
     if (same(a, b)) return a;
     if (isConstant(b, -1)) return a;
@@ -249,6 +250,36 @@ const rules: Partial<Record<PureOp, (v: Pure, a: Value, b: Value, c: Value) => V
 function maskOf(v: Value): number {
   const bits = width(v);
   return bits === 32 ? -1 : (1 << bits) - 1;
+}
+
+/**
+ * What is to be computed of a value if only the bits of `mask` are seen: of words put together of masked parts those that matter. Others are what a partial write of a register put
+ * beside them, or the AF that a rotation leaves as it was before an INC sets it. (A rotation's own parts have no masks: the whole is had anyway.)
+ */
+function seenOf(v: Value, mask: number, deep = deepestLook): Value {
+  if (v.kind !== "pure" || deep === 0) return v;
+  const [a, b] = v.args;
+  if (v.op === "or" || v.op === "xor") {
+    if (isMasked(a) || isMasked(b)) {
+      if ((setBits(b) & mask) === 0) return seenOf(a, mask, deep - 1);
+      if ((setBits(a) & mask) === 0) return seenOf(b, mask, deep - 1);
+    }
+    const [x, y] = [seenOf(a, mask, deep - 1), seenOf(b, mask, deep - 1)];
+    return x === a && y === b ? v : rewrite(make(v.op, x, y));
+  }
+  if (v.op === "and") return isConstant(b) && (b.value & mask) === mask ? seenOf(a, mask, deep - 1) : v;
+  if (v.op !== "shr" || !isConstant(b)) return v;
+  const x = seenOf(a, mask << b.value, deep - 1);
+  return x === a ? v : rewrite(make("shr", x, b));
+}
+
+function isMasked(v: Value): boolean {
+  return isOp(v, "and") && isConstant(v.args[1]);
+}
+
+/** The bits that may be set: closer than `maskOf` where there is a mask. */
+function setBits(v: Value): number {
+  return isOp(v, "and") && isConstant(v.args[1]) ? v.args[1].value & maskOf(v.args[0]) : maskOf(v);
 }
 
 /** The low part of a register after a partial write: what was written. `v` is `a` zero-extended from `mask`. */
