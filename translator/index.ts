@@ -392,6 +392,8 @@ export class JavaScriptTranslator implements Translator {
         inLineVectors: this.does("vectors"),
         hasWholeVectors: this.hasWholeVectors,
         isCarryLazy: this.does("carries"),
+        hasTables: this.does("tables"),
+        hasHomes: this.does("homes"),
         hasSites: this.does("sites") && this.does("wasm") && this.does("wasmRegions"),
         hasNeighbours: this.does("neighbours"),
         x87InDoubles: this.x87InDoubles,

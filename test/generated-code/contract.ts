@@ -16,6 +16,8 @@ export const nodeTypes: ReadonlySet<string> = new Set([
   "IfStatement",
   "ForStatement",
   "LabeledStatement",
+  "SwitchStatement",
+  "SwitchCase",
   "BreakStatement",
   "ContinueStatement",
   "ReturnStatement",
@@ -198,6 +200,13 @@ export function violations(text: string, declared: readonly string[]): string[] 
         return;
       case "LabeledStatement":
         visit(node.body);
+        return;
+      case "SwitchStatement":
+        visit(node.discriminant);
+        for (const { test, consequent } of node.cases) {
+          if (test?.type !== "Literal") wrong.push("a case that is no number");
+          for (const s of consequent) visit(s);
+        }
         return;
       case "BreakStatement":
       case "ContinueStatement":

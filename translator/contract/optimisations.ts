@@ -19,6 +19,8 @@ export const optimisations = {
   vectors: "regions: MMX and SSE in line, on registers in locals; without, by callouts",
   simd: "regions: XMM registers are vectors of WebAssembly; without, and in JavaScript, words and doubles",
   carries: "regions: the vector of carries is computed only where it is seen",
+  tables: "regions: computed jumps to many places in the region find theirs in a table; without, by bisection",
+  homes: "regions: what computed jumps leave behind and none of their targets reads is in memory in between; without, in locals",
   sites: "regions: accesses that stay on one page for long remember where that is; without, and in JavaScript, each asks the TLB",
   neighbours: "regions: accesses near each other behind one pointer ask the TLB once (with sites)",
   immediates: "regions: immediates and displacements that were written over before are read from memory, so that the region lives on",

@@ -94,6 +94,8 @@ export const slot = {
   fpuDs: 112,
 
   mxcsr: 113,
+  /** Two words: of a region that runs, the addends that its carries come from (javascript/lazy-carry.ts). */
+  carryAddends: 114,
   /** Staging for 64- and 128-bit memory operands: four words, 16-byte aligned. */
   scratch: 116,
   /** XMM0-7, four words each, 16-byte aligned. */
@@ -117,6 +119,8 @@ export const slot = {
 
   /** An unsigned number: pages whose first byte has a smaller EIP (`page`) lie within the code segment, and for 16-bit code within 64 KiB, as a whole. */
   codeEnd: 202,
+  /** Of a region that runs: what `budget` was when the region read it last. */
+  budgetNoted: 203,
   count: 204,
 } as const;
 

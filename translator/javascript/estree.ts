@@ -83,6 +83,14 @@ export function ifStatement(test: Expression, consequent: Statement[], alternate
     alternate: alternate === undefined || alternate.length === 0 ? null : block(alternate),
   };
 }
+/** Each case ends by a jump elsewhere. */
+export function switchStatement(discriminant: Expression, cases: readonly (readonly [value: number, body: Statement[]])[]): Statement {
+  return {
+    type: "SwitchStatement",
+    discriminant,
+    cases: cases.map(([value, body]) => ({ type: "SwitchCase", test: literal(value), consequent: [block(body)] })),
+  };
+}
 export function labeled(label: string, body: Statement): Statement {
   return { type: "LabeledStatement", label: identifier(label), body };
 }

@@ -99,6 +99,18 @@ export class LazyCarry {
     return [...this.setSum(vector, first, 0), ...this.rotated(js.literal(0), 0, keepsAll)];
   }
 
+  /** Whether the vector is the addends' and nothing else, so that these two words are all there is to it. */
+  get isPlain(): boolean {
+    return !this.hasNarrow && !this.hasThird && !this.hasRotations;
+  }
+  /** To two words of memory, and from there. */
+  store([a, b]: readonly [Expression, Expression]): Statement[] {
+    return [set(a, first), set(b, second)];
+  }
+  load([a, b]: readonly [Expression, Expression]): Expression[] {
+    return [js.assign(first, a), js.assign(second, b)];
+  }
+
   private setSum(a: Expression, b: Expression, by: number, c: Expression = js.literal(0)): Statement[] {
     return [set(first, a), set(second, b), ...(this.hasThird ? [set(third, c)] : []), ...(this.hasNarrow ? [set(shift, js.literal(by))] : [])];
   }

@@ -4,7 +4,7 @@
  *     function f_c0123456() {
  *       const PB = R[13];                        // EIP of the page's first byte: the region does not care where it is mapped
  *       let eax = R[0], ...;                     // only registers it uses
- *       let n = R[14], n0 = n, x = 0, t = 0;     // budget; exit number; computed target
+ *       let n = R[14], n0 = n, x = 0, t = 0;     // budget, and what it was; exit number; computed target
  *       try { X: { ...structured code... } }
  *       catch (e) { x = guestFault(e) }          // rethrows what is not a guest exception
  *       R[0] = eax; ...                          // one epilogue, dirty registers only
@@ -16,6 +16,8 @@
  *
  * Exit numbers: k >= 0, the static exit whose link word is C[L + k]; below, see `leaving`. Budget: each block takes its instructions off `n`, a back edge looks at it;
  * leaving in the middle gives back what was not executed.
+ *
+ * Around a selector (region/plan.ts) part of the state is in memory, and in locals only once it is written (region/homes.ts).
  */
 import { type CalloutName, type CalloutRow, callouts } from "../contract/callouts.ts";
 import { isLinearCode, type ModeKey, mode } from "../contract/mode-key.ts";
@@ -33,6 +35,8 @@ import {
   wordsOfType,
 } from "../ir/micro.ts";
 import { sunkSets } from "../passes/sink.ts";
+import { Homes, slotsIn } from "../region/homes.ts";
+import { jumpTableOf } from "../region/jump-table.ts";
 import type { RegionPlan } from "../region/plan.ts";
 import { type SiteAccess, type SiteGroup, Sites } from "../region/sites.ts";
 import type { Expression, Statement } from "./estree.ts";
@@ -88,6 +92,10 @@ export interface RegionInput {
   readonly hasWholeVectors: boolean;
   /** Whether carries are computed only where they are seen. */
   readonly isCarryLazy: boolean;
+  /** Whether computed jumps to many places go by a table. */
+  readonly hasTables: boolean;
+  /** Whether what nothing reads behind the selector is in memory there. */
+  readonly hasHomes: boolean;
   /** Whether accesses that stay on one page for long have sites. */
   readonly hasSites: boolean;
   /** Whether accesses near each other that have none ask the TLB together. */
@@ -189,6 +197,9 @@ class RegionPrinter implements Target, RegionSite {
   private readonly mmx: MmxRegisters | undefined;
   /** The x87 registers, if they are in locals. */
   private readonly registers: RegionX87 | undefined;
+  /** Where state is around the selector, if there is one; and which slots are at home where the text is being printed. */
+  private readonly homes: Homes | undefined;
+  private atHome = 0;
   private readonly sites: Sites | undefined;
   readonly siteBases = new Map<SiteGroup, SiteBase>();
   /** What x87 instructions want printed behind the running instruction. */
@@ -231,6 +242,15 @@ class RegionPrinter implements Target, RegionSite {
       const seed = (input.pageAddress(0) >>> 12) ^ (input.blocks[0].offset << 8);
       this.sites = new Sites(input.blocks, inside, input.plan, input.hasNeighbours, (input.mode & mode.user) !== 0, seed);
     }
+    if (input.hasHomes && first === 1) {
+      const carryStays = this.isLazy(slot.flagCarry) && !this.carry.isPlain;
+      this.homes = new Homes(
+        input.blocks,
+        inside,
+        input.plan,
+        [...this.dirty].filter((n) => !(carryStays && n === slot.flagCarry)),
+      );
+    }
     this.registers = RegionX87.of(this, input.blocks, inside, input.plan, input.x87InDoubles === true);
     if (this.registers !== undefined) this.freeNames.add("K");
   }
@@ -251,12 +271,16 @@ class RegionPrinter implements Target, RegionSite {
       ...(registers?.declarations(body) ?? []),
       ...(this.callsSubroutines ? [js.declare("const", "r", js.index("J", js.literal(jsCall.returnTo)))] : []),
       js.declare("let", "n", this.register(slot.budget)),
-      js.declare("let", "n0", js.identifier("n")),
+      this.homes === undefined ? js.declare("let", "n0", js.identifier("n")) : this.noteBudget(),
       js.declare("let", "x", js.literal(0)),
       js.declare("let", "t", this.input.plan.first === 0 ? js.literal(0) : this.codeAddress(js.literal(this.input.blocks[0].offset))),
+      // In R all is at home, but for the carries.
+      ...this.storeHome((this.homes?.all ?? 0) & (this.isLazy(slot.flagCarry) ? 1 << slot.flagCarry : 0)),
       js.tryCatch([js.labeled("X", js.block(body))], "e", [
         js.expressionStatement(js.call("guestFault", [js.identifier("e")])),
         js.expressionStatement(js.assign(js.identifier("x"), js.literal(fault))),
+        // Not to be kept for it.
+        ...(this.input.plan.first === 0 ? [] : [js.expressionStatement(js.assign(js.identifier("t"), js.literal(0)))]),
         ...this.faultInGeneralCall(),
       ]),
       ...spill,
@@ -295,11 +319,7 @@ class RegionPrinter implements Target, RegionSite {
 
   /** Locals from R, after a callout may have changed it. */
   private reload(): Statement[] {
-    return [
-      ...this.readBack(this.used),
-      js.expressionStatement(js.assign(js.identifier("n"), this.register(slot.budget))),
-      js.expressionStatement(js.assign(js.identifier("n0"), js.identifier("n"))),
-    ];
+    return [...this.readBack(this.used), js.expressionStatement(js.assign(js.identifier("n"), this.register(slot.budget))), this.noteBudget()];
   }
 
   /** Locals to R: `slots`, and vector registers that are in locals at times. */
@@ -318,6 +338,25 @@ class RegionPrinter implements Target, RegionSite {
   /** Kept as what it can be computed from: see lazy-carry.ts. */
   private isLazy(n: number): boolean {
     return n === slot.flagCarry && this.input.isCarryLazy && this.dirty.has(n);
+  }
+
+  /** To memory from locals. */
+  private storeHome(set: number): Statement[] {
+    return [...slotsIn(set)].flatMap((n) =>
+      this.isLazy(n) ? this.carry.store(this.carryHome) : [js.expressionStatement(js.assign(this.register(n) as never, this.local(n)))],
+    );
+  }
+  /** To locals what is at home here. */
+  private loadHome(set = this.atHome): Expression[] {
+    return [...slotsIn(set)].flatMap((n) => (this.isLazy(n) ? this.carry.load(this.carryHome) : [js.assign(this.local(n), this.register(n))]));
+  }
+  private get carryHome(): [Expression, Expression] {
+    return [this.register(slot.carryAddends), this.register(slot.carryAddends + 1)];
+  }
+  /** The text goes on behind block number `k`, or behind the selector where `k` is less than 0. */
+  private goOnBehind(k: number): void {
+    this.registers?.behind(k < 0 ? outsideBlocks : k);
+    this.atHome = (k < 0 ? this.homes?.all : this.homes?.atEnd(k)) ?? 0;
   }
 
   private epilogue(): Statement[] {
@@ -373,10 +412,18 @@ class RegionPrinter implements Target, RegionSite {
     return js.index("R", js.literal(n));
   }
 
-  /** R[budget] may have been changed under us (attention requested): subtract what was used since n0. */
+  /** R[budget] may have been changed under us (attention requested): subtract what was used since. */
   private spillBudget(): Statement {
-    const usedUp = js.binary("-", js.identifier("n0"), js.identifier("n"));
+    const usedUp = js.binary("-", this.budgetNoted, js.identifier("n"));
     return js.expressionStatement(js.assign(this.register(slot.budget) as never, js.toInt32(js.binary("-", this.register(slot.budget), usedUp))));
+  }
+
+  /** What the budget was when it was read last: it has a home as well. (Everywhere it would have calls of regions wait for what the one before wrote.) */
+  private get budgetNoted(): Expression {
+    return this.homes === undefined ? js.identifier("n0") : this.register(slot.budgetNoted);
+  }
+  private noteBudget(): Statement {
+    return js.expressionStatement(js.assign(this.budgetNoted as never, js.identifier("n")));
   }
 
   // ---- structure
@@ -407,7 +454,7 @@ class RegionPrinter implements Target, RegionSite {
    */
   private edge(from: number, target: number, out: Statement[], wraps = false, sunk: readonly Statement[] = nothing): void {
     const { first, isRedirected } = this.input.plan;
-    this.registers?.behind(from - first);
+    this.goOnBehind(from - first);
     const to = this.numbers.get(target);
     if (to === undefined) return void out.push(...this.exit(target, wraps));
     if (from >= first && isRedirected(from - first, to - first)) {
@@ -451,6 +498,8 @@ class RegionPrinter implements Target, RegionSite {
     const { order, isMerge } = this.analysis;
     // Looked at here rather than at the loop's header, so that only the way out needs the flags.
     out.push(...(this.registers?.edgeTo(to - this.input.plan.first) ?? []));
+    const left = this.homes === undefined ? 0 : this.atHome & ~this.homes.atBegin(to - this.input.plan.first);
+    for (const e of this.loadHome(left)) out.push(js.expressionStatement(e));
     if (order[to] <= order[from]) {
       out.push(this.outOfTime([...sunk, ...this.leaveAt(this.codeAddress(js.literal(target)), 0)]), js.continueTo(`L${to}`));
     } else if (isMerge[to]) out.push(js.breakTo(`B${to}`));
@@ -472,7 +521,8 @@ class RegionPrinter implements Target, RegionSite {
   private leaveBy(x: number): Statement[] {
     this.leavesBy.add(x);
     const mark = this.registers === undefined ? [] : [js.expressionStatement(this.registers.mark())];
-    return [...mark, js.expressionStatement(js.assign(js.identifier("x"), js.literal(x))), js.breakTo("X")];
+    const loads = this.loadHome().map(js.expressionStatement);
+    return [...mark, ...loads, js.expressionStatement(js.assign(js.identifier("x"), js.literal(x))), js.breakTo("X")];
   }
 
   /** @param unexecuted instructions of the block that were paid for in advance */
@@ -493,16 +543,20 @@ class RegionPrinter implements Target, RegionSite {
   private outOfTime(leave: Statement[]): Statement {
     this.freeNames.add("moreTime");
     const n = js.identifier("n");
-    const more = js.assign(n, js.assign(js.identifier("n0"), js.call("moreTime", [js.binary("-", js.identifier("n0"), n)])));
+    const more = js.assign(n, js.call("moreTime", [js.toInt32(js.binary("-", this.budgetNoted, n))]));
     return js.ifStatement(js.mostly(js.binary("<", n, js.literal(0)), false), [
       js.expressionStatement(more),
+      this.noteBudget(),
       js.ifStatement(js.binary("<", n, js.literal(0)), leave),
     ]);
   }
 
   /** On at EIP t, inside if the selector knows it. */
   private toSelector(): Statement[] {
-    return [...(this.registers?.edgeTo(outsideBlocks) ?? []), this.outOfTime(this.leaveBy(leaving.dispatchAt)), js.continueTo("L0")];
+    const all = this.homes?.all ?? 0;
+    const stores = this.storeHome(all & ~this.atHome);
+    this.atHome = all;
+    return [...(this.registers?.edgeTo(outsideBlocks) ?? []), ...stores, this.outOfTime(this.leaveBy(leaving.dispatchAt)), js.continueTo("L0")];
   }
 
   private block(node: number, out: Statement[]): void {
@@ -510,7 +564,7 @@ class RegionPrinter implements Target, RegionSite {
     if (node < first) {
       const targets = selected.map((k) => this.input.blocks[k].offset);
       out.push(...this.computedEdges(node, targets));
-      this.registers?.behind(outsideBlocks);
+      this.goOnBehind(node - first);
       out.push(...this.leaveBy(leaving.computed));
       return;
     }
@@ -525,6 +579,7 @@ class RegionPrinter implements Target, RegionSite {
     );
     this.current = { ...block, statements: now };
     this.calledOut = false;
+    this.atHome = this.homes?.atBegin(node - first) ?? 0;
     emitter.emit(now, [...tailValues(block.terminator), ...sunk.map(({ value }) => value)]);
     // Before other blocks' code comes behind this one's.
     const { terminator } = block;
@@ -605,7 +660,7 @@ class RegionPrinter implements Target, RegionSite {
         if (usesSelector(node - first)) out.push(...this.toSelector());
         else {
           out.push(...this.computedEdges(node, successors));
-          this.registers?.behind(node - first);
+          this.goOnBehind(node - first);
           out.push(...this.leaveBy(t.flavour === "return" && this.isLinear ? leaving.returned : leaving.computed));
         }
         return;
@@ -617,7 +672,7 @@ class RegionPrinter implements Target, RegionSite {
     }
   }
 
-  /** Tests of `t` for the successors that are in the region: a few in order, likeliest first; many by bisection. */
+  /** Tests of `t` for the successors that are in the region: a few in order, likeliest first; many by a table of where they are, or by bisection. */
   private computedEdges(node: number, successors: readonly number[]): Statement[] {
     const inside = successors.filter((target) => this.numbers.has(target));
     if (inside.length <= 4) {
@@ -626,6 +681,17 @@ class RegionPrinter implements Target, RegionSite {
       );
     }
     const sorted = inside.toSorted((a, b) => a - b);
+    const table = this.input.hasTables ? jumpTableOf(sorted) : undefined;
+    if (table !== undefined) {
+      const { first, shift } = table;
+      const d = js.identifier(this.name("d"));
+      // The selector is not worth a register of the host's for PB.
+      const page = node < this.input.plan.first ? this.register(slot.page) : js.identifier("PB");
+      const distance = js.toInt32(js.binary("-", js.binary("-", js.identifier("t"), page), js.literal(first)));
+      const rotated = js.binary("|", js.binary("<<", d, js.literal(32 - shift)), js.binary(">>>", d, js.literal(shift)));
+      const cases = sorted.map((target) => [(target - first) >> shift, this.edgeAlone(node, target)] as const);
+      return [js.declare("const", d.name, distance), js.switchStatement(shift === 0 ? d : rotated, cases)];
+    }
     const half = sorted.length >> 1;
     const isBelow = js.binary("<", js.toInt32(js.binary("-", js.identifier("t"), js.identifier("PB"))), js.literal(sorted[half]));
     return [js.ifStatement(isBelow, this.computedEdges(node, sorted.slice(0, half)), this.computedEdges(node, sorted.slice(half)))];
@@ -651,6 +717,7 @@ class RegionPrinter implements Target, RegionSite {
   assignSlot(s: SetStatement, print: (v: Value) => Expression): Statement[] | undefined {
     if (s.type !== "i32") return undefined;
     const n = slotNumber(s.slot);
+    if (n <= slot.flagCarry) this.atHome &= ~(1 << n);
     if (this.isLazy(n)) return this.carry.assign(s.value, print);
     return this.whole !== undefined && isVectorSlot(n) ? [this.whole.assignWord(n, print(s.value))] : undefined;
   }
@@ -667,7 +734,7 @@ class RegionPrinter implements Target, RegionSite {
   slowPath(call: Expression): Expression {
     // (R[faultOffset] = offset, call)
     const note = js.assign(this.register(slot.faultOffset) as never, this.faultPlace());
-    return this.registers === undefined ? js.sequence(note, call) : js.sequence(note, this.registers.mark(), call);
+    return js.sequence(note, ...(this.registers === undefined ? [] : [this.registers.mark()]), ...this.loadHome(), call);
   }
   /**
    * A guarded store (`sg`) refuses, changing nothing, when it would overwrite translated code: the region leaves at this instruction and tier 0, which can stop
@@ -735,7 +802,7 @@ class RegionPrinter implements Target, RegionSite {
   }
   beforeCall(row: CalloutRow, callout: CalloutName): Statement[] {
     const isGeneral = row.general !== false;
-    const out: Statement[] = this.registers?.beforeCall(callout) ?? [];
+    const out: Statement[] = [...(this.registers?.beforeCall(callout) ?? []), ...this.loadHome().map(js.expressionStatement)];
     if (isGeneral && row.neverFaults !== true) this.callsGeneral = true;
     out.push(js.expressionStatement(js.assign(this.register(slot.faultOffset) as never, this.faultPlace(isGeneral ? faultPlace.inGeneralCall : 0))));
     // Callouts on vector operands do not ask where they are.
@@ -746,7 +813,7 @@ class RegionPrinter implements Target, RegionSite {
       if (row.vectors === true) out.push(...this.writeBack(this.vectors.dirty));
       if (this.mmx?.isSeenBy(callout)) out.push(...this.registersToState(this.mmx.dirty));
       // Guest time is counted in instructions: whoever looks at it needs the budget up to date.
-      if (row.readsTime) out.push(this.spillBudget(), js.expressionStatement(js.assign(js.identifier("n0"), js.identifier("n"))));
+      if (row.readsTime) out.push(this.spillBudget(), this.noteBudget());
       return out;
     }
     out.push(...this.writeBack(this.dirty));
@@ -761,8 +828,7 @@ class RegionPrinter implements Target, RegionSite {
     if (row.general !== false) return [...this.reload(), ...this.vectors.reload()];
     // A device may have asked for attention.
     if (row.readsTime) {
-      const budgetNow = js.assign(js.identifier("n0"), this.register(slot.budget));
-      return [js.expressionStatement(js.assign(js.identifier("n"), budgetNow))];
+      return [js.expressionStatement(js.assign(js.identifier("n"), this.register(slot.budget))), this.noteBudget()];
     }
     return row.vectors === true ? [...this.readBack(this.vectors.used), ...this.vectors.reload()] : [];
   }
@@ -787,7 +853,7 @@ class RegionPrinter implements Target, RegionSite {
       ...(this.registers?.beforeCall("subroutine") ?? []),
       ...this.writeBack(this.dirty),
       this.spillBudget(),
-      set(js.identifier("n0"), js.identifier("n")),
+      this.noteBudget(),
     ];
     const isZero = js.binary("===", x, js.literal(0));
     if ("offset" in target) {

@@ -81,6 +81,8 @@ export class WasmFunction extends ExpressionWriter {
         return this.branch(this.breaks.get(s.label?.name ?? "") ?? refuse(s.type));
       case "ContinueStatement":
         return this.branch(this.continues.get(s.label?.name ?? "") ?? refuse(s.type));
+      case "SwitchStatement":
+        return this.jumpTable(s);
       case "TryStatement":
         return this.tryCatch(s);
       default:
@@ -123,6 +125,31 @@ export class WasmFunction extends ExpressionWriter {
     labels.set(name, this.depth);
     this.statement(body);
     labels.delete(name);
+  }
+
+  /**
+   * Cases by numbers from 0 on, none of which goes on into the next:
+   *
+   *     block $none  block $last  ...  block $first  br_table by the number  end  the first case  end  ...  end  the last  end
+   */
+  private jumpTable({ discriminant, cases }: Statement & { type: "SwitchStatement" }): void {
+    const labels: number[] = [];
+    cases.forEach(({ test }, k) => {
+      if (test?.type !== "Literal" || typeof test.value !== "number") throw new Refused("case");
+      labels[test.value] = k;
+    });
+    const none = cases.length;
+    for (let k = 0; k <= none; k++) this.begin("block");
+    this.int(discriminant);
+    this.branchTable(
+      Array.from(labels, (label) => label ?? none),
+      none,
+    );
+    for (const { consequent } of cases) {
+      this.end();
+      this.all(consequent);
+    }
+    this.end();
   }
 
   /**

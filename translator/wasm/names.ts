@@ -152,6 +152,10 @@ export class Names {
         this.loop = loop;
         return;
       }
+      case "SwitchStatement":
+        this.collectFrom(n.discriminant);
+        for (const { consequent } of n.cases) this.collect(consequent);
+        return;
       case "TryStatement":
         this.collectFrom(n.block);
         return n.handler == null ? undefined : this.collectFrom(n.handler.body);
