@@ -125,6 +125,11 @@ function set(place: Expression, value: Expression): Statement {
   return js.expressionStatement(js.assign(place as never, value));
 }
 
+/** Whether a vector of carries takes operations of its own. */
+export function needsVector(vector: Value): boolean {
+  return vector.kind === "pure" && addendsOf(vector) === undefined && rotationOf(vector) === undefined;
+}
+
 interface Rotation {
   /** The vector before it, whose AF stays. */
   readonly old: Value;

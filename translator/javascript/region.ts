@@ -908,6 +908,12 @@ class RegionPrinter implements Target, RegionSite {
   get usualEntry(): number | undefined {
     return this.input.usualEntry;
   }
+  get hasFlagsForFaults(): boolean {
+    return this.input.isCarryLazy;
+  }
+  noteSet(s: SetStatement): void {
+    this.atHome &= ~(1 << slotNumber(s.slot));
+  }
   siteOf(access: LoadStatement | StoreStatement): SiteAccess | undefined {
     return this.sites?.of(access);
   }

@@ -8,6 +8,7 @@
 import { type CalloutName, type CalloutRow, callouts } from "../contract/callouts.ts";
 import { calloutExit, ringCount } from "../contract/exits.ts";
 import { segment, slot } from "../contract/slots.ts";
+import { slotNumber } from "../ir/block.ts";
 import type {
   CallStatement,
   FetchStatement,
@@ -27,6 +28,7 @@ import { sensitiveRowOf } from "../lift/sensitive.ts";
 import type { SiteAccess, SiteGroup } from "../region/sites.ts";
 import type { Expression, Statement } from "./estree.ts";
 import * as js from "./estree.ts";
+import { flagsForFaults } from "./fault-flags.ts";
 import { isPlainAccess, isUsualAccess, placeAt } from "./plain-access.ts";
 import type { PureTemplates } from "./pure-templates.ts";
 import { numberOf } from "./simd/accesses.ts";
@@ -49,6 +51,10 @@ export interface Target {
   readonly usualEntry?: number | undefined;
   /** Which half of a TLB: an expression to add to the page number, or undefined for the lower half known statically. */
   tlbHalf(): Expression | undefined;
+  /** Flags that only a fault could see are set in the slow paths that may fault. */
+  readonly hasFlagsForFaults?: boolean;
+  /** A slot is set from here on, though nothing is printed. */
+  noteSet?(s: SetStatement): void;
   /** Wraps the call of a memory slow path so that a fault in it finds exact state. */
   slowPath(call: Expression): Expression;
   /** The store's slow path. */
@@ -144,6 +150,10 @@ export class StatementEmitter {
   /** Of groups that were asked for, in this block or one before it. */
   private readonly siteBases: Map<SiteGroup, SiteBase>;
 
+  /** Flags for faults, with the last statement that may fault before they are set again; and those of the statements behind the current one that see them. */
+  private forFaults: ReadonlyMap<SetStatement, number> = new Map();
+  private pending: readonly SetStatement[] = [];
+
   /** What `aside` has bound so far, while it is under way. */
   private boundAside: BoundAside[] | undefined;
 
@@ -168,6 +178,7 @@ export class StatementEmitter {
 
   /** Emits `statements`; `tail` are the values the terminator uses afterwards (kept computable). */
   emit(statements: readonly Numbered[], tail: readonly Value[]): void {
+    if (this.target.hasFlagsForFaults) this.forFaults = flagsForFaults(statements, (op) => this.templates.get(op).uses);
     for (let k = 0; k < statements.length; k++) this.countOperands(statements[k].s, k);
     for (const v of tail) this.count(v, statements.length);
     for (let k = 0; k < statements.length; k++) {
@@ -189,7 +200,7 @@ export class StatementEmitter {
     const from = this.out.length;
     const bound: BoundAside[] = [];
     this.boundAside = bound;
-    for (const s of sets) this.set(s);
+    for (const s of sets) this.assign(s);
     this.boundAside = undefined;
     // Names of that place mean nothing at others.
     for (const { use, before } of bound.reverse()) use.expression = before;
@@ -222,13 +233,27 @@ export class StatementEmitter {
 
   private countOperands(s: MicroStatement, at: number): void {
     // Those of most statements, with no list made of them.
-    if (s.kind === "set") this.count(s.value, at);
+    if (s.kind === "set") this.countSet(s, at);
     else if (s.kind === "load" || s.kind === "store") {
       this.count(s.address, at);
       const first = this.target.siteOf?.(s)?.group.first;
       if (first !== undefined) this.count(first, at);
       if (s.kind === "store") this.count(s.value, at);
     } else if (s.kind !== "get") for (const v of operandsOf(s)) this.count(v, at);
+  }
+
+  private countSet(s: SetStatement, at: number): void {
+    const last = this.forFaults.get(s);
+    if (last === undefined) return this.count(s.value, at);
+    // ZF and SF mostly come from one value: the second is a copy then.
+    this.countForFault(s.value, last);
+  }
+  /** What only slow paths compute is written out in each of them: nothing is to be bound for it. */
+  private countForFault(v: Value, at: number): void {
+    if (v.kind !== "pure") return this.count(v, at);
+    const use = this.useOf(v);
+    if (use.count > 0) return this.extendPure(use, v.args, at);
+    for (const a of v.args) this.countForFault(a, at);
   }
 
   private count(v: Value, at: number): void {
@@ -284,9 +309,7 @@ export class StatementEmitter {
       case "segment": {
         const offset = this.simple(s.offset, "o");
         this.free("checkSegment");
-        const check = this.target.slowPath(
-          js.call("checkSegment", [js.literal(s.segment), offset, js.literal(s.size), js.literal(s.isWrite ? 1 : 0)]),
-        );
+        const check = this.slowPath(js.call("checkSegment", [js.literal(s.segment), offset, js.literal(s.size), js.literal(s.isWrite ? 1 : 0)]));
         const isChecked = js.binary("!==", this.constantSlot(slot.segmentChecked + s.segment), js.literal(0));
         const checked = js.ifStatement(isChecked, [js.expressionStatement(check)]);
         if (!s.wide) return this.push(checked);
@@ -421,6 +444,36 @@ export class StatementEmitter {
   }
 
   private set(s: SetStatement): void {
+    if (this.pending.length > 0) this.pending = this.pending.filter((other) => slotNumber(other.slot) !== slotNumber(s.slot));
+    if (this.forFaults.has(s)) {
+      this.target.noteSet?.(s);
+      this.pending = [...this.pending, s];
+    } else this.assign(s);
+  }
+
+  /** Sets the flags that a fault here would show. */
+  private flagsForFault(): Expression[] {
+    const isCarry = (s: SetStatement): boolean => slotNumber(s.slot) === slot.flagCarry;
+    const place = (s: SetStatement): Expression => this.target.slotPlace(s.slot, s.type);
+    return this.pending.flatMap((s, k) => {
+      const copied = isCarry(s) ? undefined : this.pending.slice(0, k).find((other) => other.value === s.value && !isCarry(other));
+      if (copied !== undefined) return [js.assign(place(s) as never, place(copied))];
+      const from = this.out.length;
+      this.assign(s);
+      const last = this.out.findLastIndex((x) => x.type !== "ExpressionStatement");
+      return this.out.splice(Math.max(from, last + 1)).map((x) => (x as { expression: Expression }).expression);
+    });
+  }
+  private slowPath(call: Expression): Expression {
+    const flags = this.flagsForFault();
+    const slow = this.target.slowPath(call);
+    return flags.length === 0 ? slow : js.sequence(...flags, slow);
+  }
+  private slowStore(size: number, address: Expression, value: Expression): Statement[] {
+    return [...this.flagsForFault().map(js.expressionStatement), ...this.target.slowStore(size, address, value)];
+  }
+
+  private assign(s: SetStatement): void {
     const assigned = this.target.assignSlot?.(s, (v) => this.expression(v));
     if (assigned !== undefined) {
       for (const x of assigned) this.push(x);
@@ -445,14 +498,14 @@ export class StatementEmitter {
       // The place does not depend on what the TLB says: the processor reads both at once.
       const test = isUsualAccess(js.identifier(entry), address, s.size, usualEntry);
       const fast = this.read(placeAt(usualEntry, address), s.size);
-      return this.bindLoad(s, js.conditional(test, fast, this.target.slowPath(js.call(slow, [address]))));
+      return this.bindLoad(s, js.conditional(test, fast, this.slowPath(js.call(slow, [address]))));
     }
     this.bindLoad(
       s,
       js.conditional(
         isPlainAccess(js.identifier(entry), address, s.size, isLikelyMisaligned(s)),
         this.read(js.binary("^", js.identifier(entry), address), s.size),
-        this.target.slowPath(js.call(slow, [address])),
+        this.slowPath(js.call(slow, [address])),
       ),
     );
   }
@@ -484,14 +537,14 @@ export class StatementEmitter {
     const slow = `${s.forWrite ? "ldw" : "ld"}${s.size}`;
     this.free(slow);
     const fast = this.read(place, s.size);
-    const call = this.target.slowPath(js.call(slow, [address]));
+    const call = this.slowPath(js.call(slow, [address]));
     this.bindLoad(s, js.conditional(test, fast, inVain === undefined ? call : js.sequence(inVain, call)));
   }
 
   private siteStore(s: StoreStatement, address: Expression, value: Expression, site: SiteAccess): void {
     const { test, place, inVain } = this.atSite(site, address);
     const fast = js.expressionStatement(js.assign(this.element(place, s.size) as never, value));
-    const slow = this.target.slowStore(s.size, address, value);
+    const slow = this.slowStore(s.size, address, value);
     this.push(js.ifStatement(test, [fast], inVain === undefined ? slow : [js.expressionStatement(inVain), ...slow]));
   }
 
@@ -573,11 +626,7 @@ export class StatementEmitter {
     const entry = this.writeEntries.get(keyOf(address)) ?? this.entry("TW", address);
     const fast = js.expressionStatement(js.assign(this.ramPlace(entry, address, s.size) as never, value));
     this.push(
-      js.ifStatement(
-        isPlainAccess(js.identifier(entry), address, s.size, isLikelyMisaligned(s)),
-        [fast],
-        this.target.slowStore(s.size, address, value),
-      ),
+      js.ifStatement(isPlainAccess(js.identifier(entry), address, s.size, isLikelyMisaligned(s)), [fast], this.slowStore(s.size, address, value)),
     );
   }
 
