@@ -41,8 +41,10 @@ const outward: readonly CalloutName[] = [
   ...(["readTimeStamp", "readPerformanceCounter", "cpuid", "readMsr", "writeMsr", "writeDebug", "halt"] as const),
 ];
 const outwardExits: readonly number[] = [exitReason.externalInterrupt, ...outward.map(calloutExit)];
+/** What regions keep in R while they run. */
+const regional = [slot.budgetNoted, slot.carryAddends, slot.carryAddends + 1] as const;
 /** Words of R that are no state, or follow from the others. */
-const passing = [slot.budget, slot.page, slot.leave, slot.mode, slot.faultOffset] as const;
+const passing: readonly number[] = [slot.budget, slot.page, slot.leave, slot.mode, slot.faultOffset, ...regional];
 
 const seenWords = slot.eip + 1;
 

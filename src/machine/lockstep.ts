@@ -208,7 +208,7 @@ export class Lockstep {
 const rows = { selector: 8, segmentBase: 8, segmentLimit: 8, segmentAccess: 8, fpuMantissaLow: 8, fpuMantissaHigh: 8, fpuSignExponent: 8, xmm: 32 };
 const ignored = new Set<string>(
   (
-    "flagZero flagSign flagCarry eflags page budget leave tlbHalf faultOffset segmentChecked codeEnd scratch scratch2 fpuStatus fpuTop " +
+    "flagZero flagSign flagCarry eflags page budget leave tlbHalf faultOffset segmentChecked codeEnd budgetNoted carryAddends scratch scratch2 fpuStatus fpuTop " +
     "fpuPairHigh fpuPairLow fpuPairs fpuBits fpuResidue fpuRounded fpuInexact count"
   ).split(" "),
 );
