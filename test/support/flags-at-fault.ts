@@ -8,18 +8,23 @@ const away = 0x50000;
 const warmUp = 200;
 
 export interface FaultRequest {
-  /** Between the loads of EAX and EBX and the one that faults; [EDI] can be read. */
+  /** Between the loads of EAX and EBX and the access that faults; [EDI] can be read. */
   readonly text: string;
   readonly pairs: readonly (readonly [number, number])[];
+  /** The access that faults, at [EDX]; absent: a load. */
+  readonly access?: "mov ecx, [edx]" | "mov [edx], ecx" | "add [edx], ecx";
   /** Of the numbers in memory, in bytes; EAX and EBX are zero-extended. */
   readonly size: 2 | 4;
 }
 
 /**
- * Runs the instructions often, so that there are regions where the tier has such, then once for each pair with the load behind them faulting.
+ * Runs the instructions often, so that there are regions where the tier has such, then once for each pair with the access behind them faulting.
  * @returns of each run the vector of the exception, 14, and EFLAGS there. Throws if the first runs do not end as they should
  */
-export function flagsAtFault(tier: (typeof tiers)[number], { text, pairs, size }: FaultRequest): { vector: number; eflags: number }[] {
+export function flagsAtFault(
+  tier: (typeof tiers)[number],
+  { text, pairs, size, access = "mov ecx, [edx]" }: FaultRequest,
+): { vector: number; eflags: number }[] {
   const load = size === 2 ? "movzx" : "mov";
   const word = size === 2 ? "word ptr " : "";
   const program = assemble(`
@@ -27,7 +32,7 @@ export function flagsAtFault(tier: (typeof tiers)[number], { text, pairs, size }
             ${load} eax, ${word}[esi]
             ${load} ebx, ${word}[esi + ${size}]
             ${text}
-            mov ecx, [edx]
+            ${access}
             dec ebp
             jnz again
             int3`);

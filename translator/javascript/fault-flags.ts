@@ -3,8 +3,8 @@
  * path, where that costs nothing. Only what takes an operation of its own is treated so: a copy of a result is free.
  */
 import { slot } from "../contract/slots.ts";
-import { slotNumber } from "../ir/block.ts";
-import type { Statement as MicroStatement, SetStatement, Value } from "../ir/micro.ts";
+import { type MicroStatement, slotNumber } from "../ir/block.ts";
+import type { SetStatement, Value } from "../ir/micro.ts";
 import { operandsOf } from "../ir/micro.ts";
 import type { PureOp } from "../ir/pure-ops.ts";
 import { needsVector } from "./lazy-carry.ts";
@@ -17,15 +17,15 @@ const largest = 60;
 /**
  * @param usesOf how often an operation's meaning names each of its operands
  * @returns for each such set of a flag word the last statement that may fault before it is set again */
-export function flagsForFaults(
-  statements: readonly { readonly s: MicroStatement }[],
-  usesOf: (op: PureOp) => readonly number[],
-): ReadonlyMap<SetStatement, number> {
+export function flagsForFaults(statements: readonly MicroStatement[], usesOf: (op: PureOp) => readonly number[]): ReadonlyMap<SetStatement, number> {
   const found = new Map<SetStatement, number>();
   let computed: ReadonlySet<Value> | undefined;
+  let called = -1;
   for (let k = 0; k < statements.length; k++) {
-    const { s } = statements[k];
-    if (s.kind !== "set" || !isFlagWord(s)) continue;
+    const { s, instruction } = statements[k];
+    if (s.kind === "call") called = instruction;
+    // Behind an instruction with a callout the region may be left.
+    if (s.kind !== "set" || !isFlagWord(s) || called === instruction) continue;
     const last = lastFault(statements, k);
     if (last < 0) continue;
     computed ??= computedAnyway(statements);
@@ -50,7 +50,7 @@ function isFlagWord(s: SetStatement): boolean {
 }
 
 /** The last statement that may fault between a set and the next of its slot; -1: there is none, or something else may see it. */
-function lastFault(statements: readonly { readonly s: MicroStatement }[], from: number): number {
+function lastFault(statements: readonly MicroStatement[], from: number): number {
   const n = slotNumber((statements[from].s as SetStatement).slot);
   let last = -1;
   for (let k = from + 1; k < Math.min(statements.length, from + farthest); k++) {
@@ -64,7 +64,7 @@ function lastFault(statements: readonly { readonly s: MicroStatement }[], from: 
 }
 
 /** What other statements than those that set flags take as a whole. */
-function computedAnyway(statements: readonly { readonly s: MicroStatement }[]): ReadonlySet<Value> {
+function computedAnyway(statements: readonly MicroStatement[]): ReadonlySet<Value> {
   const found = new Set<Value>();
   for (const { s } of statements) {
     if (s.kind === "set" && isFlagWord(s)) continue;

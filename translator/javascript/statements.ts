@@ -101,6 +101,7 @@ export function calloutName(name: string): string {
 /** A statement of a block. */
 interface Numbered {
   readonly s: MicroStatement;
+  readonly instruction: number;
 }
 
 /** What is known of a statement's result. */
