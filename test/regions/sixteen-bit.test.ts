@@ -55,6 +55,19 @@ describe.each(tiers.filter(({ name }) => /cold, ring|25|150/.test(name)))("real 
     expect([word(core, "edx"), word(core, "eax")]).toEqual([450, (r as number) & 0xffff]);
   });
 
+  it("x87 instructions are remembered with the segments they had", () => {
+    const core = tier.core();
+    load(
+      core,
+      "fninit\nmov cx, 200\nmov ax, ds\na: push 0x2000\npush ax\nmov ds, ax\nfld1\nfdiv qword ptr [0x1230]\nfstp st(0)\npop es\npop ds\nmov dx, ds\nloop a\nint3",
+      0x1000,
+      0x100,
+    );
+    core.physical.writeBytes(0x31230, new Uint8Array(new Float64Array([3]).buffer));
+    expect(run(core).vector).toBe(3);
+    expect([core.R[slot.fpuDp], core.R[slot.fpuDs], core.R[slot.fpuCs], word(core, "edx")]).toEqual([0x1230, 0x3000, 0x1000, 0x2000]);
+  });
+
   it.each(segments)("running off the end of 64 KiB is #GP at the byte behind it, CS = %i", (cs) => {
     const core = tier.core();
     load(core, "mov cx, 100\na: inc dx\nloop a\n.fill 9, 1, 0x40", cs, 0xfff1);

@@ -719,6 +719,10 @@ class RegionPrinter implements Target, RegionSite {
     const n = slotNumber(s.slot);
     if (n <= slot.flagCarry) this.atHome &= ~(1 << n);
     if (this.isLazy(n)) return this.carry.assign(s.value, print);
+    if (this.registers !== undefined && n >= slot.selector && n < slot.segmentLimit) {
+      const value = print(s.value);
+      return [...this.registers.beforeSegmentChange(), js.expressionStatement(js.assign(this.register(n) as never, value))];
+    }
     return this.whole !== undefined && isVectorSlot(n) ? [this.whole.assignWord(n, print(s.value))] : undefined;
   }
   private get wholeVectors(): WholeVectors {

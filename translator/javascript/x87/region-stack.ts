@@ -234,11 +234,20 @@ export class RegionStack implements X87Stack {
     }
     out.push(set(double(slot.fpuInexact), xi));
     if (this.pushes) out.push(set(state(slot.fpuPairs), js.literal(1)));
-    out.push(
-      js.ifStatement(js.binary("!==", xo, none), storeRecord(xo, this.site.codeAddress(xp))),
-      js.ifStatement(js.binary("!==", xe, none), storeOperand(xe, xd)),
-    );
+    out.push(js.ifStatement(js.binary("!==", xo, none), this.lastInstruction()), js.ifStatement(js.binary("!==", xe, none), storeOperand(xe, xd)));
     return out;
+  }
+  private lastInstruction(): Statement[] {
+    return storeRecord(xo, this.site.codeAddress(xp));
+  }
+
+  /** Before a segment register changes: FCS, FDS and FDP of the last instructions are with what it was. */
+  beforeSegmentChange(): Statement[] {
+    if (this.point === undefined) return [];
+    return [
+      js.ifStatement(js.binary("!==", xo, none), [...this.lastInstruction(), set(xo, none)]),
+      js.ifStatement(js.binary("!==", xe, none), [...storeOperand(xe, xd), set(xe, none)]),
+    ];
   }
 
   /** Stores everything, before anybody may look at the state array or change it. */

@@ -95,6 +95,10 @@ export class RegionX87 {
     return closedAt === undefined || facts === undefined ? [] : stack.reopen({ ...closedAt, facts });
   }
 
+  beforeSegmentChange(): Statement[] {
+    return this.stack.beforeSegmentChange();
+  }
+
   /** @param body all that was printed */
   declarations(body: readonly Statement[]): Statement[] {
     return this.stack.declarations(body);
