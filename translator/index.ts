@@ -394,6 +394,7 @@ export class JavaScriptTranslator implements Translator {
         isCarryLazy: this.does("carries"),
         hasTables: this.does("tables"),
         hasHomes: this.does("homes"),
+        hasTargets: this.does("targets") && this.does("wasm") && this.does("wasmRegions"),
         hasSites: this.does("sites") && this.does("wasm") && this.does("wasmRegions"),
         hasNeighbours: this.does("neighbours"),
         x87InDoubles: this.x87InDoubles,

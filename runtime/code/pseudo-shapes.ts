@@ -27,8 +27,7 @@ export const pseudo = {
 } as const;
 /** The translator's shape n has number n + firstShape. */
 export const firstShape = pseudo.poisonAtStart + maximumBlockInstructions + 1;
-/** From here on shape numbers are regions: a region is the one handler of its own shape, so that entering it is one indirect call. */
-export const firstRegionShape = 1 << 14;
+export { firstRegionShape } from "../../translator/contract/region-targets.ts";
 /** Shapes of instructions to keep: some 20 KiB of host memory each. What a region or a block adds beyond has room below `firstRegionShape`. */
 export const maximumShapes = (1 << 13) + (1 << 12);
 

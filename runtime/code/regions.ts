@@ -13,6 +13,7 @@ import { Losses } from "./losses.ts";
 import { wrapping } from "./pseudo-shapes.ts";
 import { includes, overlaps, type RangesByPage, rangesByPage, without } from "./ranges.ts";
 import { type AskedFor, RegionJobs } from "./region-jobs.ts";
+import type { RegionTargets } from "./region-targets.ts";
 import type { RegionAnswer, RegionThread } from "./region-thread.ts";
 
 export type RegionFunction = (p: number) => number;
@@ -55,6 +56,8 @@ export interface RegionHost {
   readonly firstShape: number;
   readonly lastShape: number;
   readonly handlers: ((p: number) => number)[];
+  /** Where regions find each other. */
+  readonly targets: RegionTargets;
   /** Guest instructions that a region must have. */
   readonly smallestRegion: number;
   /** Regions call regions. */
@@ -270,11 +273,10 @@ export class Regions {
     const times = (this.timesCalled.get(place) ?? 0) + 1;
     this.timesCalled.set(place, times);
     if (times !== oftenCalled) return;
-    const { C } = this.cache;
     const callers = (this.byPage.get(page) ?? []).filter(
       (region) => region !== callee && region.mode === callee.mode && includes(region.ranges, page, call),
     );
-    const [caller] = callers.sort((a, b) => C[b.header + 1] - C[a.header + 1]);
+    const [caller] = callers.sort((a, b) => this.executions(b) - this.executions(a));
     if (caller === undefined || caller.takesIn.length === mostTakenIn) return;
     // On which of its pages the CALL is: where its entry's page is then.
     const distances = new Set(caller.code.ranges.map(([offset]) => offset & ~0xfff));
@@ -485,6 +487,7 @@ export class Regions {
     this.live.set(shape, region);
     if (this.textLength > (this.lent.regionText ?? usualText)) this.evict(region);
     this.lent.handlers[shape] = run;
+    this.lent.targets.add(shape, address, mode);
     // The region keeps the budget itself: the block counts as none.
     C[header] = 0;
     C[header + 2] = (C[header + 2] & ~shapeBits) | shape;
@@ -508,9 +511,8 @@ export class Regions {
 
   /** Too much host memory hangs on regions: those entered least give their blocks back, the young after the others. */
   private evict(newest: Region): void {
-    const { C } = this.cache;
     for (const region of this.live.values()) {
-      const executions = C[region.header + 1] >>> 0;
+      const executions = this.executions(region);
       region.use = region.use / 2 + ((executions - region.executionsSeen) >>> 0);
       region.executionsSeen = executions;
     }
@@ -583,6 +585,7 @@ export class Regions {
       if ((C[b - 2] & modeMask) !== mode || C[b - 3] >>> 12 !== number) continue;
       if ((mode & modes.edge) !== 0 && (C[b - 4] !== C[entry - 4] || C[b - 5] !== C[entry - 5])) continue;
       const instructions = own.includes(b) ? 0 : this.instructionsOf(b);
+      this.settle(b);
       heats.set(C[b - 3] & 0xfff, instructions > largest ? -1 : C[b + 1]);
     }
     return heats;
@@ -601,8 +604,20 @@ export class Regions {
   /** Times a region was entered through the dispatcher's loop. */
   get entries(): number {
     let sum = this.entriesBefore;
-    for (const { header, executions } of this.live.values()) sum += (this.cache.C[header + 1] >>> 0) - executions;
+    for (const region of this.live.values()) sum += this.executions(region) - region.executions;
     return sum;
+  }
+
+  /** If a region heads the block at `header`: brings the block's counter up to date, which other regions leave alone. */
+  settle(header: number): void {
+    const region = this.live.get(this.cache.C[header + 2] & shapeBits);
+    if (region !== undefined) this.executions(region);
+  }
+
+  private executions({ header, shape }: Region): number {
+    const { C } = this.cache;
+    C[header + 1] += this.lent.targets.takeEntries(shape);
+    return C[header + 1] >>> 0;
   }
 
   /** Guest instructions that tier 0 executed in blocks that head regions now, or did. */
@@ -631,7 +646,7 @@ export class Regions {
   private uninstall(region: Region): void {
     const { C } = this.cache;
     const { header } = region;
-    this.entriesBefore += (C[header + 1] >>> 0) - region.executions;
+    this.entriesBefore += this.executions(region) - region.executions;
     this.executedBefore += region.instructions * region.coldExecutions;
     this.live.delete(region.shape);
     for (const number of region.ranges.keys()) drop(this.byPage, number, region);
@@ -639,6 +654,7 @@ export class Regions {
     this.textLength -= region.code.size;
     // Guest code that keeps changing must not keep what was made of it alive. The region itself may be running: that is the host's stack's matter.
     this.lent.handlers[region.shape] = gone;
+    this.lent.targets.remove(region.shape);
     this.wasm?.removeRegion(region.shape);
     this.freeShapes.push(region.shape);
     C[header] = region.instructions;
@@ -657,6 +673,7 @@ export class Regions {
     this.executedBefore = this.tierZeroInstructions;
     for (const shape of this.live.keys()) {
       this.lent.handlers[shape] = gone;
+      this.lent.targets.remove(shape);
       this.wasm?.removeRegion(shape);
     }
     this.live.clear();

@@ -37,6 +37,7 @@ import {
   pseudo as pseudoImported,
   stopBlock as stopBlockImported,
 } from "../code/pseudo-shapes.ts";
+import { RegionTargets } from "../code/region-targets.ts";
 import type { RegionThread } from "../code/region-thread.ts";
 import { Regions } from "../code/regions.ts";
 import { attention as attentionImported, type Cpu } from "../cpu/cpu.ts";
@@ -132,6 +133,7 @@ export class Dispatcher {
   readonly cache: CodeCache;
   readonly regions: Regions;
   readonly promotion: Promotion;
+  readonly targets: RegionTargets;
   private readonly cpu: Cpu;
   private readonly wasm: WasmTier | undefined;
   private readonly translator: Translator;
@@ -179,6 +181,7 @@ export class Dispatcher {
     this.J = hostMemory.int32(2);
     const cases = hostMemory.uint16(shapeBits + 1);
     const coverage = new Coverage(hostMemory);
+    this.targets = new RegionTargets(hostMemory);
     // The last one, for its length is an option: prepared code knows where everything is.
     this.cache = new CodeCache(hostMemory.int32(options.codeWords ?? usualCodeWords), fixedWords, coverage);
     this.C = this.cache.C;
@@ -207,6 +210,7 @@ export class Dispatcher {
       firstShape: firstRegionShape,
       lastShape: shapeBits,
       handlers: this.H,
+      targets: this.targets,
       hotCall: Math.min(hotCall, (options.regionThreshold ?? 0) / 4),
       callsSubroutines: options.disabled?.has("returns") !== true,
       smallestRegion: options.smallestRegion ?? 3,
@@ -229,6 +233,7 @@ export class Dispatcher {
         hasRegions: region !== Number.POSITIVE_INFINITY,
         observesCallouts: options.callouts !== undefined,
         jumps: this.jumps,
+        targets: this.targets,
         attend: (p) => this.attend(p),
         sizes: this.builder.sizes,
       });

@@ -71,8 +71,11 @@ export function hostNames(cpu: Cpu, { C, H, J }: CodeArrays, callouts: Readonly<
     TR: memory.TR,
     TW: memory.TW,
     TX: memory.TX,
+    // Regions in JavaScript find no others: each would be a call within the one before. They have no sites either; a tree that WebAssembly refused finds these empty, too.
+    RJ: new Int32Array(0),
+    RG: new Int32Array(0),
+    RN: new Int32Array(0),
     SW: memory.SW,
-    // Regions in JavaScript have no sites; a tree that WebAssembly refused finds them empty.
     isOnSite: () => 0,
     readSite: () => -1,
     writeSite: () => -1,

@@ -46,6 +46,7 @@ export class Promotion {
   sample(header: number): void {
     const { C } = this.cache;
     this.regions.receive();
+    this.regions.settle(header);
     const executions = C[header + 1];
     if (executions < Math.min(this.thresholds.fuse, this.thresholds.region)) return;
     const isRegion = (C[header + 2] & shapeBits) >= firstRegionShape;

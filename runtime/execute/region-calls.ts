@@ -6,6 +6,7 @@
  * the guest does with its stack, for a RET to anywhere else, like all that ends a region otherwise, returns the link to follow instead, and every caller passes that on to
  * the dispatcher's loop. There `J[depth]` is 0.
  */
+import { deepestCall } from "../../translator/contract/region-targets.ts";
 import { jsCall, slot } from "../../translator/contract/slots.ts";
 import { shapeBits as shapeBitsImported } from "../code/code-cache.ts";
 import { firstRegionShape as firstRegionImported, type Handler, pseudo } from "../code/pseudo-shapes.ts";
@@ -17,9 +18,6 @@ const { budget, page: pageSlot, tlbHalf } = slot;
 const { crossPage } = pseudo;
 const shapeBits = shapeBitsImported;
 const firstRegion = firstRegionImported;
-
-/** Calls within calls. V8's stack holds many times more; what nests deeper is likely to be a loop through regions' exits. */
-export const deepestCall = 48;
 
 export interface RegionCallHost {
   readonly C: Int32Array;

@@ -4,6 +4,7 @@
  */
 
 import { mode } from "../../translator/contract/mode-key.ts";
+import { deepestCall, targetMask } from "../../translator/contract/region-targets.ts";
 import { cr0bit, eflag, jsCall, segment, slot } from "../../translator/contract/slots.ts";
 import { modeMask, shapeBits } from "../code/code-cache.ts";
 import { coverageFrames } from "../code/coverage.ts";
@@ -13,7 +14,6 @@ import { systemBits } from "../cpu/flags.ts";
 import { userFlags, userFlags32 } from "../cpu/interrupt-return.ts";
 import { guarded } from "../memory/linear.ts";
 import { jumpCacheMask, sharedJumpMask } from "./jump-cache.ts";
-import { deepestCall } from "./region-calls.ts";
 
 const { page, tlbHalf, mode: modeSlot, budget } = slot;
 const { depth, returnTo: returnAddress, returned } = jsCall;
@@ -29,11 +29,15 @@ const found = (then: string): string => `
       const T = TX[R[${tlbHalf}] + (eip >>> 12)];
       if (((C[header - 2] ^ R[${modeSlot}]) & ${modeMask}) === 0 && (T & 1) === 0 && (T ^ eip) === C[header - 3]) { ${then} }
     }`;
+/** Regions look there first (contract/region-targets.ts). */
+const noteTarget = (eip: string, shape: string): string => `
+        RJ[(${eip} ^ (${eip} >>> 10)) & ${targetMask}] = (${shape} - ${firstRegionShape}) | 0;`;
 const followTo = `
       ${found(`
         R[${page}] = eip & -4096;
         const shape = C[header + 2] & ${shapeBits};
         if (shape < ${firstRegionShape} || R[${budget}] < 0) { return ~header; }
+        ${noteTarget("eip", "shape")}
         C[header + 1] = (C[header + 1] + 1) | 0;
         const region = H[shape];
         return region();`)}
@@ -145,10 +149,13 @@ export const helperTexts: readonly Readonly<Record<string, string>>[] = [
         const region = C[target + 2] & ${shapeBits};
         if (region < ${firstRegionShape}) { return 0; }
         R[${page}] = eip & -4096;
+        ${noteTarget("eip", "region")}
         C[target + 1] = (C[target + 1] + 1) | 0;
         return region;
       }
       if (shape < ${firstRegionShape}) { return 0; }
+      const near = (R[${page}] + (C[header + 2] >>> 16)) | 0;
+      ${noteTarget("near", "shape")}
       C[header + 1] = (C[header + 1] + 1) | 0;
       return shape;
     }`,
@@ -158,6 +165,7 @@ export const helperTexts: readonly Readonly<Record<string, string>>[] = [
         const shape = C[header + 2] & ${shapeBits};
         if (shape < ${firstRegionShape}) { return 0; }
         R[${page}] = eip & -4096;
+        ${noteTarget("eip", "shape")}
         C[header + 1] = (C[header + 1] + 1) | 0;
         return shape;`)}
       return 0;
@@ -169,6 +177,8 @@ export const helperTexts: readonly Readonly<Record<string, string>>[] = [
       const header = ~link;
       const shape = C[header + 2] & ${shapeBits};
       if (shape >= ${firstRegionShape}) {
+        const near = (R[${page}] + (C[header + 2] >>> 16)) | 0;
+        ${noteTarget("near", "shape")}
         C[header + 1] = (C[header + 1] + 1) | 0;
         const region = H[shape];
         return region();
@@ -179,6 +189,7 @@ export const helperTexts: readonly Readonly<Record<string, string>>[] = [
       const target = C[header + 6];
       const beyond = C[target + 2] & ${shapeBits};
       if (beyond < ${firstRegionShape}) { return link; }
+      ${noteTarget("eip", "beyond")}
       R[${page}] = eip & -4096;
       C[target + 1] = (C[target + 1] + 1) | 0;
       const next = H[beyond];

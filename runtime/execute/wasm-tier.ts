@@ -12,6 +12,7 @@ import { type HostHandler, loopCase as loopCaseImported, type WasmImport, type W
 import { type CodeCache, shapeBits as shapeBitsImported } from "../code/code-cache.ts";
 import { compile, type HostNames, instantiate, moduleOf, wrapper } from "../code/compile.ts";
 import { faultBlock, firstRegionShape, firstShape, type Handler, pseudo, stopBlock } from "../code/pseudo-shapes.ts";
+import type { RegionTargets } from "../code/region-targets.ts";
 import type { Cpu } from "../cpu/cpu.ts";
 import type { EventKind } from "../cpu/interrupts.ts";
 import { dispatchHandler, eventCallouts, eventHelpers } from "./event-helpers.ts";
@@ -72,6 +73,7 @@ export interface WasmTierHost {
   /** Functions that take the place of some of `names`: they note guest exceptions (`Cpu.note`), so they need no guard. */
   readonly noting: HostNames;
   readonly jumps: JumpCache;
+  readonly targets: RegionTargets;
   /** What regions know of their callers (contract/slots.ts, jsCall). */
   readonly J: Int32Array;
   /** One for each shape number (`WasmLayout.cases`). */
@@ -162,6 +164,9 @@ export class WasmTier {
         F: { kind: "f64", offset: cpu.F.byteOffset },
         JW: words(host.jumps.words),
         JP: words(host.jumps.shared),
+        RJ: words(host.targets.jumps),
+        RG: words(host.targets.regions),
+        RN: words(host.targets.entries),
         X: { kind: "f64", offset: cpu.exitCounts.byteOffset },
         K: { kind: "f64", offset: cpu.x87Doubles.byteOffset },
         J: words(host.J),

@@ -7,8 +7,8 @@
 
 /** Words of the code array. */
 export const usualCodeWords = 1 << 23;
-/** Bytes beside guest memory: three TLBs, the code array; slots, counters, the jump cache, sites and tier 0's tables. */
-export const stateBytes = (3 << 23) + 4 * usualCodeWords + (1 << 20);
+/** Bytes beside guest memory: three TLBs, the code array; slots, counters, the jump caches, sites, regions' targets and tier 0's tables. */
+export const stateBytes = (3 << 23) + 4 * usualCodeWords + (1 << 21);
 
 const wasmPage = 0x10000;
 /** Offset 0 is nobody's. */

@@ -54,6 +54,9 @@ const arrays: Readonly<Record<string, boolean>> = {
   TW: false,
   TX: false,
   SW: false,
+  RJ: false,
+  RG: false,
+  RN: true,
   K: false,
 };
 const functions: ReadonlySet<string> = new Set([

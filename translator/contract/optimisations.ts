@@ -16,6 +16,7 @@ export const optimisations = {
   pages: "regions take code from the pages around their entry's",
   calls: "functions called belong to the caller's region: small ones at once, others when it is entered very often",
   returns: "regions call the regions of functions as JavaScript functions, whose RET returns to the caller",
+  targets: "regions: calls, jumps and returns find the region that they lead to in a table, by themselves; without, and in JavaScript, by a function",
   vectors: "regions: MMX and SSE in line, on registers in locals; without, by callouts",
   simd: "regions: XMM registers are vectors of WebAssembly; without, and in JavaScript, words and doubles",
   carries: "regions: the vector of carries is computed only where it is seen",

@@ -21,6 +21,7 @@
  */
 import { type CalloutName, type CalloutRow, callouts } from "../contract/callouts.ts";
 import { isLinearCode, type ModeKey, mode } from "../contract/mode-key.ts";
+import { deepestCall } from "../contract/region-targets.ts";
 import { faultPlace, jsCall, type SlotName, segment, slot } from "../contract/slots.ts";
 import type { RegionCode, RegionFacts } from "../contract/translator.ts";
 import { type MicroBlock, slotNumber } from "../ir/block.ts";
@@ -44,6 +45,7 @@ import * as js from "./estree.ts";
 import { LazyCarry } from "./lazy-carry.ts";
 import { print } from "./print.ts";
 import type { PureTemplates } from "./pure-templates.ts";
+import { type RegionTarget, regionTarget, targetNames } from "./region-targets.ts";
 import { isVectorSlot, mayAccessVectors, placeOf } from "./simd/accesses.ts";
 import { MmxRegisters } from "./simd/mmx.ts";
 import { isStoreInLine } from "./simd/packed.ts";
@@ -61,10 +63,10 @@ const nothing: readonly never[] = Object.freeze([]);
 /** Exits other than to a link. */
 const leaving = {
   /** jump to EIP t */ computed: -1,
-  /** R[eip] = t is set below; go on there through the dispatcher */ dispatchAt: -2,
-  /** R[eip] is right */ dispatch: -3,
-  fault: -4,
-  /** to EIP t by RET */ returned: -5,
+  /** to EIP t by RET */ returned: -2,
+  /** R[eip] = t is set below; go on there through the dispatcher */ dispatchAt: -3,
+  /** R[eip] is right */ dispatch: -4,
+  fault: -5,
 } as const;
 
 /** Slots that live in locals: general registers and flag words. */
@@ -96,6 +98,8 @@ export interface RegionInput {
   readonly hasTables: boolean;
   /** Whether what nothing reads behind the selector is in memory there. */
   readonly hasHomes: boolean;
+  /** Whether calls, jumps and returns look for the region that they lead to themselves. */
+  readonly hasTargets: boolean;
   /** Whether accesses that stay on one page for long have sites. */
   readonly hasSites: boolean;
   /** Whether accesses near each other that have none ask the TLB together. */
@@ -107,6 +111,9 @@ export interface RegionInput {
   /** As in the facts. */
   readonly soft: ReadonlySet<number>;
 }
+
+/** Where a CALL goes: a computed EIP, or a page offset relative to the entry's page. */
+type CallTarget = { readonly eip: Expression } | { readonly offset: number };
 
 /** What is sunk out of a block (passes/sink.ts): if its back edge leaves, and on its other way. */
 interface SunkStatements {
@@ -361,42 +368,59 @@ class RegionPrinter implements Target, RegionSite {
 
   private epilogue(): Statement[] {
     const out: Statement[] = [];
+    const t = js.identifier("t");
     const when = (x: number, ...then: Statement[]): void => {
       out.push(js.ifStatement(js.binary("===", js.identifier("x"), js.literal(x)), then));
     };
+    const leavesBy = (x: number): boolean => this.leavesBy.has(x);
+    if (leavesBy(leaving.returned)) {
+      // The caller mostly waits for just this: `returnTo` would say so, too.
+      this.freeNames.add("J");
+      const word = (k: number): Expression => js.index("J", js.literal(k));
+      const isAwaited = js.logical("&&", js.binary("===", word(jsCall.returnTo), t), js.binary("!==", word(jsCall.depth), js.literal(0)));
+      when(leaving.returned, js.ifStatement(js.mostly(isAwaited, true), [js.returnStatement(js.literal(jsCall.returned))]));
+    }
+    if (this.exits.length > 0 || leavesBy(leaving.computed) || leavesBy(leaving.returned)) out.push(...this.goOnInRegion());
     if (this.exits.length > 0) {
       const link = js.index("C", js.binary("+", js.identifier("L"), js.identifier("x")));
       if (this.isLinear) this.freeNames.add("follow");
       const exit = js.returnStatement(this.isLinear ? js.call("follow", [link]) : link);
       out.push(js.ifStatement(js.binary(">=", js.identifier("x"), js.literal(0)), [exit]));
     }
-    if (this.leavesBy.has(leaving.returned)) {
-      // The caller mostly waits for just this: `returnTo` would say so, too.
-      this.freeNames.add("returnTo");
-      this.freeNames.add("J");
-      const word = (k: number): Expression => js.index("J", js.literal(k));
-      const isAwaited = js.logical(
-        "&&",
-        js.binary("===", word(jsCall.returnTo), js.identifier("t")),
-        js.binary("!==", word(jsCall.depth), js.literal(0)),
-      );
-      when(
-        leaving.returned,
-        js.ifStatement(js.mostly(isAwaited, true), [js.returnStatement(js.literal(jsCall.returned))]),
-        js.returnStatement(js.call("returnTo", [js.identifier("t")])),
-      );
-    }
-    if (this.leavesBy.has(leaving.computed)) {
-      const name = this.isLinear ? "followTo" : "jumpSegmented";
+    const helpers = [
+      [leaving.computed, this.isLinear ? "followTo" : "jumpSegmented"],
+      [leaving.returned, "returnTo"],
+    ] as const;
+    for (const [x, name] of helpers) {
+      if (!leavesBy(x)) continue;
       this.freeNames.add(name);
-      when(leaving.computed, js.returnStatement(js.call(name, [js.identifier("t")])));
+      when(x, js.returnStatement(js.call(name, [t])));
     }
     this.freeNames.add("faulted");
     this.freeNames.add("dispatch");
     when(leaving.fault, js.returnStatement(js.call("faulted", [])));
-    when(leaving.dispatchAt, js.expressionStatement(js.assign(this.register(slot.eip) as never, js.identifier("t"))));
+    when(leaving.dispatchAt, js.expressionStatement(js.assign(this.register(slot.eip) as never, t)));
     out.push(js.returnStatement(js.call("dispatch", [])));
     return out;
+  }
+
+  /** Where the region is left for EIP t: on at the region there, if there is one. */
+  private goOnInRegion(): Statement[] {
+    const target = this.target(js.identifier("t"));
+    if (target === undefined) return [];
+    const e = this.name("e");
+    this.freeNames.add("H");
+    const go = [...target.enter, js.declare("const", e, js.index("H", target.shape)), js.returnStatement(js.call(e, []))];
+    const isToEip = js.binary(">=", js.identifier("x"), js.literal(leaving.returned));
+    return [js.ifStatement(isToEip, [...target.before, js.ifStatement(target.isFound, go)])];
+  }
+  private get findsTargets(): boolean {
+    return this.input.hasTargets && this.isLinear;
+  }
+  private target(address: Expression): RegionTarget | undefined {
+    if (!this.findsTargets) return undefined;
+    for (const name of targetNames) this.freeNames.add(name);
+    return regionTarget(address, this.tlbHalf(), (hint) => this.name(hint));
   }
 
   /** The local that holds a slot. */
@@ -522,7 +546,15 @@ class RegionPrinter implements Target, RegionSite {
     this.leavesBy.add(x);
     const mark = this.registers === undefined ? [] : [js.expressionStatement(this.registers.mark())];
     const loads = this.loadHome().map(js.expressionStatement);
-    return [...mark, ...loads, js.expressionStatement(js.assign(js.identifier("x"), js.literal(x))), js.breakTo("X")];
+    // Where a link leads is looked for as well.
+    const eip = x >= 0 && this.findsTargets ? [this.codeAddress(js.literal(this.exits[x]))] : [];
+    return [
+      ...mark,
+      ...loads,
+      ...eip.map((value) => js.expressionStatement(js.assign(js.identifier("t"), value))),
+      js.expressionStatement(js.assign(js.identifier("x"), js.literal(x))),
+      js.breakTo("X"),
+    ];
   }
 
   /** @param unexecuted instructions of the block that were paid for in advance */
@@ -841,15 +873,16 @@ class RegionPrinter implements Target, RegionSite {
    * when it pops the return address noted in J; anything else that ends the call (an exit to code without a region, an interrupt, a fault) is passed on to
    * the dispatcher, for this region's state is in R too.
    *
-   *     R[..] = ..; x = callee(C[L + k]);               // shape number of the region there, or 0; R[page] is its page then
+   *     R[..] = ..; const d = J[depth];
+   *     x = callee(C[L + k]);                           // shape number of the region there, or 0; R[page] is its page then. Asked only if region-targets.ts does not find it
    *     if (x === 0) { x = k; break X }
-   *     J[returnTo] = PB + next; const d = J[depth]; J[depth] = d + 1;
+   *     J[returnTo] = PB + next; J[depth] = d + 1;
    *     const e = H[x]; x = e();                       // an expression of its own for each CALL: V8 learns which function it calls
    *     J[depth] = d;
    *     if (x !== returned) return x;
    *     J[returnTo] = r; R[page] = PB; eax = R[0]; ...
    */
-  subroutine(target: { readonly eip: Expression } | { readonly offset: number }): Statement[] {
+  subroutine(target: CallTarget): Statement[] {
     const x = js.identifier("x");
     const depth = js.index("J", js.literal(jsCall.depth));
     const set = (place: Expression, value: Expression): Statement => js.expressionStatement(js.assign(place as never, value));
@@ -859,27 +892,14 @@ class RegionPrinter implements Target, RegionSite {
       this.spillBudget(),
       this.noteBudget(),
     ];
-    const isZero = js.binary("===", x, js.literal(0));
-    if ("offset" in target) {
-      let k = this.exits.indexOf(target.offset);
-      if (k < 0) k = this.exits.push(target.offset) - 1;
-      this.freeNames.add("callee");
-      out.push(
-        set(x, js.call("callee", [js.index("C", js.binary("+", js.identifier("L"), js.literal(k)))])),
-        js.ifStatement(js.mostly(isZero, false), this.leaveBy(k)),
-      );
-    } else {
-      this.freeNames.add("calleeAt");
-      const left = [set(js.identifier("t"), target.eip), ...this.leaveBy(leaving.computed)];
-      out.push(set(x, js.call("calleeAt", [target.eip])), js.ifStatement(js.mostly(isZero, false), left));
-    }
     this.freeNames.add("J");
     this.freeNames.add("H");
     const callee = this.name("e");
     const outside = this.name("d");
     out.push(
-      set(js.index("J", js.literal(jsCall.returnTo)), this.codeAddress(js.literal(this.next))),
       js.declare("const", outside, depth),
+      ...this.findCallee(target, js.identifier(outside)),
+      set(js.index("J", js.literal(jsCall.returnTo)), this.codeAddress(js.literal(this.next))),
       set(depth, js.toInt32(js.binary("+", js.identifier(outside), js.literal(1)))),
       js.declare("const", callee, js.index("H", x)),
       set(x, js.call(callee, [])),
@@ -905,6 +925,36 @@ class RegionPrinter implements Target, RegionSite {
       ),
     );
     return out;
+  }
+  /** x = the shape number of the region called; leaves where there is none. @param depth of calls around it */
+  private findCallee(target: CallTarget, depth: Expression): Statement[] {
+    const x = js.identifier("x");
+    const set = (place: Expression, value: Expression): Statement => js.expressionStatement(js.assign(place as never, value));
+    const isZero = js.mostly(js.binary("===", x, js.literal(0)), false);
+    const ask: Statement[] = [];
+    const before: Statement[] = [];
+    let address: Expression;
+    if ("offset" in target) {
+      let k = this.exits.indexOf(target.offset);
+      if (k < 0) k = this.exits.push(target.offset) - 1;
+      this.freeNames.add("callee");
+      ask.push(
+        set(x, js.call("callee", [js.index("C", js.binary("+", js.identifier("L"), js.literal(k)))])),
+        js.ifStatement(isZero, this.leaveBy(k)),
+      );
+      const a = this.name("a");
+      before.push(js.declare("const", a, this.codeAddress(js.literal(target.offset))));
+      address = js.identifier(a);
+    } else {
+      this.freeNames.add("calleeAt");
+      const left = [set(js.identifier("t"), target.eip), ...this.leaveBy(leaving.computed)];
+      ask.push(set(x, js.call("calleeAt", [target.eip])), js.ifStatement(isZero, left));
+      address = target.eip;
+    }
+    const found = this.target(address);
+    if (found === undefined) return ask;
+    const isFound = js.mostly(js.logical("&&", found.isFound, js.binary("<", depth, js.literal(deepestCall))), true);
+    return [...before, ...found.before, js.ifStatement(isFound, [...found.enter, set(x, found.shape)], ask)];
   }
   get x87(): X87Site | undefined {
     return this.registers?.site;
