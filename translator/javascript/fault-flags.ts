@@ -30,7 +30,7 @@ export function flagsForFaults(statements: readonly MicroStatement[], usesOf: (o
     if (last < 0) continue;
     computed ??= computedAnyway(statements);
     const isFree = slotNumber(s.slot) === slot.flagCarry ? !needsVector(s.value) : s.value.kind !== "pure" || computed.has(s.value);
-    if (!isFree && sizeOf(s.value, usesOf) <= largest) found.set(s, last);
+    if (!isFree && sizeOf(s.value, usesOf) <= largest && !readsFlags(s.value)) found.set(s, last);
   }
   return found;
 }
@@ -44,9 +44,16 @@ function sizeOf(v: Value, usesOf: (op: PureOp) => readonly number[]): number {
   return size;
 }
 
+/** Whether a value comes from flags as they were before the block: a slow path may have set them already, and come to it again. */
+function readsFlags(v: Value): boolean {
+  if (v.kind === "result") return v.statement.kind === "get" && isFlagSlot(slotNumber(v.statement.slot));
+  return v.kind === "pure" && v.args.some(readsFlags);
+}
+
+const isFlagSlot = (n: number): boolean => n >= slot.flagZero && n <= slot.flagCarry;
+
 function isFlagWord(s: SetStatement): boolean {
-  const n = slotNumber(s.slot);
-  return s.type === "i32" && n >= slot.flagZero && n <= slot.flagCarry;
+  return s.type === "i32" && isFlagSlot(slotNumber(s.slot));
 }
 
 /** The last statement that may fault between a set and the next of its slot; -1: there is none, or something else may see it. */

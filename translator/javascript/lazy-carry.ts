@@ -112,7 +112,8 @@ export class LazyCarry {
   }
 
   private setSum(a: Expression, b: Expression, by: number, c: Expression = js.literal(0)): Statement[] {
-    return [set(first, a), set(second, b), ...(this.hasThird ? [set(third, c)] : []), ...(this.hasNarrow ? [set(shift, js.literal(by))] : [])];
+    // The third first: it may come from the vector as it was.
+    return [...(this.hasThird ? [set(third, c)] : []), set(first, a), set(second, b), ...(this.hasNarrow ? [set(shift, js.literal(by))] : [])];
   }
 
   /** Constants where there is no rotation, so that nothing of one is held in registers from there on. */
