@@ -7,10 +7,18 @@ export interface NodeWorker {
   terminate(): Promise<number>;
 }
 
+/** An end of a channel between threads, as Node has it. */
+export interface NodePort {
+  postMessage(message: unknown): void;
+  on<Message>(event: "message", listener: (message: Message) => void): void;
+  close(): void;
+}
+
 export interface WorkerThreads {
+  readonly MessageChannel: new () => { readonly port1: NodePort; readonly port2: NodePort };
   readonly Worker: new (script: URL, options: { workerData: WorkerData; transferList: readonly unknown[]; name: string }) => NodeWorker;
   readonly workerData: WorkerData | undefined;
-  receiveMessageOnPort<Message>(port: MessagePort): { readonly message: Message } | undefined;
+  receiveMessageOnPort<Message>(port: NodePort): { readonly message: Message } | undefined;
 }
 
 interface OperatingSystem {

@@ -1,7 +1,7 @@
 /** The thread that makes regions, seen from the guest's. */
 import type { RegionAnswer, RegionJob, RegionThread } from "../../../runtime/code/region-thread.ts";
 import type { WasmLayout } from "../../../translator/contract/wasm.ts";
-import { type NodeWorker, workerThreads } from "./node.ts";
+import { type NodePort, type NodeWorker, workerThreads } from "./node.ts";
 import type { RegionMakerOptions } from "./region-maker.ts";
 import { forgottenMost, words } from "./worker-data.ts";
 
@@ -23,7 +23,7 @@ export class BackgroundThread implements RegionThread {
   private readonly options: Omit<RegionMakerOptions, "layout">;
   private readonly shared = new Int32Array(new SharedArrayBuffer(4 * words.count));
   private worker: NodeWorker | undefined;
-  private port: MessagePort | undefined;
+  private port: NodePort | undefined;
   /** Messages with answers, and answers of the last ones that nobody has taken yet. */
   private received = 0;
   private readonly answers: RegionAnswer[] = [];
@@ -44,7 +44,7 @@ export class BackgroundThread implements RegionThread {
 
   private begin(layout: WasmLayout): void {
     if (workerThreads === undefined) return;
-    const { port1, port2 } = new MessageChannel();
+    const { port1, port2 } = new workerThreads.MessageChannel();
     const { shared, options } = this;
     const workerData = { ...options, layout, port: port2, shared };
     const worker = new workerThreads.Worker(script(), { workerData, transferList: [port2], name: "xlat86 regions" });

@@ -1,10 +1,12 @@
 /** What the two threads have in common. */
+
+import type { NodePort } from "./node.ts";
 import type { RegionMakerOptions } from "./region-maker.ts";
 
 /** What the thread that makes regions is given when it begins. */
 export interface WorkerData extends RegionMakerOptions {
   /** Jobs come here, and answers go there. */
-  readonly port: MessagePort;
+  readonly port: NodePort;
   /** Words that both threads see. */
   readonly shared: Int32Array;
 }
