@@ -40,7 +40,7 @@ export const USAGE = `npm run bench -- [options]
   --peers NAME,...   these peers (xlat86, v86, xlat86-tier0, v86-nojit, qemu, native); userland, nano and scaling
                      are meant for xlat86, v86 and qemu
   --runs N           processes for each guest and peer, the median counts (kernels and Linux boot 3, others 1)
-  --passes N         passes in a process for peers that warm up (kernels: 16)
+  --passes N         passes in a process for peers that warm up (kernels: 64)
   --minutes N        how long memory (10) and scaling/memory (1) watch a guest
   --quick            a short form of everything: shows what is broken, its times mean nothing
   --timeout SECONDS  limit for one process (180; userland 480)
@@ -49,7 +49,7 @@ export const USAGE = `npm run bench -- [options]
 Needed: Debian's apt-get and dpkg-deb for linux, userland, memory and scaling/memory (fetched once, into .cache/guests or
 $XLAT86_CACHE/guests), qemu-system-i386 and gcc -m32 for the peers qemu and native. What is missing is said and left out.`;
 
-const DEFAULTS: BenchOptions = { only: null, peers: null, runs: null, passes: 16, timeoutSeconds: null, minutes: null, quick: false, json: null };
+const DEFAULTS: BenchOptions = { only: null, peers: null, runs: null, passes: 64, timeoutSeconds: null, minutes: null, quick: false, json: null };
 const QUICK: Partial<BenchOptions> = { quick: true, runs: 1, passes: 4 };
 
 type Setter = (options: BenchOptions, value: string) => void;

@@ -16,8 +16,8 @@ import { KERNELS_CHECKSUMS, KERNELS_IMAGE } from "./build.ts";
 
 /** For peers that do not warm up: the second pass is there to show the first was no accident. */
 const COLD_PASSES = 2;
-/** Of a peer that warms up, the passes from this one on count, or the second half of fewer: code is made better for about half a second. */
-const FIRST_WARM_PASS = 8;
+/** Of a peer that warms up, the passes from this one on count, or the second half of fewer: code is made better for about half a second, fifty passes of the shortest kernels. */
+const FIRST_WARM_PASS = 48;
 const RUNS = 3;
 const TIMEOUT_SECONDS = 180;
 

@@ -11,7 +11,7 @@ import { sevenZipSpeeds } from "../../bench/userland/workloads.ts";
 
 describe("options", () => {
   test("defaults, values and the short form", () => {
-    expect(parseOptions([])).toMatchObject({ only: null, peers: null, runs: null, passes: 16, quick: false, timeoutSeconds: null });
+    expect(parseOptions([])).toMatchObject({ only: null, peers: null, runs: null, passes: 64, quick: false, timeoutSeconds: null });
     expect(parseOptions(["--only", "nano,linux", "--minutes", "0.5", "--runs", "5"])).toMatchObject({
       only: ["nano", "linux"],
       minutes: 0.5,
