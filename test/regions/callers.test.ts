@@ -25,17 +25,8 @@ function begin({ labels, ...rest }: Program): { callee: Region; caller: Region; 
   core.protectedMode(0);
   core.R[slot.ecx] = rounds;
   core.run(20_000);
-  const { cache, promotion, regions } = core.dispatcher;
-  const make = (address: number): Region => {
-    const header = cache.find(address, core.R[slot.mode]);
-    expect(header).toBeGreaterThan(0);
-    promotion.makeRegion(header, address & ~0xfff);
-    const region = [...regions.live.values()].find((r) => r.header === header);
-    if (region === undefined) throw new Error(`no region at ${address.toString(16)}`);
-    return region;
-  };
-  const callee = make(labels.function);
-  return { callee, caller: make(labels.again), labels };
+  const callee = core.makeRegion(labels.function);
+  return { callee, caller: core.makeRegion(labels.again), labels };
 }
 
 /** A slice ends where `callee` is about to be entered, with this return address on the stack, so many times. */
@@ -112,15 +103,12 @@ describe("a function called in a loop", () => {
     core.R[slot.esp] -= 4;
     core.cpu.memory.st4(core.R[slot.esp], labels.again);
     core.run(1000);
-    const { cache, promotion, regions } = core.dispatcher;
-    const header = cache.find(labels.other, core.R[slot.mode]);
-    promotion.makeRegion(header, place.code);
-    const other = [...regions.live.values()].find((region) => region.header === header);
-    expect(other?.code.instructions).toBe(2);
-    cache.C[header + 1] = 1 << 20;
+    const other = core.makeRegion(labels.other);
+    expect(other.code.instructions).toBe(2);
+    core.dispatcher.cache.C[other.header + 1] = 1 << 20;
     seeCalls(callee, labels.back_too, often);
     expect(atLoop(labels).takesIn).toEqual([callee.header]);
-    expect(other?.takesIn).toEqual([]);
+    expect(other.takesIn).toEqual([]);
   });
 
   it("does not, where what is on the stack is no return address", () => {
@@ -154,22 +142,16 @@ describe("a loop with two regions", () => {
     core.R[slot.ecx] = rounds;
     core.run(100_000);
     const { cache, promotion, regions } = core.dispatcher;
-    const make = (address: number): number => {
-      const header = cache.find(address, core.R[slot.mode]);
-      promotion.makeRegion(header, place.code);
-      return header;
-    };
-    const regionAt = (at: number): Region | undefined => [...regions.live.values()].find(({ header }) => header === at);
-    const half = make(loop.labels.half);
-    const again = make(loop.labels.again);
-    expect(regionAt(half)?.code.instructions).toBe(2 * 70 + 2);
+    const half = core.makeRegion(loop.labels.half);
+    expect(half.code.instructions).toBe(2 * 70 + 2);
     // Up to the other one.
-    expect(regionAt(again)?.code.instructions).toBe(70);
-    cache.C[half + 1] = veryOften;
+    expect(core.makeRegion(loop.labels.again).code.instructions).toBe(70);
+    cache.C[half.header + 1] = veryOften;
     core.R[slot.page] = place.code;
-    promotion.sample(half);
-    expect(regionAt(half)?.isDeep).toBe(true);
-    expect(regionAt(half)?.code.instructions).toBe(2 * 70 + 2);
+    promotion.sample(half.header);
+    const whole = [...regions.live.values()].find(({ header }) => header === half.header);
+    expect(whole?.isDeep).toBe(true);
+    expect(whole?.code.instructions).toBe(2 * 70 + 2);
     const { entries } = regions;
     expect(core.run(10_000_000).kind).toBe("halted");
     expect(core.reg("eax")).toBe(((2 * rounds - 1) * bodySum) % 2 ** 32);

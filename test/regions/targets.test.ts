@@ -38,26 +38,15 @@ function run(from: number): void {
   expect(core.run(10_000_000).kind).toBe("halted");
 }
 
-/** Of code that has run. */
-function make(address: number): Region {
-  const { cache, promotion, regions } = core.dispatcher;
-  const header = cache.find(address, core.R[slot.mode]);
-  expect(header).toBeGreaterThan(0);
-  promotion.makeRegion(header, address & ~0xfff);
-  const region = [...regions.live.values()].find((r) => r.header === header);
-  if (region === undefined) throw new Error(`no region at ${address.toString(16)}`);
-  return region;
-}
-
 /** Loop and function have a region each, which have been entered. @returns the function's */
 function begin(form: string, end: string): Region {
   core.load(loop(form)).load(assemble(`${body("add")}\n${end}`, page));
   run(place.code);
   // Who jumps to a fixed place comes second, or would take in what is there.
   const jumpsBack = end === `jmp ${place.code}`;
-  if (jumpsBack) make(place.code);
-  const callee = make(page);
-  if (!jumpsBack) make(place.code);
+  if (jumpsBack) core.makeRegion(place.code);
+  const callee = core.makeRegion(page);
+  if (!jumpsBack) core.makeRegion(place.code);
   run(place.code);
   expect(core.reg("eax")).toBe(sum);
   return callee;
@@ -87,7 +76,7 @@ describe.each(forms)("%s", (_, form, end) => {
     run(otherPage);
     const callee = begin(form, end);
     core.cpu.memory.st1(page + 1, 0xe8);
-    expect(make(otherPage).shape).toBe(callee.shape);
+    expect(core.makeRegion(otherPage).shape).toBe(callee.shape);
     run(place.code);
     expect(core.reg("eax")).toBe(sum - 2 * rounds);
   });
@@ -117,10 +106,10 @@ it("a call of a function without a region goes to that function", () => {
   // What a region's last target is before there was one: 0. The region there has number 0.
   core.load(assemble("mov edx, 1\nhlt", 0));
   run(0);
-  expect(make(0).shape).toBe(firstRegionShape);
+  expect(core.makeRegion(0).shape).toBe(firstRegionShape);
   core.load(loop(forms[0][1])).load(assemble(`${body("add")}\nret`, page));
   run(place.code);
-  make(place.code);
+  core.makeRegion(place.code);
   core.R[slot.edx] = 0;
   run(place.code);
   expect(core.reg("edx")).toBe(0);

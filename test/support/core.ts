@@ -6,6 +6,7 @@
  */
 import { spillAll, statusWord } from "../../runtime/callouts/x87/registers.ts";
 import type { RegionThread } from "../../runtime/code/region-thread.ts";
+import type { Region } from "../../runtime/code/regions.ts";
 import { Cpu, type CpuBoard } from "../../runtime/cpu/cpu.ts";
 import { getEflags, setEflags } from "../../runtime/cpu/flags.ts";
 import { updateMode } from "../../runtime/cpu/mode.ts";
@@ -269,6 +270,17 @@ export class Core {
     }
     // Where another thread makes them.
     this.dispatcher.regions.receive();
+  }
+
+  /** The region made of the code at a linear address, which has run. */
+  makeRegion(address: number): Region {
+    const { cache, promotion, regions } = this.dispatcher;
+    const header = cache.find(address, this.R[slot.mode]);
+    if (header <= 0) throw new Error(`no block at ${address.toString(16)}`);
+    promotion.makeRegion(header, address & ~0xfff);
+    const region = [...regions.live.values()].find((r) => r.header === header);
+    if (region === undefined) throw new Error(`no region at ${address.toString(16)}`);
+    return region;
   }
 
   run(limit = 100_000): Stop {

@@ -4,7 +4,7 @@ import type { ArrowFunctionExpression } from "estree";
 import { slot } from "../contract/slots.ts";
 import { type HostHandler, loopCase, type WasmImport, type WasmLayout, type WasmModule } from "../contract/wasm.ts";
 import type { Statement } from "../javascript/estree.ts";
-import type { RegionTree } from "../javascript/region.ts";
+import type { RegionTree } from "../javascript/region-tree.ts";
 import { encodeModule, type FunctionCode, type FunctionType, type ImportedFunction } from "./encoder.ts";
 import { WasmFunction } from "./function.ts";
 import type { WasmHost } from "./host.ts";
