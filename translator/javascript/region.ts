@@ -33,6 +33,7 @@ import {
 import { sunkSets } from "../passes/sink.ts";
 import { jumpTableOf } from "../region/jump-table.ts";
 import { type SiteAccess, type SiteGroup, Sites } from "../region/sites.ts";
+import type { SiteBase } from "./accesses.ts";
 import type { Expression, Statement } from "./estree.ts";
 import * as js from "./estree.ts";
 import type { PureTemplates } from "./pure-templates.ts";
@@ -46,7 +47,7 @@ import { isVectorSlot, placeOf } from "./simd/accesses.ts";
 import { isStoreInLine } from "./simd/packed.ts";
 import type { VectorPlaces } from "./simd/places.ts";
 import type { WholeVectors } from "./simd/whole.ts";
-import { type SiteBase, StatementEmitter, type Target } from "./statements.ts";
+import { StatementEmitter, type Target } from "./statements.ts";
 import { tailValues } from "./tier0.ts";
 import { x87ExpansionOf } from "./x87/expand.ts";
 import type { RegionSite } from "./x87/region-stack.ts";

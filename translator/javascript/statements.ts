@@ -1,6 +1,6 @@
 /**
  * Micro-op statements to ESTree, for both tiers. What differs between them (how a field, a slot or an address of code is written, what goes around
- * a callout or a slow path) is the `Target`'s; the rest, and above all the in-line memory access, is here once.
+ * a callout or a slow path) is the `Target`'s; the rest is here once, and in accesses.ts for guest memory.
  *
  * A value used once stays inside its user's expression; one used more often becomes a `const`. State is read where the statement stands unless nothing
  * in between may change it.
@@ -25,11 +25,11 @@ import type {
 import { operandsOf } from "../ir/micro.ts";
 import type { PureOp } from "../ir/pure-ops.ts";
 import { sensitiveRowOf } from "../lift/sensitive.ts";
-import type { SiteAccess, SiteGroup } from "../region/sites.ts";
+import type { SiteAccess } from "../region/sites.ts";
+import { Accesses, type AccessTarget } from "./accesses.ts";
 import type { Expression, Statement } from "./estree.ts";
 import * as js from "./estree.ts";
 import { flagsForFaults } from "./fault-flags.ts";
-import { isPlainAccess, isUsualAccess, placeAt } from "./plain-access.ts";
 import type { PureTemplates } from "./pure-templates.ts";
 import { numberOf } from "./simd/accesses.ts";
 import { expansionOf } from "./simd/expand.ts";
@@ -38,7 +38,7 @@ import type { VectorPlaces } from "./simd/places.ts";
 import { x87ExpansionOf } from "./x87/expand.ts";
 import type { X87Site } from "./x87/stack.ts";
 
-export interface Target {
+export interface Target extends AccessTarget {
   /** Field `index` of the instruction. */
   field(index: number): Expression;
   /** The place that holds a slot: an array element or a local. */
@@ -47,10 +47,6 @@ export interface Target {
   assignSlot?(s: SetStatement, print: (v: Value) => Expression): Statement[] | undefined;
   /** EIP at a page offset. */
   codeAddress(offset: Expression): Expression;
-  /** The entry that most pages have in the read TLB, if it is known. */
-  readonly usualEntry?: number | undefined;
-  /** Which half of a TLB: an expression to add to the page number, or undefined for the lower half known statically. */
-  tlbHalf(): Expression | undefined;
   /** Flags that only a fault could see are set in the slow paths that may fault. */
   readonly hasFlagsForFaults?: boolean;
   /** A slot is set from here on, though nothing is printed. */
@@ -71,12 +67,8 @@ export interface Target {
   subroutine?(target: { readonly eip: Expression } | { readonly offset: number }): Statement[];
   /** The site of an access that has one. */
   siteOf?(access: LoadStatement | StoreStatement): SiteAccess | undefined;
-  /** Places of groups, which outlive a block. */
-  readonly siteBases?: Map<SiteGroup, SiteBase>;
   /** Whether two places may be the same. */
   mayAlias(a: SlotRef, b: SlotRef): boolean;
-  /** A fresh local name. */
-  name(hint: string): string;
   /** Where vector registers are, if callouts on them are to be done in line. */
   readonly inLineVectors?: VectorPlaces | undefined;
   /** What x87 instructions need to be done in line; absent: they are called. */
@@ -127,16 +119,6 @@ interface BoundAside {
   readonly before: Expression | undefined;
 }
 
-/** Names of locals: the place of a group's first byte, or -1; and what is to be added to the linear address of another one, where that is no constant. */
-export interface SiteBase {
-  readonly base: string;
-  readonly distance: string | undefined;
-  /** A number that says whether the place means anything, by how far into its page the group begins (see `isThere`); undefined: -1 does. */
-  readonly inPage: string | undefined;
-  /** How many accesses have asked. */
-  asked: number;
-}
-
 export class StatementEmitter {
   readonly out: Statement[];
   /** Free names of the generated text that the host must bind. */
@@ -145,11 +127,7 @@ export class StatementEmitter {
   private readonly templates: PureTemplates;
   private readonly values = new Map<Value, ValueUse>();
   private readonly results = new Map<ResultStatement, ResultUse>();
-  /** TLB entry local of the latest load for writing, by the text of its address; forgotten when a local named there changes. */
-  private readonly writeEntries = new Map<string, string>();
-
-  /** Of groups that were asked for, in this block or one before it. */
-  private readonly siteBases: Map<SiteGroup, SiteBase>;
+  private readonly accesses: Accesses;
 
   /** Flags for faults, with the last statement that may fault before they are set again; and those of the statements behind the current one that see them. */
   private forFaults: ReadonlyMap<SetStatement, number> = new Map();
@@ -161,9 +139,13 @@ export class StatementEmitter {
   /** @param out the list that statements are added to */
   constructor(target: Target, templates: PureTemplates, out: Statement[] = []) {
     this.out = out;
-    this.siteBases = target.siteBases ?? new Map();
     this.target = target;
     this.templates = templates;
+    this.accesses = new Accesses(target, {
+      push: (statement) => this.push(statement),
+      free: (name) => this.free(name),
+      addressOf: (v) => this.addressOf(v),
+    });
   }
 
   /** What expansions of callouts use. */
@@ -349,7 +331,7 @@ export class StatementEmitter {
         name: (hint) => this.target.name(hint),
         callout: (local) =>
           this.callout(s, row, args, local === undefined ? undefined : (r) => js.expressionStatement(js.assign(js.identifier(local), r))),
-        tlbEntry: (table, address) => js.identifier(this.entry(table, address)),
+        tlbEntry: (table, address) => js.identifier(this.accesses.entry(table, address)),
         leaveIfTold: () => this.target.leaveIfTold?.() ?? [],
         usualEntry: this.target.usualEntry,
       });
@@ -362,14 +344,14 @@ export class StatementEmitter {
     for (const x of this.callout(s, row, args, isUsed ? (r) => js.declare("const", local, r) : undefined)) this.push(x);
     for (const x of vectors?.afterCallout(row, numbers) ?? []) this.push(x);
     // Registers may have other values now, and the TLB other entries.
-    this.writeEntries.clear();
+    this.accesses.forget();
   }
 
   private subroutine(target: Value): void {
     const isKnown = target.kind === "codeAddress" && target.offset.kind === "constant";
     const place = isKnown ? { offset: (target.offset as { value: number }).value } : { eip: this.simple(target, "a") };
     for (const x of this.target.subroutine?.(place) ?? []) this.push(x);
-    this.writeEntries.clear();
+    this.accesses.forget();
   }
 
   /** Does an x87 instruction in line. */
@@ -385,7 +367,7 @@ export class StatementEmitter {
       args,
       callout: (local) =>
         this.callout(s, row, args, local === undefined ? undefined : (r) => js.expressionStatement(js.assign(js.identifier(local), r))),
-      tlbEntry: (table, address) => js.identifier(this.entry(table, address)),
+      tlbEntry: (table, address) => js.identifier(this.accesses.entry(table, address)),
     });
     if (result !== undefined) this.resultOf(s).expression = result;
     return true;
@@ -482,33 +464,24 @@ export class StatementEmitter {
     }
     const value = this.expression(s.value);
     const place = this.target.slotPlace(s.slot, s.type);
-    if (place.type === "Identifier") this.writeEntries.delete(place.name);
+    if (place.type === "Identifier") this.accesses.forgetLocal(place.name);
     this.push(js.expressionStatement(js.assign(place as never, value)));
   }
 
   private load(s: LoadStatement): void {
     const site = this.target.siteOf?.(s);
     const address = this.addressAt(s.address, site);
-    if (site !== undefined) return this.siteLoad(s, address, site);
-    const entry = this.entry(s.forWrite ? "TW" : "TR", address);
-    if (s.forWrite) this.writeEntries.set(keyOf(address), entry);
-    const slow = `${s.forWrite ? "ldw" : "ld"}${s.size}`;
-    this.free(slow);
-    const { usualEntry } = this.target;
-    if (usualEntry !== undefined && !s.forWrite && !isLikelyMisaligned(s)) {
-      // The place does not depend on what the TLB says: the processor reads both at once.
-      const test = isUsualAccess(js.identifier(entry), address, s.size, usualEntry);
-      const fast = this.read(placeAt(usualEntry, address), s.size);
-      return this.bindLoad(s, js.conditional(test, fast, this.slowPath(js.call(slow, [address]))));
-    }
     this.bindLoad(
       s,
-      js.conditional(
-        isPlainAccess(js.identifier(entry), address, s.size, isLikelyMisaligned(s)),
-        this.read(js.binary("^", js.identifier(entry), address), s.size),
-        this.slowPath(js.call(slow, [address])),
-      ),
+      this.accesses.load(s, address, site, (call) => this.slowPath(call)),
     );
+  }
+
+  private store(s: StoreStatement): void {
+    const site = this.target.siteOf?.(s);
+    const address = this.addressAt(s.address, site);
+    const value = this.simple(s.value, "w");
+    this.push(this.accesses.store(s, address, value, site, () => this.slowStore(s.size, address, value)));
   }
 
   private bindLoad(s: LoadStatement | FetchStatement, value: Expression): void {
@@ -521,140 +494,7 @@ export class StatementEmitter {
 
   /** Bound where it stands: stores before it are seen, those behind it are not. */
   private fetch(s: FetchStatement): void {
-    if (this.isUsed(s)) this.bindLoad(s, this.readAt(s.place, s.size));
-  }
-
-  /** Guest memory at a constant place, aligned or not, zero-extended. */
-  private readAt(place: number, size: 1 | 2 | 4): Expression {
-    if (place % size === 0) return this.read(js.literal(place), size);
-    if (size === 2) return js.binary("|", this.readAt(place, 1), js.binary("<<", this.readAt(place + 1, 1), js.literal(8)));
-    const bits = 8 * (place & 3);
-    const low = js.binary(">>>", this.readAt(place & ~3, 4), js.literal(bits));
-    return js.binary("|", low, js.binary("<<", this.readAt((place & ~3) + 4, 4), js.literal(32 - bits)));
-  }
-
-  private siteLoad(s: LoadStatement, address: Expression, site: SiteAccess): void {
-    const { test, place, inVain } = this.atSite(site, address);
-    const slow = `${s.forWrite ? "ldw" : "ld"}${s.size}`;
-    this.free(slow);
-    const fast = this.read(place, s.size);
-    const call = this.slowPath(js.call(slow, [address]));
-    this.bindLoad(s, js.conditional(test, fast, inVain === undefined ? call : js.sequence(inVain, call)));
-  }
-
-  private siteStore(s: StoreStatement, address: Expression, value: Expression, site: SiteAccess): void {
-    const { test, place, inVain } = this.atSite(site, address);
-    const fast = js.expressionStatement(js.assign(this.element(place, s.size) as never, value));
-    const slow = this.slowStore(s.size, address, value);
-    this.push(js.ifStatement(test, [fast], inVain === undefined ? slow : [js.expressionStatement(inVain), ...slow]));
-  }
-
-  /** How an access that has a site is made: whether it may be made in line, at which place, and what the site is told if not. */
-  private atSite({ group, offset }: SiteAccess, address: Expression): { test: Expression; place: Expression; inVain?: Expression } {
-    if (group.size === 1) {
-      const { test, place, ask } = this.askSite(group, address);
-      return { test, place, inVain: ask };
-    }
-    const known = this.siteBases.get(group) ?? this.bindSite(group, offset, address);
-    const { base, distance } = known;
-    const test = js.mostly(isThere(known, 0x1000 - group.bytes), true);
-    if (distance !== undefined) return { test, place: js.binary("+", address, js.identifier(distance)) };
-    return { test, place: offset === 0 ? js.identifier(base) : js.binary("+", js.identifier(base), js.literal(offset)) };
-  }
-
-  /**
-   * The place of a group's first byte, or -1, as a local:
-   *
-   *     const E = isOnSite(k, A, bytes) ? A + SW[k + 2] | 0 : readSite(k, A, bytes);
-   *
-   * or, where it has no site, as `bindByTlb` says.
-   */
-  private bindSite(group: SiteGroup, offset: number, address: Expression): SiteBase {
-    let first = group.first === undefined ? address : this.addressOf(group.first);
-    if (group.first === undefined && offset !== 0) {
-      const local = this.target.name("A");
-      this.push(js.declare("const", local, js.toInt32(js.binary("-", address, js.literal(offset)))));
-      first = js.identifier(local);
-    }
-    if (group.index < 0) return this.bindByTlb(group, first);
-    const { test, place, ask } = this.askSite(group, first);
-    const base = this.target.name("E");
-    this.push(js.declare("const", base, js.conditional(test, js.toInt32(place), ask)));
-    const known: SiteBase = { base, distance: group.first === undefined ? undefined : this.target.name("D"), inPage: undefined, asked: 0 };
-    if (known.distance !== undefined) this.push(js.declare("const", known.distance, js.toInt32(js.binary("-", js.identifier(base), first))));
-    this.siteBases.set(group, known);
-    return known;
-  }
-
-  /**
-   * The same of one that has no site. The low bits of an entry that is not valid are all set:
-   *
-   *     const V = (T | A) & 4095; const E = T ^ A;          // asked: V <= 4096 - bytes
-   *
-   * With the usual entry the place does not depend on what the TLB says, as in `load`.
-   */
-  private bindByTlb(group: SiteGroup, first: Expression): SiteBase {
-    const { isWrite } = group;
-    const T = js.identifier(this.entry(isWrite ? "TW" : "TR", first));
-    const usual = isWrite ? undefined : this.target.usualEntry;
-    const inPage = js.literal(0xfff);
-    const low =
-      usual === undefined
-        ? js.binary("&", js.binary("|", T, first), inPage)
-        : js.binary(">>>", js.binary("|", placeAt(usual, T), js.binary("&", first, inPage)), js.literal(0));
-    const place = this.target.name("V");
-    const base = this.target.name("E");
-    this.push(js.declare("const", place, low));
-    this.push(js.declare("const", base, js.toInt32(usual === undefined ? js.binary("^", T, first) : placeAt(usual, first))));
-    const known: SiteBase = { base, distance: undefined, inPage: place, asked: 0 };
-    this.siteBases.set(group, known);
-    return known;
-  }
-
-  private askSite(group: SiteGroup, first: Expression): { test: Expression; place: Expression; ask: Expression } {
-    const args = [js.literal(group.index), first, js.literal(group.bytes)];
-    const ask = group.isWrite ? "writeSite" : "readSite";
-    for (const name of ["isOnSite", "SW", ask]) this.free(name);
-    const place = js.binary("+", first, js.index("SW", js.literal(group.index + 2)));
-    return { test: js.mostly(js.call("isOnSite", args), true), place, ask: js.call(ask, args) };
-  }
-
-  private store(s: StoreStatement): void {
-    const site = this.target.siteOf?.(s);
-    const address = this.addressAt(s.address, site);
-    const value = this.simple(s.value, "w");
-    if (site !== undefined) return this.siteStore(s, address, value, site);
-    const entry = this.writeEntries.get(keyOf(address)) ?? this.entry("TW", address);
-    const fast = js.expressionStatement(js.assign(this.ramPlace(entry, address, s.size) as never, value));
-    this.push(
-      js.ifStatement(isPlainAccess(js.identifier(entry), address, s.size, isLikelyMisaligned(s)), [fast], this.slowStore(s.size, address, value)),
-    );
-  }
-
-  private entry(table: "TR" | "TW", address: Expression): string {
-    const name = this.target.name("T");
-    this.free(table);
-    const page = js.binary(">>>", address, js.literal(12));
-    const half = this.target.tlbHalf();
-    this.push(js.declare("const", name, js.index(table, half === undefined ? page : js.binary("+", half, page))));
-    return name;
-  }
-
-  /** Guest memory at a place, zero-extended. */
-  private read(place: Expression, size: number): Expression {
-    const element = this.element(place, size);
-    return size === 4 ? element : js.binary("&", element, js.literal(size === 1 ? 255 : 65535));
-  }
-
-  private ramPlace(entry: string, address: Expression, size: number): Expression {
-    return this.element(js.binary("^", js.identifier(entry), address), size);
-  }
-
-  /** An element of guest memory by its place. */
-  private element(place: Expression, size: number): Expression {
-    const array = size === 1 ? "M8" : size === 2 ? "M16" : "M32";
-    this.free(array);
-    return js.index(array, js.binary(">>>", place, js.literal(size === 1 ? 0 : size === 2 ? 1 : 2)));
+    if (this.isUsed(s)) this.bindLoad(s, this.accesses.readAt(s.place, s.size));
   }
 
   /** The address as a local or literal: it is used several times. */
@@ -662,10 +502,9 @@ export class StatementEmitter {
     return this.simple(v, "A");
   }
 
-  /** Where the place of the access's group is known, only its slow path needs the address: it is computed there. */
+  /** Only the slow path needs it where the place is known: it is computed there. */
   private addressAt(v: Value, site: SiteAccess | undefined): Expression {
-    const known = site && this.siteBases.get(site.group);
-    return known !== undefined && known.distance === undefined ? this.expression(v) : this.addressOf(v);
+    return this.accesses.isPlaceKnown(site) ? this.expression(v) : this.addressOf(v);
   }
 
   private constantSlot(index: number): Expression {
@@ -723,24 +562,6 @@ export class StatementEmitter {
   private push(s: Statement): void {
     this.out.push(s);
   }
-}
-
-/** A table or structure is mostly aligned itself: a displacement that is no multiple of the size leads to where nothing is. */
-function isLikelyMisaligned({ address, size }: LoadStatement | StoreStatement): boolean {
-  return address.kind === "pure" && address.op === "add" && address.args.some((x) => x.kind === "constant" && (x.value & (size - 1)) !== 0);
-}
-
-/**
- * Whether the place of a group means anything. A question that is asked twice is not written alike: of a comparison with several users V8 makes a number first, and compares that with zero.
- */
-function isThere(known: SiteBase, last: number): Expression {
-  if (known.inPage === undefined) return js.binary("!==", js.identifier(known.base), js.literal(-1));
-  const place = js.identifier(known.inPage);
-  return known.asked++ % 2 === 0 ? js.binary("<=", place, js.literal(last)) : js.binary("<", place, js.literal(last + 1));
-}
-
-function keyOf(e: Expression): string {
-  return e.type === "Identifier" ? e.name : e.type === "Literal" ? String(e.value) : JSON.stringify(e);
 }
 
 function unbound(s: ResultStatement): never {

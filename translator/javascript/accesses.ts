@@ -1,0 +1,222 @@
+/** In-line accesses of guest memory: how each finds its place, by the TLB, by a site (contract/sites.ts), or together with others near it; and what is done where it finds none. */
+import type { LoadStatement, StoreStatement, Value } from "../ir/micro.ts";
+import type { SiteAccess, SiteGroup } from "../region/sites.ts";
+import type { Expression, Statement } from "./estree.ts";
+import * as js from "./estree.ts";
+import { isPlainAccess, isUsualAccess, placeAt } from "./plain-access.ts";
+
+/** What accesses want to know of the function that they are in. */
+export interface AccessTarget {
+  /** The entry that most pages have in the read TLB, if it is known. */
+  readonly usualEntry?: number | undefined;
+  /** Which half of a TLB: an expression to add to the page number, or undefined for the lower half known statically. */
+  tlbHalf(): Expression | undefined;
+  /** Places of groups, which outlive a block. */
+  readonly siteBases?: Map<SiteGroup, SiteBase>;
+  /** A fresh local name. */
+  name(hint: string): string;
+}
+
+/** The text that they go to. */
+export interface AccessEmitter {
+  push(statement: Statement): void;
+  /** A free name of the text that the host must bind. */
+  free(name: string): void;
+  /** An address as a local or literal. */
+  addressOf(v: Value): Expression;
+}
+
+/** Names of locals: the place of a group's first byte, or -1; and what is to be added to the linear address of another one, where that is no constant. */
+export interface SiteBase {
+  readonly base: string;
+  readonly distance: string | undefined;
+  /** A number that says whether the place means anything, by how far into its page the group begins (see `isThere`); undefined: -1 does. */
+  readonly inPage: string | undefined;
+  /** How many accesses have asked. */
+  asked: number;
+}
+
+export class Accesses {
+  private readonly target: AccessTarget;
+  private readonly emitter: AccessEmitter;
+  /** Of groups that were asked for, in this block or one before it. */
+  private readonly siteBases: Map<SiteGroup, SiteBase>;
+  /** TLB entry local of the latest load for writing, by the text of its address; forgotten when a local named there changes. */
+  private readonly writeEntries = new Map<string, string>();
+
+  constructor(target: AccessTarget, emitter: AccessEmitter) {
+    this.target = target;
+    this.emitter = emitter;
+    this.siteBases = target.siteBases ?? new Map();
+  }
+
+  /** The TLB may have other entries now, and all locals other values. */
+  forget(): void {
+    this.writeEntries.clear();
+  }
+  /** A local has another value. */
+  forgetLocal(name: string): void {
+    this.writeEntries.delete(name);
+  }
+
+  /** Where the place of the access's group is known, only its slow path needs the address. */
+  isPlaceKnown(site: SiteAccess | undefined): boolean {
+    const known = site && this.siteBases.get(site.group);
+    return known !== undefined && known.distance === undefined;
+  }
+
+  /** The value loaded. @param slowPath wraps a call as the function wants it */
+  load(s: LoadStatement, address: Expression, site: SiteAccess | undefined, slowPath: (call: Expression) => Expression): Expression {
+    const found = site === undefined ? this.loadByTlb(s, address) : this.atSite(site, address);
+    const slow = `${s.forWrite ? "ldw" : "ld"}${s.size}`;
+    this.emitter.free(slow);
+    const fast = this.read(found.place, s.size);
+    const call = slowPath(js.call(slow, [address]));
+    return js.conditional(found.test, fast, found.inVain === undefined ? call : js.sequence(found.inVain, call));
+  }
+
+  private loadByTlb(s: LoadStatement, address: Expression): Access {
+    const name = this.entry(s.forWrite ? "TW" : "TR", address);
+    if (s.forWrite) this.writeEntries.set(keyOf(address), name);
+    const entry = js.identifier(name);
+    const { usualEntry } = this.target;
+    // The place does not depend on what the TLB says: the processor reads both at once.
+    if (usualEntry !== undefined && !s.forWrite && !isLikelyMisaligned(s))
+      return { test: isUsualAccess(entry, address, s.size, usualEntry), place: placeAt(usualEntry, address) };
+    return { test: isPlainAccess(entry, address, s.size, isLikelyMisaligned(s)), place: js.binary("^", entry, address) };
+  }
+
+  /** @param slow what is done where it cannot be made in line */
+  store(s: StoreStatement, address: Expression, value: Expression, site: SiteAccess | undefined, slow: () => Statement[]): Statement {
+    const found = site === undefined ? this.storeByTlb(s, address) : this.atSite(site, address);
+    const fast = js.expressionStatement(js.assign(this.element(found.place, s.size) as never, value));
+    return js.ifStatement(found.test, [fast], [...(found.inVain === undefined ? [] : [js.expressionStatement(found.inVain)]), ...slow()]);
+  }
+
+  private storeByTlb(s: StoreStatement, address: Expression): Access {
+    const entry = js.identifier(this.writeEntries.get(keyOf(address)) ?? this.entry("TW", address));
+    return { test: isPlainAccess(entry, address, s.size, isLikelyMisaligned(s)), place: js.binary("^", entry, address) };
+  }
+
+  private atSite({ group, offset }: SiteAccess, address: Expression): Access {
+    if (group.size === 1) {
+      const { test, place, ask } = this.askSite(group, address);
+      return { test, place, inVain: ask };
+    }
+    const known = this.siteBases.get(group) ?? this.bindSite(group, offset, address);
+    const { base, distance } = known;
+    const test = js.mostly(isThere(known, 0x1000 - group.bytes), true);
+    if (distance !== undefined) return { test, place: js.binary("+", address, js.identifier(distance)) };
+    return { test, place: offset === 0 ? js.identifier(base) : js.binary("+", js.identifier(base), js.literal(offset)) };
+  }
+
+  /**
+   * The place of a group's first byte, or -1, as a local:
+   *
+   *     const E = isOnSite(k, A, bytes) ? A + SW[k + 2] | 0 : readSite(k, A, bytes);
+   *
+   * or, where it has no site, as `bindByTlb` says.
+   */
+  private bindSite(group: SiteGroup, offset: number, address: Expression): SiteBase {
+    let first = group.first === undefined ? address : this.emitter.addressOf(group.first);
+    if (group.first === undefined && offset !== 0) first = this.bind("A", js.toInt32(js.binary("-", address, js.literal(offset))));
+    if (group.index < 0) return this.bindByTlb(group, first);
+    const { test, place, ask } = this.askSite(group, first);
+    const base = this.bind("E", js.conditional(test, js.toInt32(place), ask));
+    const distance = group.first === undefined ? undefined : this.bind("D", js.toInt32(js.binary("-", base, first)));
+    return this.bound(group, { base: base.name, distance: distance?.name, inPage: undefined, asked: 0 });
+  }
+
+  /**
+   * The same of one that has no site. The low bits of an entry that is not valid are all set:
+   *
+   *     const V = (T | A) & 4095; const E = T ^ A;          // asked: V <= 4096 - bytes
+   *
+   * With the usual entry the place does not depend on what the TLB says, as in `loadByTlb`.
+   */
+  private bindByTlb(group: SiteGroup, first: Expression): SiteBase {
+    const { isWrite } = group;
+    const T = js.identifier(this.entry(isWrite ? "TW" : "TR", first));
+    const usual = isWrite ? undefined : this.target.usualEntry;
+    const offset = js.literal(0xfff);
+    const low =
+      usual === undefined
+        ? js.binary("&", js.binary("|", T, first), offset)
+        : js.binary(">>>", js.binary("|", placeAt(usual, T), js.binary("&", first, offset)), js.literal(0));
+    const inPage = this.bind("V", low);
+    const base = this.bind("E", js.toInt32(usual === undefined ? js.binary("^", T, first) : placeAt(usual, first)));
+    return this.bound(group, { base: base.name, distance: undefined, inPage: inPage.name, asked: 0 });
+  }
+
+  private bound(group: SiteGroup, known: SiteBase): SiteBase {
+    this.siteBases.set(group, known);
+    return known;
+  }
+  private bind(hint: string, value: Expression): { type: "Identifier"; name: string } {
+    const name = this.target.name(hint);
+    this.emitter.push(js.declare("const", name, value));
+    return { type: "Identifier", name };
+  }
+
+  private askSite(group: SiteGroup, first: Expression): { test: Expression; place: Expression; ask: Expression } {
+    const args = [js.literal(group.index), first, js.literal(group.bytes)];
+    const ask = group.isWrite ? "writeSite" : "readSite";
+    for (const name of ["isOnSite", "SW", ask]) this.emitter.free(name);
+    const place = js.binary("+", first, js.index("SW", js.literal(group.index + 2)));
+    return { test: js.mostly(js.call("isOnSite", args), true), place, ask: js.call(ask, args) };
+  }
+
+  /** The local of a TLB entry. */
+  entry(table: "TR" | "TW", address: Expression): string {
+    this.emitter.free(table);
+    const page = js.binary(">>>", address, js.literal(12));
+    const half = this.target.tlbHalf();
+    return this.bind("T", js.index(table, half === undefined ? page : js.binary("+", half, page))).name;
+  }
+
+  /** Guest memory at a constant place, aligned or not, zero-extended. */
+  readAt(place: number, size: 1 | 2 | 4): Expression {
+    if (place % size === 0) return this.read(js.literal(place), size);
+    if (size === 2) return js.binary("|", this.readAt(place, 1), js.binary("<<", this.readAt(place + 1, 1), js.literal(8)));
+    const bits = 8 * (place & 3);
+    const low = js.binary(">>>", this.readAt(place & ~3, 4), js.literal(bits));
+    return js.binary("|", low, js.binary("<<", this.readAt((place & ~3) + 4, 4), js.literal(32 - bits)));
+  }
+
+  /** Guest memory at a place, zero-extended. */
+  private read(place: Expression, size: number): Expression {
+    const element = this.element(place, size);
+    return size === 4 ? element : js.binary("&", element, js.literal(size === 1 ? 255 : 65535));
+  }
+
+  private element(place: Expression, size: number): Expression {
+    const array = size === 1 ? "M8" : size === 2 ? "M16" : "M32";
+    this.emitter.free(array);
+    return js.index(array, js.binary(">>>", place, js.literal(size === 1 ? 0 : size === 2 ? 1 : 2)));
+  }
+}
+
+/** How an access is made: whether it may be in line, at which place, and what a site is told if not. */
+interface Access {
+  readonly test: Expression;
+  readonly place: Expression;
+  readonly inVain?: Expression;
+}
+
+/** A table or structure is mostly aligned itself: a displacement that is no multiple of the size leads to where nothing is. */
+function isLikelyMisaligned({ address, size }: LoadStatement | StoreStatement): boolean {
+  return address.kind === "pure" && address.op === "add" && address.args.some((x) => x.kind === "constant" && (x.value & (size - 1)) !== 0);
+}
+
+/**
+ * Whether the place of a group means anything. A question that is asked twice is not written alike: of a comparison with several users V8 makes a number first, and compares that with zero.
+ */
+function isThere(known: SiteBase, last: number): Expression {
+  if (known.inPage === undefined) return js.binary("!==", js.identifier(known.base), js.literal(-1));
+  const place = js.identifier(known.inPage);
+  return known.asked++ % 2 === 0 ? js.binary("<=", place, js.literal(last)) : js.binary("<", place, js.literal(last + 1));
+}
+
+function keyOf(e: Expression): string {
+  return e.type === "Identifier" ? e.name : e.type === "Literal" ? String(e.value) : JSON.stringify(e);
+}
