@@ -91,8 +91,8 @@ export abstract class MachineClock implements Clock, Saveable {
     return this.queue.size;
   }
 
-  /** Expires every timer whose deadline has come, in deadline order. */
-  runDue(): void {
+  /** Expires every timer whose deadline has come, in deadline order. @returns the time */
+  runDue(): number {
     const { queue } = this;
     const now = this.now();
     for (let runs = 0; queue.next <= now && runs < maximumExpiriesPerRun; runs++) {
@@ -101,6 +101,7 @@ export abstract class MachineClock implements Clock, Saveable {
       timer.cancel();
       timer.expired(deadline);
     }
+    return now;
   }
 
   /** Sets the time and disarms every timer; devices arm theirs again in their own `restore`. */

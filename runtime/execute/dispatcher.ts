@@ -91,8 +91,11 @@ const shapeBits = shapeBitsImported;
 const hotCall = 4000;
 /** Executions of a block after which its instructions are worth handlers of their own. */
 const fuseThreshold = 2000;
-/** A region that loops leaves after this many slices plus one, a power of two. */
-const slicesMask = 15;
+/** A region that loops leaves after so many slices. */
+const slicesInLoop = 16;
+/** Nanoseconds that a slice in a loop should take, if that is no more than so many slices: to look at the time costs as much as 500 instructions. */
+const fineSlice = 20_000;
+const longestSlice = 8;
 
 export type StopReason = "halted" | "shutdown" | "slice" | "requested";
 
@@ -123,6 +126,8 @@ export interface DispatcherOptions {
    * mostly, comes within a slice of the one before
    */
   readonly poll: (hasTimePassed: boolean) => void;
+  /** Nanoseconds from the last poll but one to the last, of those with `hasTimePassed`; absent: slices in loops are no longer than others. */
+  readonly betweenPolls?: () => number;
   /** The VMM's functions, if they are not to be the plain ones: a debugger's wrap them. */
   readonly callouts?: Readonly<Record<CalloutName, Callout>>;
   /** Told of each block, and of each instruction executed singly, before it runs. Makes every block the end of a slice: for debugging, without regions. */
@@ -148,6 +153,7 @@ export class Dispatcher {
   /** What regions know of their callers (contract/slots.ts, jsCall). */
   private readonly J: Int32Array;
   private readonly poll: (hasTimePassed: boolean) => void;
+  private readonly betweenPolls: () => number;
   private readonly sliceInstructions: number;
   private readonly traceBlock: DispatcherOptions["traceBlock"];
   private readonly sliceEnded: DispatcherOptions["sliceEnded"];
@@ -159,8 +165,9 @@ export class Dispatcher {
   private hasTooManyShapes = false;
   /** Retired instructions before the current slice, plus all of the slice: minus R[budget] = retired now. */
   private issued = 0;
-  /** Slices that regions went on for. */
+  /** Slices that a region in a loop has had; how many it is given at a time. */
   private slices = 0;
+  private longer = 1;
   private deadline = 0;
   /** `retired` when an exception or interrupt was last delivered. */
   private lastEvent = -1;
@@ -171,6 +178,7 @@ export class Dispatcher {
     this.cpu = cpu;
     this.translator = translator;
     this.poll = options.poll;
+    this.betweenPolls = options.betweenPolls ?? (() => Number.POSITIVE_INFINITY);
     this.traceBlock = options.traceBlock;
     this.sliceEnded = options.sliceEnded;
     this.keepsJumps = options.disabled?.has("jumps") !== true;
@@ -519,8 +527,14 @@ export class Dispatcher {
     if (this.stopping !== undefined || R[slot.leave] !== 0 || cpu.pendingDebug !== 0) return R[budget];
     if (this.interruptReady() || this.retired >= this.deadline) return R[budget];
     // Now and then it is entered anew: V8 replaces code in the middle of a loop by code that is not quite as good.
-    if ((++this.slices & slicesMask) === 0) return R[budget];
-    this.nextSlice();
+    this.slices += this.longer;
+    if (this.slices >= slicesInLoop) {
+      this.slices = 0;
+      this.longer = 1;
+      return R[budget];
+    }
+    if (2 * this.betweenPolls() <= fineSlice && this.longer < longestSlice) this.longer *= 2;
+    this.nextSlice(this.longer);
     return R[budget];
   }
 
@@ -537,8 +551,8 @@ export class Dispatcher {
     this.issued = retired - 1;
   }
 
-  /** Grants the guest the rest of its slice, or the next one. */
-  private nextSlice(): void {
+  /** Grants the guest the rest of its slice, or the next one. @param times as long as usual */
+  private nextSlice(times = 1): void {
     const { cpu } = this;
     const { retired, sliceLeft } = this;
     this.noteWaiting();
@@ -547,7 +561,7 @@ export class Dispatcher {
       cpu.R[budget] = sliceLeft;
       return;
     }
-    cpu.R[budget] = Math.min(this.sliceInstructions, this.deadline - retired);
+    cpu.R[budget] = Math.min(times * this.sliceInstructions, this.deadline - retired);
     this.issued = retired + cpu.R[budget];
   }
 

@@ -32,18 +32,23 @@ const hotExecutions = 16_000;
 
 export class Engine {
   readonly #cpu: Cpu;
+  readonly #clock: MachineClock;
   readonly #dispatcher: Dispatcher;
   readonly #adapts: boolean;
   readonly #options: ResolvedOptions;
   readonly #translator: JavaScriptTranslator;
   readonly #thread: BackgroundThread | undefined;
   #slice = virtualSlice;
-  /** Host time (`performance.now()`) at which the slice has taken too long. */
+  /** Guest time, which is the host's, at which the slice has taken too long. */
   #overdue = Number.POSITIVE_INFINITY;
+  /** Guest time of the last poll, and since the one before. */
+  #polledAt = 0;
+  #betweenPolls = 0;
 
   /** @param inLockstep guest time stands still while the guest runs: see lockstep.ts */
   constructor(cpu: Cpu, clock: MachineClock, options: ResolvedOptions, inLockstep = false) {
     this.#cpu = cpu;
+    this.#clock = clock;
     this.#options = options;
     this.#adapts = options.clock === "host";
     cpu.float.isDouble = options.x87 === "double";
@@ -54,7 +59,8 @@ export class Engine {
     this.#thread = this.#makesRegionsBeside(inLockstep) ? new BackgroundThread({ disabled: [...options.disable], x87: options.x87 }) : undefined;
     this.#dispatcher = new Dispatcher(cpu, observed, {
       // To read the host's time costs more than to deliver an interrupt.
-      poll: inLockstep ? () => {} : this.#adapts ? (hasTimePassed) => hasTimePassed && this.#poll(clock) : () => clock.runDue(),
+      poll: inLockstep ? () => {} : this.#adapts ? (hasTimePassed) => hasTimePassed && this.#poll() : () => clock.runDue(),
+      ...(this.#adapts && !inLockstep ? { betweenPolls: () => this.#betweenPolls } : {}),
       regionThreshold: options.engine === "translate" && !options.debug?.categories.includes("exec") ? hotExecutions : Number.POSITIVE_INFINITY,
       disabled: options.disable,
       regionThread: this.#thread,
@@ -87,19 +93,21 @@ export class Engine {
     return this.#dispatcher.retired;
   }
 
-  #poll(clock: MachineClock): void {
-    clock.runDue();
-    if (performance.now() > this.#overdue) this.#dispatcher.stop();
+  #poll(): void {
+    const now = this.#clock.runDue();
+    this.#betweenPolls = now - this.#polledAt;
+    this.#polledAt = now;
+    if (now > this.#overdue) this.#dispatcher.stop();
   }
 
   /** Runs for about `milliseconds` of host time, and not much more than `instructions`. */
   run(milliseconds: number, instructions: number): StopReason {
     const started = performance.now();
     const before = this.instructions;
-    this.#overdue = started + patience * milliseconds;
+    this.#overdue = this.#clock.now() + patience * milliseconds * 1e6;
     const reason = this.#dispatcher.run(Math.min(this.#slice, instructions));
     const now = performance.now();
-    const isOverdue = now > this.#overdue;
+    const isOverdue = now - started > patience * milliseconds;
     if (this.#adapts && (reason === "slice" || isOverdue)) {
       const wanted = ((this.instructions - before) * milliseconds) / Math.max(now - started, 0.1);
       // Half way each time: one slice with a large decode in it should not make the next ones tiny.

@@ -68,6 +68,8 @@ export interface CoreOptions {
   readonly regionText?: number;
   /** Optimisations that the dispatcher leaves out. */
   readonly disabled?: ReadonlySet<string>;
+  /** Nanoseconds between looks around, for all of them. */
+  readonly betweenPolls?: number;
 }
 
 export class Core {
@@ -125,6 +127,7 @@ export class Core {
       ...(options.disabled === undefined ? {} : { disabled: options.disabled }),
       ...(options.regionText === undefined ? {} : { regionText: options.regionText }),
       ...(options.regionThreshold === undefined ? {} : { regionThreshold: options.regionThreshold }),
+      ...(options.betweenPolls === undefined ? {} : { betweenPolls: () => options.betweenPolls as number }),
       ...(options.slice === undefined ? {} : { sliceInstructions: options.slice }),
     });
   }
