@@ -40,7 +40,7 @@ export const USAGE = `npm run bench -- [options]
   --peers NAME,...   these peers (xlat86, v86, xlat86-tier0, v86-nojit, qemu, native); userland, nano and scaling
                      are meant for xlat86, v86 and qemu
   --runs N           processes for each guest and peer, the median counts (kernels and Linux boot 3, others 1)
-  --passes N         passes in a process for peers that warm up (kernels: 64)
+  --passes N         passes in a process for peers that warm up (kernels: 64; 16-bit: 16 at most)
   --minutes N        how long memory (10) and scaling/memory (1) watch a guest
   --quick            a short form of everything: shows what is broken, its times mean nothing
   --timeout SECONDS  limit for one process (180; userland 480)

@@ -8,6 +8,9 @@ import { expectedChecksums, REAL_MODE_IMAGE } from "./build.ts";
 
 const expected = expectedChecksums();
 
+/** Enough here: what peers without a translator for this code take is ten times what its kernels would. */
+const MOST_PASSES = 16;
+
 /** The guest of "real/sieve" and its like for a number of passes. */
 export function realModeGuest(name: string, passes: number): Guest {
   const commandLine = `kernel=${name} passes=${passes}`;
@@ -21,8 +24,9 @@ export const realModeSuite: Suite = {
   async run(parts, context) {
     const problems: string[] = [];
     const rows: Row[] = [];
+    const options = { ...context.options, passes: Math.min(context.options.passes, MOST_PASSES) };
     for (const name of parts.map(withoutPrefix)) {
-      rows.push(await benchTask(name, (passes) => realModeGuest(name, passes), expected[name], context, problems));
+      rows.push(await benchTask(name, (passes) => realModeGuest(name, passes), expected[name], { ...context, options }, problems));
     }
     const peers = context.peers.map((peer) => peer.name);
     const text = `16-bit code, seconds a pass (each kernel 32 times), warm:\n\n${table(rows, peers)}\n\nNanoseconds for one guest instruction:\n\n${costTable(rows, peers)}`;
