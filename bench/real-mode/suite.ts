@@ -8,7 +8,7 @@ import { expectedChecksums, REAL_MODE_IMAGE } from "./build.ts";
 
 const expected = expectedChecksums();
 
-/** Enough here: what peers without a translator for this code take is ten times what its kernels would. */
+/** As many as the other kernels have would take a quarter of an hour: v86 needs up to half a second a pass. */
 const MOST_PASSES = 16;
 
 /** The guest of "real/sieve" and its like for a number of passes. */

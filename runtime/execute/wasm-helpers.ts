@@ -4,7 +4,7 @@
  */
 
 import { mode } from "../../translator/contract/mode-key.ts";
-import { deepestCall, targetMask } from "../../translator/contract/region-targets.ts";
+import { deepestCall, targetMask, targetShift } from "../../translator/contract/region-targets.ts";
 import { cr0bit, eflag, jsCall, segment, slot } from "../../translator/contract/slots.ts";
 import { modeMask, shapeBits } from "../code/code-cache.ts";
 import { coverageFrames } from "../code/coverage.ts";
@@ -31,7 +31,7 @@ const found = (then: string): string => `
     }`;
 /** Regions look there first (contract/region-targets.ts). */
 const noteTarget = (eip: string, shape: string): string => `
-        RJ[(${eip} ^ (${eip} >>> 10)) & ${targetMask}] = (${shape} - ${firstRegionShape}) | 0;`;
+        RJ[(${eip} ^ (${eip} >>> ${targetShift})) & ${targetMask}] = (${shape} - ${firstRegionShape}) | 0;`;
 const followTo = `
       ${found(`
         R[${page}] = eip & -4096;

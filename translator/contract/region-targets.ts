@@ -15,8 +15,9 @@ export const firstRegionShape = 1 << 14;
 export const mostRegions = (1 << 16) - firstRegionShape;
 
 const entries = 1 << 14;
-/** Of the hash of a linear address. */
+/** The hash of a linear address A: (A ^ (A >>> targetShift)) & targetMask. */
 export const targetMask = entries - 1;
+export const targetShift = 10;
 export const targetWords = entries;
 
 /** Calls within calls. V8's stack holds many times more; what nests deeper is likely to be a loop through regions' exits. */

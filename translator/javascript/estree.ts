@@ -51,6 +51,10 @@ export function index(array: string, at: Expression): MemberExpression {
 export function assign(target: Pattern, value: Expression): Expression {
   return { type: "AssignmentExpression", operator: "=", left: target, right: value };
 }
+/** place = value; */
+export function set(place: Expression, value: Expression): Statement {
+  return expressionStatement(assign(place as Pattern, value));
+}
 /** target++ */
 export function increment(argument: MemberExpression): Expression {
   return { type: "UpdateExpression", operator: "++", prefix: false, argument };

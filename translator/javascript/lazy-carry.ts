@@ -105,7 +105,7 @@ export class LazyCarry {
   }
   /** To two words of memory, and from there. */
   store([a, b]: readonly [Expression, Expression]): Statement[] {
-    return [set(a, first), set(b, second)];
+    return [js.set(a, first), js.set(b, second)];
   }
   load([a, b]: readonly [Expression, Expression]): Expression[] {
     return [js.assign(first, a), js.assign(second, b)];
@@ -113,17 +113,18 @@ export class LazyCarry {
 
   private setSum(a: Expression, b: Expression, by: number, c: Expression = js.literal(0)): Statement[] {
     // The third first: it may come from the vector as it was.
-    return [...(this.hasThird ? [set(third, c)] : []), set(first, a), set(second, b), ...(this.hasNarrow ? [set(shift, js.literal(by))] : [])];
+    return [
+      ...(this.hasThird ? [js.set(third, c)] : []),
+      js.set(first, a),
+      js.set(second, b),
+      ...(this.hasNarrow ? [js.set(shift, js.literal(by))] : []),
+    ];
   }
 
   /** Constants where there is no rotation, so that nothing of one is held in registers from there on. */
   private rotated(word: Expression, by: 0 | 1, mask: number): Statement[] {
-    return this.hasRotations ? [set(rotatedWord, word), set(rotatedBy, js.literal(by)), set(kept, js.literal(mask))] : [];
+    return this.hasRotations ? [js.set(rotatedWord, word), js.set(rotatedBy, js.literal(by)), js.set(kept, js.literal(mask))] : [];
   }
-}
-
-function set(place: Expression, value: Expression): Statement {
-  return js.expressionStatement(js.assign(place as never, value));
 }
 
 /** Whether a vector of carries takes operations of its own. */

@@ -17,7 +17,7 @@ import type { Expression, Statement } from "./estree.ts";
 import * as js from "./estree.ts";
 import { leaving, type RegionExits } from "./region-exits.ts";
 import type { RegionScope } from "./region-scope.ts";
-import { assign, type RegionState, register } from "./region-state.ts";
+import { type RegionState, register } from "./region-state.ts";
 import type { RegionX87 } from "./x87/region-x87.ts";
 
 /** Where a CALL goes: a computed EIP, or a page offset relative to the entry's page. */
@@ -50,14 +50,14 @@ export function callOfRegion(caller: Caller, target: CallTarget, next: number, p
   out.push(
     js.declare("const", outside.name, depth),
     ...findCallee(scope, exits, target, outside),
-    assign(returnTo, back),
-    assign(depth, js.toInt32(js.binary("+", outside, js.literal(1)))),
+    js.set(returnTo, back),
+    js.set(depth, js.toInt32(js.binary("+", outside, js.literal(1)))),
     js.declare("const", callee, js.index("H", x)),
-    assign(x, js.call(callee, [])),
-    assign(depth, outside),
+    js.set(x, js.call(callee, [])),
+    js.set(depth, outside),
     js.ifStatement(js.mostly(js.binary("!==", x, js.literal(jsCall.returned)), false), [js.returnStatement(x)]),
-    assign(returnTo, js.identifier("r")),
-    assign(register(slot.page), js.identifier("PB")),
+    js.set(returnTo, js.identifier("r")),
+    js.set(register(slot.page), js.identifier("PB")),
     ...state.reload(),
     ...state.vectors.reload(),
     ...(registers?.afterCall("subroutine") ?? []),
@@ -80,18 +80,18 @@ function findCallee(scope: RegionScope, exits: RegionExits, target: CallTarget, 
     const k = exits.numberOf(target.offset);
     scope.freeNames.add("callee");
     const link = js.index("C", js.binary("+", js.identifier("L"), js.literal(k)));
-    ask.push(assign(x, js.call("callee", [link])), js.ifStatement(isZero, exits.leaveBy(k)));
+    ask.push(js.set(x, js.call("callee", [link])), js.ifStatement(isZero, exits.leaveBy(k)));
     const a = scope.name("a");
     before.push(js.declare("const", a, scope.codeAddress(js.literal(target.offset))));
     address = js.identifier(a);
   } else {
     scope.freeNames.add("calleeAt");
-    const left = [assign(js.identifier("t"), target.eip), ...exits.leaveBy(leaving.computed)];
-    ask.push(assign(x, js.call("calleeAt", [target.eip])), js.ifStatement(isZero, left));
+    const left = [js.set(js.identifier("t"), target.eip), ...exits.leaveBy(leaving.computed)];
+    ask.push(js.set(x, js.call("calleeAt", [target.eip])), js.ifStatement(isZero, left));
     address = target.eip;
   }
   const found = scope.target(address);
   if (found === undefined) return ask;
   const isFound = js.mostly(js.logical("&&", found.isFound, js.binary("<", outside, js.literal(deepestCall))), true);
-  return [...before, ...found.before, js.ifStatement(isFound, [...found.enter, assign(x, found.shape)], ask)];
+  return [...before, ...found.before, js.ifStatement(isFound, [...found.enter, js.set(x, found.shape)], ask)];
 }

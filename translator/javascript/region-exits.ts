@@ -8,7 +8,7 @@ import { jsCall, slot } from "../contract/slots.ts";
 import type { Expression, Statement } from "./estree.ts";
 import * as js from "./estree.ts";
 import type { RegionScope } from "./region-scope.ts";
-import { assign, type RegionState, register } from "./region-state.ts";
+import { type RegionState, register } from "./region-state.ts";
 
 /** Exits other than to a link. */
 export const leaving = {
@@ -44,7 +44,7 @@ export class RegionExits {
 
   /** Number of the static exit to a page offset. */
   numberOf(target: number, wraps = false): number {
-    let k = this.offsets.findIndex((other, n) => other === target && this.wrapping.has(n) === wraps);
+    let k = this.offsets.findIndex((other, at) => other === target && this.wrapping.has(at) === wraps);
     if (k < 0) k = this.offsets.push(target) - 1;
     if (wraps) this.wrapping.add(k);
     return k;
@@ -58,14 +58,14 @@ export class RegionExits {
     const mark = this.marks();
     const loads = this.state.loadHome().map(js.expressionStatement);
     // Where a link leads is looked for as well.
-    const eip = exit >= 0 && this.scope.findsTargets ? [assign(t, this.scope.codeAddress(js.literal(this.offsets[exit])))] : [];
-    return [...mark, ...loads, ...eip, assign(x, js.literal(exit)), js.breakTo("X")];
+    const eip = exit >= 0 && this.scope.findsTargets ? [js.set(t, this.scope.codeAddress(js.literal(this.offsets[exit])))] : [];
+    return [...mark, ...loads, ...eip, js.set(x, js.literal(exit)), js.breakTo("X")];
   }
 
   /** @param unexecuted instructions of the block that were paid for in advance */
   leaveAt(eip: Expression, unexecuted: number): Statement[] {
-    const paidBack = unexecuted === 0 ? [] : [assign(n, js.toInt32(js.binary("+", n, js.literal(unexecuted))))];
-    return [...paidBack, assign(t, eip), ...this.leaveBy(leaving.dispatchAt)];
+    const paidBack = unexecuted === 0 ? [] : [js.set(n, js.toInt32(js.binary("+", n, js.literal(unexecuted))))];
+    return [...paidBack, js.set(t, eip), ...this.leaveBy(leaving.dispatchAt)];
   }
 
   /** The slice is used up: another one at once if nothing waits for the dispatcher. */
@@ -73,7 +73,7 @@ export class RegionExits {
     this.scope.freeNames.add("moreTime");
     const isOver = js.binary("<", n, js.literal(0));
     const more = js.call("moreTime", [js.toInt32(js.binary("-", this.state.budgetNoted, n))]);
-    return js.ifStatement(js.mostly(isOver, false), [assign(n, more), this.state.noteBudget(), js.ifStatement(isOver, leave)]);
+    return js.ifStatement(js.mostly(isOver, false), [js.set(n, more), this.state.noteBudget(), js.ifStatement(isOver, leave)]);
   }
 
   /** Behind block X, with all state in R. */
@@ -110,7 +110,7 @@ export class RegionExits {
     freeNames.add("faulted");
     freeNames.add("dispatch");
     when(leaving.fault, js.returnStatement(js.call("faulted", [])));
-    when(leaving.dispatchAt, assign(register(slot.eip), t));
+    when(leaving.dispatchAt, js.set(register(slot.eip), t));
     out.push(js.returnStatement(js.call("dispatch", [])));
     return out;
   }

@@ -25,11 +25,6 @@ Object.freeze(localNames);
 
 export const register = (n: number): Expression => js.index("R", js.literal(n));
 
-/** place = value; */
-export function assign(place: Expression, value: Expression): Statement {
-  return js.expressionStatement(js.assign(place as never, value));
-}
-
 export class RegionState {
   /** Slots that have locals, and those of them that are written. */
   private readonly used = new Set<number>();
@@ -121,7 +116,7 @@ export class RegionState {
     return this.mmx === undefined ? [] : this.write(this.mmx.dirty);
   }
   private write(slots: Iterable<number>): Statement[] {
-    return [...slots].map((n) => assign(register(n), this.isLazy(n) ? this.carry.vector() : this.local(n)));
+    return [...slots].map((n) => js.set(register(n), this.isLazy(n) ? this.carry.vector() : this.local(n)));
   }
 
   /** Locals from R, after something may have changed it; with the budget. */
@@ -135,14 +130,14 @@ export class RegionState {
     return this.mmx === undefined ? [] : this.read(this.mmx.used);
   }
   private read(slots: Iterable<number>): Statement[] {
-    return [...slots].flatMap((n) => (this.isLazy(n) ? this.carry.setBoth(register(n)) : [assign(this.local(n), register(n))]));
+    return [...slots].flatMap((n) => (this.isLazy(n) ? this.carry.setBoth(register(n)) : [js.set(this.local(n), register(n))]));
   }
 
   // ---- homes
 
   /** To memory from locals. */
   storeHome(set: number): Statement[] {
-    return [...slotsIn(set)].flatMap((n) => (this.isLazy(n) ? this.carry.store(carryHome) : [assign(register(n), this.local(n))]));
+    return [...slotsIn(set)].flatMap((n) => (this.isLazy(n) ? this.carry.store(carryHome) : [js.set(register(n), this.local(n))]));
   }
   /** To locals what is at home here. */
   loadHome(set = this.atHome): Expression[] {
@@ -160,10 +155,10 @@ export class RegionState {
     return this.homes === undefined ? js.identifier("n0") : register(slot.budgetNoted);
   }
   noteBudget(): Statement {
-    return assign(this.budgetNoted, js.identifier("n"));
+    return js.set(this.budgetNoted, js.identifier("n"));
   }
   readBudget(): Statement[] {
-    return [assign(js.identifier("n"), register(slot.budget)), this.noteBudget()];
+    return [js.set(js.identifier("n"), register(slot.budget)), this.noteBudget()];
   }
   declareBudget(): Statement[] {
     const noted = this.homes === undefined ? js.declare("let", "n0", js.identifier("n")) : this.noteBudget();
@@ -172,7 +167,7 @@ export class RegionState {
   /** R[budget] may have been changed under us (attention requested): subtract what was used since. */
   spillBudget(): Statement {
     const usedUp = js.binary("-", this.budgetNoted, js.identifier("n"));
-    return assign(register(slot.budget), js.toInt32(js.binary("-", register(slot.budget), usedUp)));
+    return js.set(register(slot.budget), js.toInt32(js.binary("-", register(slot.budget), usedUp)));
   }
 }
 

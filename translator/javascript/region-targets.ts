@@ -1,7 +1,7 @@
 /**
  * How a region finds the region that a call, a jump or a return leads to (contract/region-targets.ts), without a function of the host's:
  *
- *     const g = RJ[(A ^ (A >>> 10)) & mask], T = TX[half + (A >>> 12)];
+ *     const g = RJ[hash of A], T = TX[half + (A >>> 12)];
  *     if ((~(RG[g << 1] ^ (T ^ A)) | (RG[(g << 1) + 1] ^ R[mode]) | (T & 1)) === 0 && R[budget] >= 0) {
  *       R[page] = A & -4096;
  *       RN[g] = RN[g] + 1 | 0;
@@ -10,7 +10,7 @@
  *
  * One branch for all of it, so that no load waits for another's comparison. The budget is looked at because whoever goes on to other regions never meets the dispatcher otherwise.
  */
-import { firstRegionShape, targetMask } from "../contract/region-targets.ts";
+import { firstRegionShape, targetMask, targetShift } from "../contract/region-targets.ts";
 import { slot } from "../contract/slots.ts";
 import type { Expression, Statement } from "./estree.ts";
 import * as js from "./estree.ts";
@@ -37,7 +37,7 @@ export function regionTarget(address: Expression, half: Expression | undefined, 
   const behind = (e: Expression): Expression => binary("+", e, literal(1));
   const or = (a: Expression, b: Expression): Expression => binary("|", a, b);
   const page = binary(">>>", address, literal(12));
-  const hash = binary("&", binary("^", address, binary(">>>", address, literal(10))), literal(targetMask));
+  const hash = binary("&", binary("^", address, binary(">>>", address, literal(targetShift))), literal(targetMask));
   const row = binary("<<", identifier(g), literal(1));
   const differences = [
     js.unary("~", binary("^", index("RG", row), binary("^", identifier(T), address))),

@@ -41,7 +41,7 @@ import { type CallTarget, callOfRegion, ownReturn } from "./region-calls.ts";
 import { leaving, RegionExits } from "./region-exits.ts";
 import { pagesOf, type RegionInput } from "./region-input.ts";
 import { RegionScope } from "./region-scope.ts";
-import { assign, RegionState, register } from "./region-state.ts";
+import { RegionState, register } from "./region-state.ts";
 import { estimatedSize, type RegionParts } from "./region-tree.ts";
 import { isVectorSlot, placeOf } from "./simd/accesses.ts";
 import { isStoreInLine } from "./simd/packed.ts";
@@ -133,9 +133,9 @@ class RegionPrinter implements Target, RegionSite {
       ...state.storeCarries(),
       js.tryCatch([js.labeled("X", js.block(body))], "e", [
         js.expressionStatement(js.call("guestFault", [js.identifier("e")])),
-        assign(js.identifier("x"), js.literal(leaving.fault)),
+        js.set(js.identifier("x"), js.literal(leaving.fault)),
         // Not to be kept for it.
-        ...(this.input.plan.first === 0 ? [] : [assign(js.identifier("t"), js.literal(0))]),
+        ...(this.input.plan.first === 0 ? [] : [js.set(js.identifier("t"), js.literal(0))]),
         ...this.faultInGeneralCall(),
       ]),
       ...state.writeBack(),
@@ -214,7 +214,7 @@ class RegionPrinter implements Target, RegionSite {
     const to = this.numbers.get(target);
     if (to === undefined) return void out.push(...this.exits.leaveTo(target, wraps));
     if (from >= first && isRedirected(from - first, to - first)) {
-      out.push(assign(js.identifier("t"), this.codeAddress(js.literal(target))), ...this.toSelector());
+      out.push(js.set(js.identifier("t"), this.codeAddress(js.literal(target))), ...this.toSelector());
       return;
     }
     this.pageChecks(from, to, target, wraps, out);
@@ -279,7 +279,7 @@ class RegionPrinter implements Target, RegionSite {
     }
     const block = this.input.blocks[node - first];
     const count = js.literal(block.instructions.length);
-    out.push(assign(js.identifier("n"), js.toInt32(js.binary("-", js.identifier("n"), count))));
+    out.push(js.set(js.identifier("n"), js.toInt32(js.binary("-", js.identifier("n"), count))));
     const emitter = new StatementEmitter(this, this.templates, out);
     out.push(...(this.registers?.beginBlock(node - first) ?? []));
     const sunk = this.sunkSets(node, block);
@@ -365,7 +365,7 @@ class RegionPrinter implements Target, RegionSite {
         );
         return this.edge(node, next, out);
       case "indirect":
-        out.push(assign(js.identifier("t"), value));
+        out.push(js.set(js.identifier("t"), value));
         if (usesSelector(node - first)) out.push(...this.toSelector());
         else {
           out.push(...this.computedEdges(node, successors));
@@ -430,7 +430,7 @@ class RegionPrinter implements Target, RegionSite {
     if (this.state.isLazy(n)) return this.state.carry.assign(s.value, print);
     if (this.registers !== undefined && n >= slot.selector && n < slot.segmentLimit) {
       const value = print(s.value);
-      return [...this.registers.beforeSegmentChange(), assign(register(n), value)];
+      return [...this.registers.beforeSegmentChange(), js.set(register(n), value)];
     }
     return this.state.whole !== undefined && isVectorSlot(n) ? [this.state.whole.assignWord(n, print(s.value))] : undefined;
   }
@@ -519,10 +519,10 @@ class RegionPrinter implements Target, RegionSite {
     const isGeneral = row.general !== false;
     const out: Statement[] = [...(this.registers?.beforeCall(callout) ?? []), ...state.loadHome().map(js.expressionStatement)];
     if (isGeneral && row.neverFaults !== true) this.callsGeneral = true;
-    out.push(assign(register(slot.faultOffset), this.faultPlace(isGeneral ? faultPlace.inGeneralCall : 0)));
+    out.push(js.set(register(slot.faultOffset), this.faultPlace(isGeneral ? faultPlace.inGeneralCall : 0)));
     // Callouts on vector operands do not ask where they are.
     if (row.slots === undefined) {
-      out.push(assign(register(slot.eip), this.codeAddress(js.literal(this.next))));
+      out.push(js.set(register(slot.eip), this.codeAddress(js.literal(this.next))));
     }
     if (!isGeneral) {
       if (row.vectors === true) out.push(...state.writeVectors());

@@ -12,7 +12,6 @@ import * as js from "../estree.ts";
 import {
   all,
   arePairs,
-  assign,
   constant,
   type Expand,
   isSingle,
@@ -120,7 +119,7 @@ function store(format: number): Expand {
     const aligned = js.binary("===", js.binary("&", js.binary("|", T, linear), js.literal(size - 1)), js.literal(0));
     const place = js.index(array, js.binary(">>>", js.binary("^", T, linear), js.literal(31 - Math.clz32(size))));
     const count = literalOf(pops);
-    const effects: Effects = { info, operand: linear, tags: popped(e, count), pops: count, statements: [assign(place, f ?? d)] };
+    const effects: Effects = { info, operand: linear, tags: popped(e, count), pops: count, statements: [js.set(place, f ?? d)] };
     stack.commit(all(test, aligned, f === undefined ? arePairs(pair) : isSingle.fill({ d, f })), effects, e.callout());
   };
 }
@@ -146,7 +145,7 @@ function storeInteger(bits: 16 | 32): Expand {
     const aligned = js.binary("===", js.binary("&", js.binary("|", T, linear), js.literal(bits / 8 - 1)), js.literal(0));
     const place = js.binary(">>>", js.binary("^", T, linear), js.literal(bits === 16 ? 1 : 2));
     const count = literalOf(pops);
-    const statements = [assign(js.index(array, place), js.toInt32(i))];
+    const statements = [js.set(js.index(array, place), js.toInt32(i))];
     stack.commit(all(test, aligned, inRange), { info, operand: linear, tags: popped(e, count), pops: count, statements }, e.callout());
   };
 }

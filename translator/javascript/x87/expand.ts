@@ -15,7 +15,6 @@ import {
   all,
   and,
   arePairs,
-  assign,
   constant,
   type Expand,
   isOrdered,
@@ -255,7 +254,7 @@ function store(format: number): Expand {
       rounding: { r: narrow === undefined ? low : narrow.r, s: d },
       tags: popped(e, count),
       pops: count,
-      statements: [assign(place, value)],
+      statements: [js.set(place, value)],
     };
     const inRange = narrow === undefined ? arePairs(pair) : isSingle.fill({ d, f: narrow.f });
     stack.commit(all(test, isPlain, inRange), effects, e.callout());
@@ -301,8 +300,8 @@ function storeInteger(bits: 16 | 32 | 64): Expand {
     e.free(array);
     const aligned = js.binary("===", js.binary("&", js.binary("|", T, linear), js.literal(bits / 8 - 1)), js.literal(0));
     const place = js.binary(">>>", js.binary("^", T, linear), js.literal(bits === 16 ? 1 : 2));
-    const statements = [assign(js.index(array, place), js.toInt32(i))];
-    if (bits === 64) statements.push(assign(js.index(array, js.binary("+", place, js.literal(1))), wordsOf.fill({ i })));
+    const statements = [js.set(js.index(array, place), js.toInt32(i))];
+    if (bits === 64) statements.push(js.set(js.index(array, js.binary("+", place, js.literal(1))), wordsOf.fill({ i })));
     const count = literalOf(pops);
     const rounding = stack.inDoubles ? undefined : { r: integerResidue.fill({ d, i, e: low }), s: d };
     const effects: Effects = { info, operand: linear, rounding, tags: popped(e, count), pops: count, statements };
@@ -341,7 +340,7 @@ const loadControl: Expand = (e) => {
   const control = js.index("R", js.literal(slot.fpuControl));
   const value = js.binary("|", js.binary("&", v, js.literal(0x1f3f)), js.literal(0x40));
   const quiet = isQuietControl.fill({ v, status: js.literal(slot.fpuStatus) });
-  e.stack.commit(all(test, quiet), { rounding: "kept", statements: [assign(control, value)] }, e.callout());
+  e.stack.commit(all(test, quiet), { rounding: "kept", statements: [js.set(control, value)] }, e.callout());
   e.stack.controlLoaded();
 };
 
@@ -353,7 +352,7 @@ const storeControl: Expand = (e) => {
   e.free("M16");
   const isPlain = isPlainAccess(T, linear, 2, false);
   const place = js.index("M16", js.binary(">>>", js.binary("^", T, linear), js.literal(1)));
-  const store = assign(place, js.index("R", js.literal(slot.fpuControl)));
+  const store = js.set(place, js.index("R", js.literal(slot.fpuControl)));
   e.stack.commit(all(test, isPlain), { rounding: "kept", statements: [store] }, e.callout());
 };
 
@@ -376,7 +375,7 @@ const asConditions = new Quoted("R[status] & -17665 | (c < 0) << 8 | (c === 0) <
 function compared(e: X87Expansion, tests: (Expression | undefined)[], a: Pair, b: Pair, effects: Effects): void {
   const { c } = relation.define(e, operands(a, b));
   const conditions = asConditions.fill({ c, status: js.literal(slot.fpuStatus) });
-  const status = assign(js.index("R", js.literal(slot.fpuStatus)), conditions);
+  const status = js.set(js.index("R", js.literal(slot.fpuStatus)), conditions);
   e.stack.commit(all(...tests, isOrdered.fill({ c })), { ...effects, statements: [status] }, e.callout());
 }
 

@@ -5,7 +5,6 @@ import type { Expression, Statement } from "../estree.ts";
 import * as js from "../estree.ts";
 import {
   addressOf,
-  assign,
   bitOf,
   controlTest,
   type Demand,
@@ -126,19 +125,19 @@ export class OneInstruction implements X87Stack {
     const { values = [], rounding, tags = [], pops = 0, statements = [], info, operand } = effects;
     const out: Statement[] = [...statements];
     for (const [{ index }, pair] of values) out.push(...storePair(index, pair));
-    if (rounding === undefined) out.push(assign(double(slot.fpuResidue), js.literal(0)));
+    if (rounding === undefined) out.push(js.set(double(slot.fpuResidue), js.literal(0)));
     else if (rounding !== "kept") {
-      out.push(assign(double(slot.fpuResidue), rounding.r), assign(double(slot.fpuRounded), rounding.s));
-      if (!isLiteral(rounding.r)) out.push(assign(double(slot.fpuInexact), js.binary("+", double(slot.fpuInexact), magnitude(rounding.r))));
+      out.push(js.set(double(slot.fpuResidue), rounding.r), js.set(double(slot.fpuRounded), rounding.s));
+      if (!isLiteral(rounding.r)) out.push(js.set(double(slot.fpuInexact), js.binary("+", double(slot.fpuInexact), magnitude(rounding.r))));
     }
     if (tags.length > 0) {
       let word = this.tags as Expression;
       for (const [{ index }, isEmpty] of tags)
         word = isEmpty ? js.binary("|", word, bitOf(index)) : js.binary("&", word, js.unary("~", bitOf(index)));
-      out.push(assign(state(slot.fpuEmpty), word));
+      out.push(js.set(state(slot.fpuEmpty), word));
     }
-    if (pops !== 0) out.push(assign(state(slot.fpuTop), js.binary("&", js.binary("+", this.top(), js.literal(pops)), js.literal(7))));
-    if (pops < 0) out.push(assign(state(slot.fpuPairs), js.literal(1)));
+    if (pops !== 0) out.push(js.set(state(slot.fpuTop), js.binary("&", js.binary("+", this.top(), js.literal(pops)), js.literal(7))));
+    if (pops < 0) out.push(js.set(state(slot.fpuPairs), js.literal(1)));
     if (info !== undefined) {
       out.push(...storeRecord(part(info, 0, 0x7ff), addressOf(info, this.nextEip())));
       if (operand !== undefined) out.push(...storeOperand(part(info, 16, 7), operand));

@@ -4,9 +4,7 @@ import type { Expression, Statement } from "../estree.ts";
 import * as js from "../estree.ts";
 import { isPlainAccess } from "../plain-access.ts";
 import { Quoted } from "./quoted.ts";
-import { assign, type Emitting, type Pair, type Place, type X87Stack } from "./stack.ts";
-
-export { assign };
+import type { Emitting, Pair, Place, X87Stack } from "./stack.ts";
 
 /** What the emitter of statements lends. */
 export interface X87Expansion extends Emitting {

@@ -16,7 +16,6 @@ import type { Expression, Statement } from "../estree.ts";
 import * as js from "../estree.ts";
 import {
   addressOf,
-  assign,
   controlTest,
   type Demand,
   double,
@@ -106,7 +105,6 @@ const positions = [0, 1, 2, 3, 4, 5, 6, 7];
 const among = (mask: number): number[] => positions.filter((at) => ((mask >>> at) & 1) !== 0);
 const mod8 = (e: Expression): Expression => js.binary("&", e, js.literal(7));
 const indexOf = (at: number): Expression => (at === 0 ? tp : mod8(js.binary("+", tp, js.literal(at))));
-const set = (place: Expression, value: Expression): Statement => assign(place, value);
 const choose = (test: Expression, yes: Expression, no: Expression): Expression => js.conditional(test, yes, no);
 const nan = js.binary("/", js.literal(0), js.literal(0));
 
@@ -183,14 +181,14 @@ export class RegionStack implements X87Stack {
   /** Locals from the state array. */
   private open(): Statement[] {
     const out = [
-      set(tp, mod8(js.binary("-", state(slot.fpuTop), js.literal(this.moved)))),
-      set(tg, js.binary("^", byPosition(state(slot.fpuEmpty)), js.literal(this.toggled))),
+      js.set(tp, mod8(js.binary("-", state(slot.fpuTop), js.literal(this.moved)))),
+      js.set(tg, js.binary("^", byPosition(state(slot.fpuEmpty)), js.literal(this.toggled))),
     ];
     for (const at of among(this.used)) {
       const index = indexOf(at);
-      out.push(set(highs[at], element(slot.fpuPairHigh, index)), set(lows[at], element(slot.fpuPairLow, index)));
+      out.push(js.set(highs[at], element(slot.fpuPairHigh, index)), js.set(lows[at], element(slot.fpuPairLow, index)));
     }
-    out.push(set(xi, double(slot.fpuInexact)), set(xo, none), set(xe, none));
+    out.push(js.set(xi, double(slot.fpuInexact)), js.set(xo, none), js.set(xe, none));
     return out;
   }
 
@@ -203,7 +201,7 @@ export class RegionStack implements X87Stack {
     const isAvailable = js.binary("===", known === 0 ? unavailable() : js.binary("|", unavailable(), tags), js.literal(0));
     const tests = [isAvailable, ...among(used).map((at) => js.binary("===", highs[at], highs[at]))];
     return [
-      set(
+      js.set(
         xg,
         choose(
           tests.reduce((a, b) => js.logical("&&", a, b)),
@@ -217,23 +215,23 @@ export class RegionStack implements X87Stack {
 
   private checkControl(): Statement[] {
     const suits = js.logical("&&", js.binary("!==", xg, js.literal(0)), js.binary("===", controlTest(!this.inDoubles), js.literal(0)));
-    const least = set(xk, choose(js.binary("!==", xc, js.literal(0)), js.literal(2 ** -900), nan));
-    return [set(xc, choose(suits, js.literal(1), js.literal(0))), ...(this.inDoubles ? [] : [least])];
+    const least = js.set(xk, choose(js.binary("!==", xc, js.literal(0)), js.literal(2 ** -900), nan));
+    return [js.set(xc, choose(suits, js.literal(1), js.literal(0))), ...(this.inDoubles ? [] : [least])];
   }
 
   /** Stores everything; the state stays open. */
   private store(): Statement[] {
-    return [set(state(slot.fpuTop), this.top()), set(state(slot.fpuEmpty), this.tags()), ...this.storeRest()];
+    return [js.set(state(slot.fpuTop), this.top()), js.set(state(slot.fpuEmpty), this.tags()), ...this.storeRest()];
   }
 
   private storeRest(): Statement[] {
     const out: Statement[] = [];
     for (const at of among(this.dirty)) {
       const index = indexOf(at);
-      out.push(set(element(slot.fpuPairHigh, index), highs[at]), set(element(slot.fpuPairLow, index), lows[at]));
+      out.push(js.set(element(slot.fpuPairHigh, index), highs[at]), js.set(element(slot.fpuPairLow, index), lows[at]));
     }
-    out.push(set(double(slot.fpuInexact), xi));
-    if (this.pushes) out.push(set(state(slot.fpuPairs), js.literal(1)));
+    out.push(js.set(double(slot.fpuInexact), xi));
+    if (this.pushes) out.push(js.set(state(slot.fpuPairs), js.literal(1)));
     out.push(js.ifStatement(js.binary("!==", xo, none), this.lastInstruction()), js.ifStatement(js.binary("!==", xe, none), storeOperand(xe, xd)));
     return out;
   }
@@ -245,16 +243,16 @@ export class RegionStack implements X87Stack {
   beforeSegmentChange(): Statement[] {
     if (this.point === undefined) return [];
     return [
-      js.ifStatement(js.binary("!==", xo, none), [...this.lastInstruction(), set(xo, none)]),
-      js.ifStatement(js.binary("!==", xe, none), [...storeOperand(xe, xd), set(xe, none)]),
+      js.ifStatement(js.binary("!==", xo, none), [...this.lastInstruction(), js.set(xo, none)]),
+      js.ifStatement(js.binary("!==", xe, none), [...storeOperand(xe, xd), js.set(xe, none)]),
     ];
   }
 
   /** Stores everything, before anybody may look at the state array or change it. */
   close(): Statement[] {
-    if (!this.isOpen) return [set(q, js.literal(0))];
+    if (!this.isOpen) return [js.set(q, js.literal(0))];
     this.isOpen = false;
-    return [...this.store(), set(q, js.literal(0))];
+    return [...this.store(), js.set(q, js.literal(0))];
   }
 
   /** From the state array, which has everything. */
@@ -298,8 +296,8 @@ export class RegionStack implements X87Stack {
   epilogue(): Statement[] {
     const moved = js.binary("&", js.binary(">>>", q, js.literal(1)), js.literal(7));
     const tags = byRegister(js.binary("^", tg, js.binary(">>>", q, js.literal(4))));
-    const top = set(state(slot.fpuTop), mod8(js.binary("+", tp, moved)));
-    return [js.ifStatement(js.binary("!==", q, js.literal(0)), [top, set(state(slot.fpuEmpty), tags), ...this.storeRest()])];
+    const top = js.set(state(slot.fpuTop), mod8(js.binary("+", tp, moved)));
+    return [js.ifStatement(js.binary("!==", q, js.literal(0)), [top, js.set(state(slot.fpuEmpty), tags), ...this.storeRest()])];
   }
 
   // ---- reading
@@ -381,7 +379,7 @@ export class RegionStack implements X87Stack {
     emit.free("R");
     emit.free("F");
     const { values = [], copies = false, rounding, tags = [], pops = 0, statements = [], info, operand, otherwise, goesOn = false } = effects;
-    const before = condition === undefined ? [] : [...this.store(), set(q, js.literal(0))];
+    const before = condition === undefined ? [] : [...this.store(), js.set(q, js.literal(0))];
     const fast: Statement[] = [...statements];
     const read: Statement[] = [];
     const sources = values.map(([, pair]) => (copies ? this.valueOf(pair) : undefined));
@@ -390,8 +388,8 @@ export class RegionStack implements X87Stack {
       const [newH, newL] = values.length === 1 ? [h, l] : [emit.name("h"), emit.name("l")].map(local);
       if (newH !== h) fast.unshift(js.declare("const", (newH as { name: string }).name, h), js.declare("const", (newL as { name: string }).name, l));
       // The new low part may be the old one with a sign that the old high part tells.
-      fast.push(set(lows[at], newL), set(highs[at], newH));
-      read.push(set(highs[at], element(slot.fpuPairHigh, indexOf(at))), set(lows[at], element(slot.fpuPairLow, indexOf(at))));
+      fast.push(js.set(lows[at], newL), js.set(highs[at], newH));
+      read.push(js.set(highs[at], element(slot.fpuPairHigh, indexOf(at))), js.set(lows[at], element(slot.fpuPairLow, indexOf(at))));
       this.facts.dirty |= 1 << at;
       this.values.set(at, sources[k] ?? valueAt(at, l === noLow));
     }
@@ -435,10 +433,10 @@ export class RegionStack implements X87Stack {
       if (goesOn) {
         const flag = emit.name("z");
         emit.push(js.declare("let", flag, js.literal(0)));
-        check = set(local(flag), mismatch);
+        check = js.set(local(flag), mismatch);
         site.afterInstruction(leaveIf(local(flag)));
       }
-      const called = [...before, ...callout, ...read, set(xi, double(slot.fpuInexact)), check];
+      const called = [...before, ...callout, ...read, js.set(xi, double(slot.fpuInexact)), check];
       const slow = otherwise === undefined ? called : [js.ifStatement(otherwise.condition, this.instead(otherwise), called)];
       emit.push(
         fast.length > 0 ? js.ifStatement(js.mostly(condition, true), fast, slow) : js.ifStatement(js.mostly(js.unary("!", condition), false), slow),
@@ -446,20 +444,20 @@ export class RegionStack implements X87Stack {
     }
     this.isGood = true;
     if (info === undefined) return;
-    emit.push(set(xo, part(info, 0, 0x7ff)), set(xp, addressOf(info, site.next)));
-    if (operand !== undefined) emit.push(set(xe, part(info, 16, 7)), set(xd, operand));
+    emit.push(js.set(xo, part(info, 0, 0x7ff)), js.set(xp, addressOf(info, site.next)));
+    if (operand !== undefined) emit.push(js.set(xe, part(info, 16, 7)), js.set(xd, operand));
   }
 
   private instead({ values, rounding }: NonNullable<Effects["otherwise"]>): Statement[] {
-    return [...values.flatMap(([{ at = 0 }, { h, l }]) => [set(lows[at], l), set(highs[at], h)]), ...this.round(rounding)];
+    return [...values.flatMap(([{ at = 0 }, { h, l }]) => [js.set(lows[at], l), js.set(highs[at], h)]), ...this.round(rounding)];
   }
 
   private round(rounding: Rounding | "kept" | undefined): Statement[] {
     if (rounding === "kept") return [];
-    if (rounding === undefined) return [set(double(slot.fpuResidue), js.literal(0))];
+    if (rounding === undefined) return [js.set(double(slot.fpuResidue), js.literal(0))];
     const { r, s } = rounding;
-    const sum = isLiteral(r) ? [] : [set(xi, js.binary("+", xi, magnitude(r)))];
-    return [set(double(slot.fpuResidue), r), set(double(slot.fpuRounded), s), ...sum];
+    const sum = isLiteral(r) ? [] : [js.set(xi, js.binary("+", xi, magnitude(r)))];
+    return [js.set(double(slot.fpuResidue), r), js.set(double(slot.fpuRounded), s), ...sum];
   }
 
   private valueOf(pair: Pair): Value | undefined {

@@ -112,7 +112,6 @@ export const element = (row: number, index: Expression): Expression =>
   js.index("F", index.type === "Literal" ? js.literal(row / 2 + (index.value as number)) : js.binary("+", index, js.literal(row / 2)));
 export const state = (n: number): Expression => js.index("R", js.literal(n));
 export const double = (n: number): Expression => js.index("F", js.literal(n / 2));
-export const assign = (place: Expression, value: Expression): Statement => js.expressionStatement(js.assign(place as never, value));
 export const bitOf = (index: Expression): Expression => js.binary("<<", js.literal(1), index);
 export const or = (list: readonly Expression[]): Expression => list.reduce((a, b) => js.binary("|", a, b));
 export const isLiteral = (e: Expression): e is Expression & { type: "Literal"; value: number } => e.type === "Literal";
@@ -152,7 +151,7 @@ export function statusWordOf(top: Expression, x: Expression, rounding: Rounding 
 export const magnitude = (r: Expression): Expression => js.method("Math", "abs", [r]);
 
 export function storePair(index: Expression, { h, l }: Pair): Statement[] {
-  return [assign(element(slot.fpuPairHigh, index), h), assign(element(slot.fpuPairLow, index), l)];
+  return [js.set(element(slot.fpuPairHigh, index), h), js.set(element(slot.fpuPairLow, index), l)];
 }
 
 /** Bits of `info`. */
@@ -172,13 +171,13 @@ export const addressOf = (info: Expression, next: Expression | number): Expressi
 
 /** FOP, FIP and FCS. */
 export function storeRecord(opcode: Expression, eip: Expression): Statement[] {
-  return [assign(state(slot.fpuOpcode), opcode), assign(state(slot.fpuIp), eip), assign(state(slot.fpuCs), state(slot.selector + 1))];
+  return [js.set(state(slot.fpuOpcode), opcode), js.set(state(slot.fpuIp), eip), js.set(state(slot.fpuCs), state(slot.selector + 1))];
 }
 
 /** FDP and FDS. */
 export function storeOperand(segment: Expression, linear: Expression): Statement[] {
   return [
-    assign(state(slot.fpuDp), js.toInt32(js.binary("-", linear, rowElement(slot.segmentBase, segment)))),
-    assign(state(slot.fpuDs), rowElement(slot.selector, segment)),
+    js.set(state(slot.fpuDp), js.toInt32(js.binary("-", linear, rowElement(slot.segmentBase, segment)))),
+    js.set(state(slot.fpuDs), rowElement(slot.selector, segment)),
   ];
 }
