@@ -48,6 +48,7 @@ const maximumText = 90_000;
 const fewInstructions = 30;
 /** More than any instruction has. */
 const maximumFields = 24;
+const noOffsets: ReadonlySet<number> = new Set();
 
 export interface TranslatorOptions {
   readonly disabledPasses?: ReadonlySet<string>;
@@ -365,11 +366,18 @@ export class JavaScriptTranslator implements Translator {
       for (const k of [offset >> 12, (instructions[instructions.length - 1].next - 1) >> 12])
         if (!addresses.has(k)) addresses.set(k, (request.page(k) as RegionPage).address);
     }
-    return { name: request.name, key, ordered, addresses, usualEntry: this.does("entries") ? request.usualEntry : undefined };
+    return {
+      name: request.name,
+      key,
+      ordered,
+      addresses,
+      usualEntry: this.does("entries") ? request.usualEntry : undefined,
+      doubtful: doubtfulIn(ordered, request),
+    };
   }
 
   /** @param isSilent nobody observes it */
-  regionOf({ name, key, ordered, addresses, usualEntry }: RegionSource, isSilent = false): RegionParts {
+  regionOf({ name, key, ordered, addresses, usualEntry, doubtful }: RegionSource, isSilent = false): RegionParts {
     const observe = isSilent ? undefined : this.observe;
     const successors = ordered.map((block) => block.successors);
     const numbers = new Map(ordered.map((block, k) => [block.offset, k]));
@@ -398,6 +406,8 @@ export class JavaScriptTranslator implements Translator {
         hasTargets: this.does("targets") && this.does("wasm") && this.does("wasmRegions"),
         hasSites: this.does("sites") && this.does("wasm") && this.does("wasmRegions"),
         hasNeighbours: this.does("neighbours"),
+        givesUp: this.does("giveUp"),
+        doubtful,
         x87InDoubles: this.x87InDoubles,
         usualEntry,
         soft: softBytes(ordered),
@@ -433,6 +443,13 @@ export class JavaScriptTranslator implements Translator {
 /** A function of its own, for what is kept holds on to all that functions made beside it see. */
 function keepRegion(translator: JavaScriptTranslator, source: RegionSource): RegionTree {
   return new RegionTree(translator.regionOf(source), () => translator.regionOf(source, true).statements);
+}
+
+/** Page offsets of the instructions that regions gave up at too often. */
+function doubtfulIn(blocks: readonly RegionBlock[], { isDoubtful }: RegionRequest): ReadonlySet<number> {
+  if (isDoubtful === undefined) return noOffsets;
+  const offsets = blocks.flatMap(({ instructions }) => instructions.map(({ offset }) => offset)).filter(isDoubtful);
+  return offsets.length === 0 ? noOffsets : new Set(offsets);
 }
 
 /** A block that ends in a CALL, as one that makes a callout for the function and goes on behind. */

@@ -9,6 +9,7 @@ import type { RegionCode, RegionFacts, RegionPage, RegionRequest, Translator } f
 import type { WasmImport, WasmLayout } from "../../translator/contract/wasm.ts";
 import { type CodeCache, modeMask, shapeBits } from "./code-cache.ts";
 import { compile, type HostNames } from "./compile.ts";
+import { Doubts } from "./doubts.ts";
 import { Losses } from "./losses.ts";
 import { wrapping } from "./pseudo-shapes.ts";
 import { includes, overlaps, type RangesByPage, rangesByPage, without } from "./ranges.ts";
@@ -181,6 +182,7 @@ export class Regions {
   /** Regions by the physical addresses that their static exits lead to. */
   private readonly byExit = new Map<number, Region[]>();
   private readonly losses = new Losses();
+  private readonly doubts = new Doubts();
   /** Blocks for which no region can be made: not tried again. */
   private readonly refused = new Set<number>();
   /** Blocks whose regions the other thread cannot make. */
@@ -290,6 +292,27 @@ export class Regions {
     });
   }
 
+  /**
+   * A region gave up at the instruction at physical address `address` (contract/sites.ts). Where that happens often, those that have it are made anew.
+   * @param around of an entry, for where the instruction is relative to the entry's page
+   */
+  gaveUp(address: number, around: (header: number, offset: number) => Surroundings | undefined): void {
+    if (!this.doubts.add(address)) return;
+    const page = address >>> 12;
+    const at = address & 0xfff;
+    for (const region of [...(this.byPage.get(page) ?? [])]) {
+      if (!includes(region.ranges, page, at)) continue;
+      const { header, isDeep, growth, takesIn, code } = region;
+      const distances = new Set(code.ranges.map(([offset]) => offset & ~0xfff));
+      for (const distance of distances) {
+        const found = code.doubtful.has(distance + at) ? undefined : around(header, distance + at);
+        if (found === undefined) continue;
+        this.makeFrom(header, found, { isDeep, growth, takesIn, replaces: region });
+        break;
+      }
+    }
+  }
+
   /** Makes a region of the code from the block at `header` on, here and now, or asks the other thread for it. */
   private makeFrom(header: number, around: Surroundings, kind: RegionKind): Region | "asked for" | undefined {
     if (this.jobs.at(header) !== undefined) return "asked for";
@@ -384,6 +407,10 @@ export class Regions {
       isPatched: (offset) => {
         const there = page(offset >> 12);
         return there !== undefined && this.losses.isPatched(there.address >>> 12, offset & 0xfff);
+      },
+      isDoubtful: (offset) => {
+        const there = page(offset >> 12);
+        return there !== undefined && this.doubts.has(there.address + (offset & 0xfff));
       },
       segmentBase: around.segmentBase,
       within: around.within,
@@ -688,6 +715,7 @@ export class Regions {
     this.timesCalled.clear();
     this.jobs.clear();
     this.losses.clear();
+    this.doubts.clear();
   }
 }
 

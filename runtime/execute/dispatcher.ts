@@ -209,6 +209,7 @@ export class Dispatcher {
       // Called by another region, that one would take a fault met on the way for its own, and with it its own idea of the registers.
       dispatch: () => (this.isCalled() ? ~dispatchBlock : ~this.dispatch()),
       faulted: () => this.faulted(),
+      gaveUp: () => this.gaveUp(),
       moreTime: (used) => this.moreTime(used),
       guardedStore,
     });
@@ -410,6 +411,14 @@ export class Dispatcher {
     R[budget] += place >>> unexecutedShift;
     this.entry.eipIsCurrent = true;
     this.takeFault(-1);
+    return this.isCalled() ? ~dispatchBlock : ~this.dispatch();
+  }
+
+  /** A region left the instruction at R[eip] to tier 0, for it cannot be done in line. */
+  private gaveUp(): number {
+    this.entry.eipIsCurrent = true;
+    this.stores.refuse();
+    this.promotion.noteGivenUp();
     return this.isCalled() ? ~dispatchBlock : ~this.dispatch();
   }
 

@@ -34,8 +34,8 @@ export class GuardedStores {
     return hasRefused;
   }
 
-  /** A region leaves at a store that it must not make itself: tier 0 makes it next. */
-  private refuse(): 1 {
+  /** A region leaves at an instruction that it must not execute itself: tier 0 does next. */
+  refuse(): 1 {
     this.cpu.attention[refused] = 1;
     return 1;
   }

@@ -26,6 +26,8 @@ export interface Returns extends RegionCalls {
   dispatch(): number;
   /** A guest exception was caught in a region, which has committed its state. */
   faulted(): number;
+  /** A region has left the instruction at R[eip] to tier 0. */
+  gaveUp(): number;
   /** A region has executed `used` instructions and its slice is over: instructions it may go on for, or a negative number if it must leave. */
   moreTime(used: number): number;
   /** A region's store off the fast path; 1 if it was refused. Notes a guest exception (`Cpu.note`). */
@@ -79,6 +81,7 @@ export function hostNames(cpu: Cpu, { C, H, J }: CodeArrays, callouts: Readonly<
     isOnSite: () => 0,
     readSite: () => -1,
     writeSite: () => -1,
+    findPlace: () => -1,
     ld1: memory.ld1,
     ld2: memory.ld2,
     ld4: memory.ld4,
@@ -105,6 +108,7 @@ export function hostNames(cpu: Cpu, { C, H, J }: CodeArrays, callouts: Readonly<
     },
     moreTime: (used: number) => returns.moreTime(used),
     faulted: () => returns.faulted(),
+    gaveUp: () => returns.gaveUp(),
   };
 }
 
@@ -135,6 +139,7 @@ export function notingNames(cpu: Cpu, callouts: Readonly<Record<CalloutName, Cal
     sg1: (A: number, value: number) => returns.guardedStore(A, 1, value),
     sg2: (A: number, value: number) => returns.guardedStore(A, 2, value),
     sg4: (A: number, value: number) => returns.guardedStore(A, 4, value),
+    findPlace: (first: number, bytes: number, A: number, kind: number) => memory.findPlace(first, bytes, A, kind),
     checkSegment: (s: number, offset: number, size: number, isWrite: number) => tryCheckSegment(cpu, s, offset, size, isWrite !== 0),
   };
 }

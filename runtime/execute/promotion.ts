@@ -72,12 +72,27 @@ export class Promotion {
     const entry = (R[slot.page] + (C[header - 3] & 0xfff)) | 0;
     if ((page & 1) !== 0 || (call & 0xfff) > 0x1000 - nearCall.length || physical.u8[at] !== nearCall.opcode) return;
     if (((call + nearCall.length + physical.readAt4(at + 1)) | 0) !== entry) return;
-    this.regions.called(header, at >>> 12, at & 0xfff, (caller, offset) => {
-      // Where the caller's entry lies, if what is mapped there is its page.
-      const base = (call - offset) | 0;
-      const T = TX[half + (base >>> 12)];
-      return (T & 1) === 0 && (T ^ base) >>> 0 === (C[caller - 3] & ~0xfff) >>> 0 ? this.around(caller, base) : undefined;
-    });
+    this.regions.called(header, at >>> 12, at & 0xfff, (caller, offset) => this.aroundEntry(caller, (call - offset) | 0));
+  }
+
+  /** A region gave up at the instruction at R[eip]. */
+  noteGivenUp(): void {
+    const { R, memory } = this.cpu;
+    const eip = R[slot.eip];
+    const linear = (eip + R[slot.segmentBase + segment.cs]) | 0;
+    const T = memory.TX[R[slot.tlbHalf] + (linear >>> 12)];
+    if ((T & 1) !== 0) return;
+    const { C } = this.cache;
+    this.regions.gaveUp((T ^ linear) >>> 0, (header, offset) =>
+      isLinearCode(C[header - 2]) ? this.aroundEntry(header, (eip - offset) | 0) : this.around(header, C[header - 4], C[header - 6]),
+    );
+  }
+
+  /** What is around a region's entry, if that is on the page mapped at `base`. */
+  private aroundEntry(header: number, base: number): Surroundings | undefined {
+    const { R, memory } = this.cpu;
+    const T = memory.TX[R[slot.tlbHalf] + (base >>> 12)];
+    return (T & 1) === 0 && (T ^ base) >>> 0 === (this.cache.C[header - 3] & ~0xfff) >>> 0 ? this.around(header, base) : undefined;
   }
 
   private heat(header: number): void {

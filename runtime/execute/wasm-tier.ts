@@ -28,7 +28,7 @@ type Run = (p: number) => number;
 type HostFunction = (...args: unknown[]) => number;
 
 /** Callouts and the slow paths of memory: what may raise a guest exception, and is no way back into the dispatcher. */
-const mayFault = /^(v_\w+|ldw?[124]|st[124]|sg[124]|checkSegment)$/;
+const mayFault = /^(v_\w+|ldw?[124]|st[124]|sg[124]|checkSegment|findPlace)$/;
 /** Functions that yield doubles. */
 const doubles = new Set(["readDouble", "readSingle", "doubleLimit", "singleLimit", "readRam"]);
 

@@ -15,7 +15,7 @@
  * second way.
  */
 
-import { siteCount, siteTable as siteTableImported, siteWords as siteWordsImported } from "../../translator/contract/sites.ts";
+import { placeKind, siteCount, siteTable as siteTableImported, siteWords as siteWordsImported } from "../../translator/contract/sites.ts";
 import { cr0bit as cr0bitImported, eflag as eflagImported, slot as slotImported, vector as vectorImported } from "../../translator/contract/slots.ts";
 import { DevicePages } from "./device-pages.ts";
 import { type PageWalker, walkFlag as walkFlagImported } from "./page-walk.ts";
@@ -406,6 +406,17 @@ export class LinearMemory {
   /** The same; notes #PF and returns -1. */
   tryTranslate(A: number, access: number): number {
     return this.walkAndFill(A, this.R[tlbHalf] === 0 ? access : access | walkFlag.user);
+  }
+
+  /**
+   * The place of `bytes` bytes from linear address `first` on, if generated code may access them in line, for the access at `A` among them; fills the TLB as that access would. -1: it may not, or
+   * a guest exception was noted.
+   */
+  findPlace(first: number, bytes: number, A: number, kind: number): number {
+    if ((first & 0xfff) + bytes > 0x1000) return -1;
+    if (this.tryTranslate(A, (kind & placeKind.isWrite) !== 0 ? walkFlag.write : 0) < 0) return -1;
+    const T = ((kind & placeKind.forWrite) !== 0 ? this.TW : this.TR)[this.R[tlbHalf] + (first >>> 12)];
+    return (T & 1) === 0 ? T ^ first : -1;
   }
 
   /** As `translate`, with supervisor rights whatever the CPL. */

@@ -65,6 +65,7 @@ const functions: ReadonlySet<string> = new Set([
   "isOnSite",
   "readSite",
   "writeSite",
+  "findPlace",
   ...[1, 2, 4].flatMap((size) => [`ld${size}`, `ldw${size}`, `st${size}`, `sg${size}`]),
   "checkSegment",
   ...["readDouble", "readSingle", "doubleLimit", "singleLimit", "readRam", "writeRam"],
@@ -72,6 +73,7 @@ const functions: ReadonlySet<string> = new Set([
   ...["jumpSegmented", "follow", "followTo", "returnTo", "callee", "calleeAt"],
   "dispatch",
   "faulted",
+  "gaveUp",
   "moreTime",
   "guestFault",
 ]);

@@ -75,7 +75,7 @@ describe("the check itself", () => {
     const callouts = {} as Parameters<typeof hostNames>[2];
     const calls = { follow: () => 0, followTo: () => 0, returnTo: () => 0, callee: () => 0, calleeAt: () => 0 };
     const jumps = { jump: () => 0, jumpSegmented: () => 0, dispatch: () => 0 };
-    const returns = { ...calls, ...jumps, moreTime: () => -1, faulted: () => 0, guardedStore: () => 0 as const };
+    const returns = { ...calls, ...jumps, moreTime: () => -1, faulted: () => 0, gaveUp: () => 0, guardedStore: () => 0 as const };
     const arrays = { C: new Int32Array(1), H: [], J: new Int32Array(2) };
     const callout = (name: string): boolean => name.startsWith("v_");
     const offered = Object.keys(hostNames(core.cpu, arrays, callouts, returns));

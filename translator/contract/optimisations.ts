@@ -24,6 +24,7 @@ export const optimisations = {
   homes: "regions: what computed jumps leave behind and none of their targets reads is in memory in between; without, in locals",
   sites: "regions: accesses that stay on one page for long remember where that is; without, and in JavaScript, each asks the TLB",
   neighbours: "regions: accesses near each other behind one pointer ask the TLB once (with sites)",
+  giveUp: "regions: accesses that ask together are not looked at one by one: where they cannot be made in line, tier 0 goes on (with sites)",
   immediates: "regions: immediates and displacements that were written over before are read from memory, so that the region lives on",
   entries: "regions of ring 0: loads from memory that is mapped as most is do not wait for the TLB",
   forward: "pass: reads of state become the values written before, inside a block",

@@ -16,6 +16,8 @@ export interface RegionSnapshot {
   readonly instructions: number;
   /** Page offsets of bytes in soft fields (`RegionFacts.soft`). */
   readonly soft: Int32Array;
+  /** Page offsets of doubtful instructions (`RegionFacts.doubtful`). */
+  readonly doubtful: Int32Array;
   /** As in the request (translator.ts). */
   readonly usualEntry: number | undefined;
   /** The region has no more exits than these. */

@@ -14,3 +14,10 @@ export const siteTable = 4096;
 /** The first site of the tables of reads; that of writes follows. */
 export const siteRange = Object.freeze({ supervisor: 0, user: 2 * siteTable });
 export const siteCount = 4 * siteTable;
+
+/**
+ * What `findPlace` is told of the access that asks for a group of them: that it writes itself, and that the place must be one that can be written. Where there is none for all of the group in one page,
+ * the region *gives up*: it leaves with the instruction not yet begun, tier 0 executes that one alone, and no access of the group needs a way out of its own. An instruction at which regions give up often
+ * is doubtful: in the regions made from then on its group's accesses ask one by one.
+ */
+export const placeKind = Object.freeze({ isWrite: 1, forWrite: 2 });

@@ -128,6 +128,8 @@ export interface RegionRequest {
   readonly usualEntry?: number | undefined;
   /** Whether the byte at this page offset was written over when a region had been made of it. Absent: none was. */
   readonly isPatched?: ((offset: number) => boolean) | undefined;
+  /** Whether regions gave up too often at the instruction at this page offset (sites.ts). Absent: none did. */
+  readonly isDoubtful?: ((offset: number) => boolean) | undefined;
   /** Page offsets from the first to before the second: code elsewhere must stay out. Given for an `edge` page, which is the only one then. */
   readonly within?: readonly [number, number] | undefined;
 }
@@ -146,6 +148,8 @@ export interface RegionFacts {
   readonly ranges: readonly (readonly [number, number])[];
   /** Page offsets of bytes among them that it reads whenever it comes to them: they may be written. */
   readonly soft: ReadonlySet<number>;
+  /** Page offsets of instructions that it does not give up at, for regions did so too often. */
+  readonly doubtful: ReadonlySet<number>;
   readonly instructions: number;
   /** Leaves by RET or a computed jump, so that regions gain by calling it however short it is. */
   readonly isCallable: boolean;

@@ -1,4 +1,6 @@
 /** In-line accesses of guest memory: how each finds its place, by the TLB, by a site (contract/sites.ts), or together with others near it; and what is done where it finds none. */
+
+import { placeKind } from "../contract/sites.ts";
 import type { LoadStatement, StoreStatement, Value } from "../ir/micro.ts";
 import type { SiteAccess, SiteGroup } from "../region/sites.ts";
 import type { Expression, Statement } from "./estree.ts";
@@ -15,6 +17,8 @@ export interface AccessTarget {
   readonly siteBases?: Map<SiteGroup, SiteBase>;
   /** A fresh local name. */
   name(hint: string): string;
+  /** Whether the running instruction can be left to tier 0 before it has done anything. */
+  readonly mayGiveUp?: boolean;
 }
 
 /** The text that they go to. */
@@ -24,12 +28,18 @@ export interface AccessEmitter {
   free(name: string): void;
   /** An address as a local or literal. */
   addressOf(v: Value): Expression;
+  /** The call of a slow path that may fault. */
+  slowPath(call: Expression): Expression;
+  /** Leaves the running instruction to tier 0. */
+  giveUp(): Statement[];
 }
 
 /** Names of locals: the place of a group's first byte, or -1; and what is to be added to the linear address of another one, where that is no constant. */
 export interface SiteBase {
   readonly base: string;
   readonly distance: string | undefined;
+  /** The place means something: where it would not, the text does not go on. */
+  readonly isSure: boolean;
   /** A number that says whether the place means anything, by how far into its page the group begins (see `isThere`); undefined: -1 does. */
   readonly inPage: string | undefined;
   /** How many accesses have asked. */
@@ -67,7 +77,8 @@ export class Accesses {
 
   /** The value loaded. @param slowPath wraps a call as the function wants it */
   load(s: LoadStatement, address: Expression, site: SiteAccess | undefined, slowPath: (call: Expression) => Expression): Expression {
-    const found = site === undefined ? this.loadByTlb(s, address) : this.atSite(site, address);
+    const found = site === undefined ? this.loadByTlb(s, address) : this.atSite(site, address, s.forWrite);
+    if (found.test === undefined) return this.read(found.place, s.size);
     const slow = `${s.forWrite ? "ldw" : "ld"}${s.size}`;
     this.emitter.free(slow);
     const fast = this.read(found.place, s.size);
@@ -88,8 +99,9 @@ export class Accesses {
 
   /** @param slow what is done where it cannot be made in line */
   store(s: StoreStatement, address: Expression, value: Expression, site: SiteAccess | undefined, slow: () => Statement[]): Statement {
-    const found = site === undefined ? this.storeByTlb(s, address) : this.atSite(site, address);
+    const found = site === undefined ? this.storeByTlb(s, address) : this.atSite(site, address, true);
     const fast = js.expressionStatement(js.assign(this.element(found.place, s.size) as never, value));
+    if (found.test === undefined) return fast;
     return js.ifStatement(found.test, [fast], [...(found.inVain === undefined ? [] : [js.expressionStatement(found.inVain)]), ...slow()]);
   }
 
@@ -98,14 +110,14 @@ export class Accesses {
     return { test: isPlainAccess(entry, address, s.size, isLikelyMisaligned(s)), place: js.binary("^", entry, address) };
   }
 
-  private atSite({ group, offset }: SiteAccess, address: Expression): Access {
+  private atSite({ group, offset }: SiteAccess, address: Expression, isWrite: boolean): Access {
     if (group.size === 1) {
       const { test, place, ask } = this.askSite(group, address);
       return { test, place, inVain: ask };
     }
-    const known = this.siteBases.get(group) ?? this.bindSite(group, offset, address);
+    const known = this.siteBases.get(group) ?? this.bindSite(group, offset, address, isWrite);
     const { base, distance } = known;
-    const test = js.mostly(isThere(known, 0x1000 - group.bytes), true);
+    const test = known.isSure ? undefined : js.mostly(isThere(known, 0x1000 - group.bytes), true);
     if (distance !== undefined) return { test, place: js.binary("+", address, js.identifier(distance)) };
     return { test, place: offset === 0 ? js.identifier(base) : js.binary("+", js.identifier(base), js.literal(offset)) };
   }
@@ -115,16 +127,39 @@ export class Accesses {
    *
    *     const E = isOnSite(k, A, bytes) ? A + SW[k + 2] | 0 : readSite(k, A, bytes);
    *
-   * or, where it has no site, as `bindByTlb` says.
+   * or, where it has no site, as `bindByTlb` says. Where the instruction can be given up, that is done if there is no place, and none of the group's accesses asks again:
+   *
+   *     let E = A + SW[k + 2] | 0;
+   *     if (isOnSite(k, A, bytes)) {} else { E = readSite(k, A, bytes); if (E === -1) { E = findPlace(A, bytes, address, kind); if (E === -1) { ...leave } } }
+   *
+   * @param address, isWrite of the access that asks
    */
-  private bindSite(group: SiteGroup, offset: number, address: Expression): SiteBase {
+  private bindSite(group: SiteGroup, offset: number, address: Expression, isWrite: boolean): SiteBase {
     let first = group.first === undefined ? address : this.emitter.addressOf(group.first);
     if (group.first === undefined && offset !== 0) first = this.bind("A", js.toInt32(js.binary("-", address, js.literal(offset))));
-    if (group.index < 0) return this.bindByTlb(group, first);
+    const kind = (isWrite ? placeKind.isWrite : 0) | (group.isWrite ? placeKind.forWrite : 0);
+    const find = js.call("findPlace", [first, js.literal(group.bytes), address, js.literal(kind)]);
+    if (group.index < 0) return this.bindByTlb(group, first, find);
     const { test, place, ask } = this.askSite(group, first);
-    const base = this.bind("E", js.conditional(test, js.toInt32(place), ask));
+    const isSure = this.target.mayGiveUp === true;
+    const base = isSure
+      ? this.bindSurely(test, place, (E) => [js.set(E, ask), js.ifStatement(isNowhere(E), this.orGiveUp(E, find))])
+      : this.bind("E", js.conditional(test, js.toInt32(place), ask));
     const distance = group.first === undefined ? undefined : this.bind("D", js.toInt32(js.binary("-", base, first)));
-    return this.bound(group, { base: base.name, distance: distance?.name, inPage: undefined, asked: 0 });
+    return this.bound(group, { base: base.name, distance: distance?.name, isSure, inPage: undefined, asked: 0 });
+  }
+
+  /** A place that is right if `test` holds, or behind `otherwise`. */
+  private bindSurely(test: Expression, place: Expression, otherwise: (E: Expression) => Statement[]): { type: "Identifier"; name: string } {
+    const E = js.identifier(this.target.name("E"));
+    this.emitter.push(js.declare("let", E.name, js.toInt32(place)));
+    this.emitter.push(js.ifStatement(test, [], otherwise(E)));
+    return E;
+  }
+  private orGiveUp(E: Expression, find: Expression): Statement[] {
+    this.emitter.free("findPlace");
+    const found = this.emitter.slowPath(find);
+    return [js.set(E, found), js.ifStatement(js.mostly(isNowhere(E), false), this.emitter.giveUp())];
   }
 
   /**
@@ -133,8 +168,10 @@ export class Accesses {
    *     const V = (T | A) & 4095; const E = T ^ A;          // asked: V <= 4096 - bytes
    *
    * With the usual entry the place does not depend on what the TLB says, as in `loadByTlb`.
+   *
+   * @param find the place, where the TLB does not have it
    */
-  private bindByTlb(group: SiteGroup, first: Expression): SiteBase {
+  private bindByTlb(group: SiteGroup, first: Expression, find: Expression): SiteBase {
     const { isWrite } = group;
     const T = js.identifier(this.entry(isWrite ? "TW" : "TR", first));
     const usual = isWrite ? undefined : this.target.usualEntry;
@@ -143,9 +180,15 @@ export class Accesses {
       usual === undefined
         ? js.binary("&", js.binary("|", T, first), offset)
         : js.binary(">>>", js.binary("|", placeAt(usual, T), js.binary("&", first, offset)), js.literal(0));
+    const place = usual === undefined ? js.binary("^", T, first) : placeAt(usual, first);
+    if (this.target.mayGiveUp === true) {
+      const test = js.mostly(js.binary("<=", low, js.literal(0x1000 - group.bytes)), true);
+      const base = this.bindSurely(test, place, (E) => this.orGiveUp(E, find));
+      return this.bound(group, { base: base.name, distance: undefined, isSure: true, inPage: undefined, asked: 0 });
+    }
     const inPage = this.bind("V", low);
-    const base = this.bind("E", js.toInt32(usual === undefined ? js.binary("^", T, first) : placeAt(usual, first)));
-    return this.bound(group, { base: base.name, distance: undefined, inPage: inPage.name, asked: 0 });
+    const base = this.bind("E", js.toInt32(place));
+    return this.bound(group, { base: base.name, distance: undefined, isSure: false, inPage: inPage.name, asked: 0 });
   }
 
   private bound(group: SiteGroup, known: SiteBase): SiteBase {
@@ -198,7 +241,8 @@ export class Accesses {
 
 /** How an access is made: whether it may be in line, at which place, and what a site is told if not. */
 interface Access {
-  readonly test: Expression;
+  /** Absent: it may. */
+  readonly test?: Expression | undefined;
   readonly place: Expression;
   readonly inVain?: Expression;
 }
@@ -215,6 +259,10 @@ function isThere(known: SiteBase, last: number): Expression {
   if (known.inPage === undefined) return js.binary("!==", js.identifier(known.base), js.literal(-1));
   const place = js.identifier(known.inPage);
   return known.asked++ % 2 === 0 ? js.binary("<=", place, js.literal(last)) : js.binary("<", place, js.literal(last + 1));
+}
+
+function isNowhere(place: Expression): Expression {
+  return js.binary("===", place, js.literal(-1));
 }
 
 function keyOf(e: Expression): string {

@@ -17,6 +17,7 @@ export const leaving = {
   /** R[eip] = t is set below; go on there through the dispatcher */ dispatchAt: -3,
   /** R[eip] is right */ dispatch: -4,
   fault: -5,
+  /** R[eip] = t is set below; tier 0 is to execute the instruction there */ gaveUp: -6,
 } as const;
 
 const [n, t, x] = ["n", "t", "x"].map(js.identifier);
@@ -63,9 +64,9 @@ export class RegionExits {
   }
 
   /** @param unexecuted instructions of the block that were paid for in advance */
-  leaveAt(eip: Expression, unexecuted: number): Statement[] {
+  leaveAt(eip: Expression, unexecuted: number, exit: number = leaving.dispatchAt): Statement[] {
     const paidBack = unexecuted === 0 ? [] : [js.set(n, js.toInt32(js.binary("+", n, js.literal(unexecuted))))];
-    return [...paidBack, js.set(t, eip), ...this.leaveBy(leaving.dispatchAt)];
+    return [...paidBack, js.set(t, eip), ...this.leaveBy(exit)];
   }
 
   /** The slice is used up: another one at once if nothing waits for the dispatcher. */
@@ -110,6 +111,10 @@ export class RegionExits {
     freeNames.add("faulted");
     freeNames.add("dispatch");
     when(leaving.fault, js.returnStatement(js.call("faulted", [])));
+    if (leavesBy(leaving.gaveUp)) {
+      freeNames.add("gaveUp");
+      when(leaving.gaveUp, js.set(register(slot.eip), t), js.returnStatement(js.call("gaveUp", [])));
+    }
     when(leaving.dispatchAt, js.set(register(slot.eip), t));
     out.push(js.returnStatement(js.call("dispatch", [])));
     return out;

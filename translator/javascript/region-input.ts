@@ -31,6 +31,9 @@ export interface RegionInput {
   readonly hasSites: boolean;
   /** Whether accesses near each other that have none ask the TLB together. */
   readonly hasNeighbours: boolean;
+  /** Whether accesses that ask together are left to tier 0 where they cannot be made in line; but for those that begin with an instruction at one of these page offsets. */
+  readonly givesUp: boolean;
+  readonly doubtful: ReadonlySet<number>;
   /** Whether x87 registers hold plain doubles. */
   readonly x87InDoubles?: boolean;
   /** As in the request (contract/translator.ts). */

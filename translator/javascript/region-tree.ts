@@ -21,6 +21,7 @@ export class RegionTree implements RegionCode {
   readonly wrapping: ReadonlySet<number>;
   readonly ranges: RegionCode["ranges"];
   readonly soft: ReadonlySet<number>;
+  readonly doubtful: ReadonlySet<number>;
   readonly instructions: number;
   readonly isCallable: boolean;
   private made: readonly Statement[] | undefined;
@@ -35,6 +36,7 @@ export class RegionTree implements RegionCode {
     this.wrapping = parts.wrapping;
     this.ranges = parts.ranges;
     this.soft = parts.soft;
+    this.doubtful = parts.doubtful;
     this.instructions = parts.instructions;
     this.isCallable = parts.isCallable;
     this.made = parts.statements;

@@ -159,6 +159,7 @@ class RegionPrinter implements Target, RegionSite {
       wrapping: this.exits.wrapping,
       ranges,
       soft: this.input.soft,
+      doubtful: this.input.doubtful,
       instructions,
       isCallable: this.exits.isCallable,
     };
@@ -458,6 +459,13 @@ class RegionPrinter implements Target, RegionSite {
     this.scope.freeNames.add(name);
     const refused = this.slowPath(js.call(name, [address, value]));
     return [js.ifStatement(js.mostly(refused, false), this.exits.leaveAt(this.codeAddress(js.literal(this.offset)), this.unexecuted))];
+  }
+  get mayGiveUp(): boolean {
+    // What it has called out for would be done twice.
+    return this.input.givesUp && !this.calledOut && !this.input.doubtful.has(this.offset);
+  }
+  giveUp(): Statement[] {
+    return this.exits.leaveAt(this.codeAddress(js.literal(this.offset)), this.unexecuted, leaving.gaveUp);
   }
   beforeStatement(k: number): void {
     this.state.vectors.move(this.current.statements[k].s);

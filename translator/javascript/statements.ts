@@ -55,6 +55,8 @@ export interface Target extends AccessTarget {
   slowPath(call: Expression): Expression;
   /** The store's slow path. */
   slowStore(size: number, address: Expression, value: Expression): Statement[];
+  /** Leaves the running instruction to tier 0: where it is not left, its accesses are made with no way out. */
+  giveUp?(): Statement[];
   /** Statements around a callout: commit state before, reload after. */
   beforeCall(row: CalloutRow, callout: CalloutName): Statement[];
   afterCall(row: CalloutRow, callout: CalloutName): Statement[];
@@ -145,6 +147,8 @@ export class StatementEmitter {
       push: (statement) => this.push(statement),
       free: (name) => this.free(name),
       addressOf: (v) => this.addressOf(v),
+      slowPath: (call) => this.slowPath(call),
+      giveUp: () => this.target.giveUp?.() ?? [],
     });
   }
 

@@ -20,6 +20,8 @@ export interface RegionSource {
   readonly addresses: ReadonlyMap<number, number>;
   /** As in the request (contract/translator.ts). */
   readonly usualEntry: number | undefined;
+  /** As in the facts. */
+  readonly doubtful: ReadonlySet<number>;
 }
 
 /** What a snapshot is decoded with again. */
@@ -34,7 +36,10 @@ interface InstructionDecoder {
 }
 
 /** @param page those that the source was discovered on */
-export function snapshotOf({ name, key, ordered, addresses, usualEntry }: RegionSource, page: (k: number) => RegionPage | undefined): RegionSnapshot {
+export function snapshotOf(
+  { name, key, ordered, addresses, usualEntry, doubtful }: RegionSource,
+  page: (k: number) => RegionPage | undefined,
+): RegionSnapshot {
   const endOf = ({ instructions }: RegionBlock): number => instructions[instructions.length - 1].next;
   const bytes = new Uint8Array(ordered.reduce((sum, block) => sum + endOf(block) - block.offset, 0));
   const blocks: number[] = [];
@@ -61,6 +66,7 @@ export function snapshotOf({ name, key, ordered, addresses, usualEntry }: Region
     pages: Int32Array.from([...addresses].flat()),
     instructions,
     soft: Int32Array.from(softBytes(ordered)),
+    doubtful: Int32Array.from(doubtful),
     usualEntry,
     // Each way out of a block, EIP wrapping around or not, and the function that it calls.
     mostExits: 2 * successors + ordered.length,
@@ -75,7 +81,10 @@ export function snapshotOf({ name, key, ordered, addresses, usualEntry }: Region
 }
 
 /** Decodes the blocks once more. */
-export function sourceOf({ name, mode, bytes, blocks, pages, soft, usualEntry }: RegionSnapshot, decoder: InstructionDecoder): RegionSource {
+export function sourceOf(
+  { name, mode, bytes, blocks, pages, soft, usualEntry, doubtful }: RegionSnapshot,
+  decoder: InstructionDecoder,
+): RegionSource {
   const addresses = new Map<number, number>();
   for (let k = 0; k < pages.length; k += 2) addresses.set(pages[k], pages[k + 1] >>> 0);
   const patched = new Set(soft);
@@ -104,5 +113,5 @@ export function sourceOf({ name, mode, bytes, blocks, pages, soft, usualEntry }:
     k += successors;
     from += length;
   }
-  return { name, key: mode, ordered, addresses, usualEntry };
+  return { name, key: mode, ordered, addresses, usualEntry, doubtful: new Set(doubtful) };
 }

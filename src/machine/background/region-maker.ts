@@ -39,8 +39,8 @@ export class RegionMaker {
       const { code } = trees[k];
       const place = regions.findIndex((region) => region.code === code);
       if (code === undefined || module === undefined || !shapes.includes(place)) return { id, milliseconds };
-      const { name, size, freeNames, exits, wrapping, ranges, soft, instructions, isCallable } = code;
-      const facts = { name, size, freeNames, exits, wrapping, ranges, soft, instructions, isCallable };
+      const { name, size, freeNames, exits, wrapping, ranges, soft, doubtful, instructions, isCallable } = code;
+      const facts = { name, size, freeNames, exits, wrapping, ranges, soft, doubtful, instructions, isCallable };
       return { id, made: { facts, module, imports, name: `r${place}` }, milliseconds };
     });
   }

@@ -1,0 +1,30 @@
+/**
+ * Instructions at which regions gave up often (translator/contract/sites.ts): a structure or a stack frame lies across the end of a page, or on a page with code. To give up costs about a
+ * microsecond, not to be able to a fraction of a nanosecond for each access: the next regions ask one by one there.
+ */
+
+/** Times that it takes: about as many as making a region anew costs. */
+const often = 256;
+/** Instructions that are remembered: all are forgotten for others. */
+const mostInstructions = 1 << 14;
+
+export class Doubts {
+  /** How often regions gave up, by physical address. */
+  private readonly times = new Map<number, number>();
+
+  /** A region gave up at the instruction at `address`. @returns whether that was often, once more */
+  add(address: number): boolean {
+    const times = (this.times.get(address) ?? 0) + 1;
+    if (times === 1 && this.times.size === mostInstructions) this.times.clear();
+    this.times.set(address, times);
+    return times % often === 0;
+  }
+
+  has(address: number): boolean {
+    return (this.times.get(address) ?? 0) >= often;
+  }
+
+  clear(): void {
+    this.times.clear();
+  }
+}

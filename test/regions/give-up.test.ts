@@ -1,0 +1,188 @@
+/**
+ * Accesses that ask for their place together and are then made with no way out (optimisation `giveUp`): where there is no place for all of them, tier 0 executes the instruction. Frames and
+ * structures anywhere near the ends of pages, on pages that are read only, not there, without memory or with the program itself, against tier 0.
+ */
+import { describe, expect, it } from "vitest";
+import { slot } from "../../translator/contract/slots.ts";
+import { JavaScriptTranslator } from "../../translator/index.ts";
+import { Random } from "../differential/random.ts";
+import { assemble, type Program } from "../support/assembler.ts";
+import { Core, place, pte } from "../support/core.ts";
+
+const all = pte.present | pte.writable | pte.user;
+const ramBytes = 1 << 20;
+const pages = 0x200000;
+const frames = [0x40000, 0x60000, 0x42000, 0x43000];
+/** Pairs of stack pointer and structure, last one first. */
+const table = 0x20000;
+const count = 100;
+
+const programs = {
+  "a frame": `
+    mov ecx, ${count}
+  again:
+    mov esp, [${table} + ecx * 8]
+    push ecx
+    cmp ecx, 7
+    push eax
+    sbb edx, 3
+    pushad
+    adc eax, edx
+    mov [esp + 4], edx
+    setc bl
+    add ebx, [esp + 12]
+    inc dword ptr [esp + 16]
+    rcl ebx, 3
+    popad
+    pop eax
+    adc eax, [esp]
+    pop edi
+    dec ecx
+    jnz again
+    int3`,
+  "a frame with a pointer, and a structure": `
+    mov ecx, ${count}
+  again:
+    mov esi, [${table} + ecx * 8 + 4]
+    mov ebp, [${table} + ecx * 8]
+    mov eax, [ebp - 8]
+    add eax, [esi + 12]
+    mov [ebp - 12], eax
+    sbb edx, [esi]
+    xchg [ebp - 4], edx
+    mov [esi + 4], dl
+    adc byte ptr [ebp - 16], 5
+    cmp eax, [esi + 8]
+    mov edi, [ebp - 16]
+    jb below
+    mov [esi + 16], eax
+    xadd [esi + 20], edi
+  below:
+    adc edx, [ebp - 12]
+    add edx, [esi + 8]
+    dec ecx
+    jnz again
+    int3`,
+  "read first, written behind something else that may fault": `
+    mov ecx, ${count}
+  again:
+    mov esi, [${table} + ecx * 8 + 4]
+    mov ebp, [${table} + ecx * 8]
+    mov eax, [esi]
+    add eax, [ebp]
+    mov [esi + 4], eax
+    mov edx, [esi + 8]
+    dec ecx
+    jnz again
+    int3`,
+} as const;
+
+interface Pages {
+  /** What may be mapped at the four pages. */
+  readonly choices: readonly [frame: number, flags: number][];
+}
+
+function run(core: Core, program: Program, seed: number, ring: 0 | 3, { choices }: Pages): object {
+  const random = new Random(seed);
+  core.reset();
+  core.protectedMode(ring);
+  core.R[slot.cr0] |= 0x10000;
+  for (let k = 0; k < 4; k++) {
+    const [frame, flags] = random.pick(choices);
+    core.map(pages + 0x1000 * k, frame, flags);
+  }
+  core.flush();
+  for (const frame of frames) for (let at = frame; at < frame + 0x1000; at += 4) core.physical.write4(at, random.next());
+  const address = (): number => {
+    const offset = random.below(3) === 0 ? random.below(160) - 80 : 100 + random.below(0x1000 - 200);
+    return (pages + 0x1000 * (1 + random.below(3)) + offset) & (random.below(4) === 0 ? -1 : ~3);
+  };
+  for (let k = 1; k <= count; k++) {
+    core.physical.write4(table + 8 * k, address());
+    core.physical.write4(table + 8 * k + 4, address());
+  }
+  core.load(program);
+  core.R[slot.eip] = program.origin;
+  const stop = core.run();
+  return {
+    stop,
+    registers: [...core.R.slice(0, 8)],
+    retired: core.dispatcher.retired,
+    entries: core.bytes(place.pageTable + 4 * (pages >>> 12), 16),
+    memory: [...frames, place.code].map((frame) => Buffer.from(core.bytes(frame, 0x1000)).toString("base64")),
+  };
+}
+
+const writable: readonly [number, number][] = frames.map((frame) => [frame, all]);
+const kinds: Readonly<Record<string, Pages>> = {
+  "pages that can be written": { choices: writable },
+  "some read only or not there": {
+    choices: [...writable, ...writable, [frames[1], pte.present | pte.user], [frames[0], 0], [frames[2], pte.present | pte.writable]],
+  },
+  "some where there is no memory": { choices: [...writable, [ramBytes, all], [ramBytes + 0x1000, all]] },
+  "some with the program": { choices: [...writable, [place.code, all]] },
+};
+
+describe.each([0, 3] as const)("in ring %i", (ring) => {
+  describe.each(Object.entries(kinds))("%s", (_, choices) => {
+    it.each(Object.entries(programs))("is as on tier 0: %s", (_, source) => {
+      const program = assemble(source);
+      const hot = new Core({ hot: true });
+      const cold = new Core();
+      const given = countGivenUp(hot);
+      for (let seed = 1; seed <= 40; seed++)
+        expect(run(hot, program, seed, ring, choices), `seed ${seed}`).toEqual(run(cold, program, seed, ring, choices));
+      expect(given.times).toBeGreaterThan(10);
+    });
+  });
+});
+
+/** Frames across the end of a page, again and again. */
+const across = assemble(`
+    mov ecx, 40000
+  again:
+    mov esp, [${table}]
+    push ecx
+    push edx
+    push ecx
+    push edx
+    add edx, [esp + 4]
+    add edx, [esp + 8]
+    dec ecx
+    jnz again
+    int3`);
+
+function countGivenUp(core: Core): { times: number } {
+  const given = { times: 0 };
+  const { promotion } = core.dispatcher;
+  const noteGivenUp = promotion.noteGivenUp.bind(promotion);
+  promotion.noteGivenUp = () => {
+    given.times++;
+    noteGivenUp();
+  };
+  return given;
+}
+
+function runAcross(translator: JavaScriptTranslator): { given: number; doubtful: number[]; edx: number } {
+  const core = new Core({ regionThreshold: 1000, slice: 100, translator });
+  const doubtful: number[] = [];
+  core.dispatcher.regions.made = ({ code }) => void doubtful.push(code.doubtful.size);
+  const given = countGivenUp(core);
+  core.protectedMode(3);
+  core.map(pages, frames[0], all);
+  core.map(pages + 0x1000, frames[1], all);
+  core.physical.write4(table, pages + 0x1008);
+  core.load(across);
+  core.R[slot.eip] = across.origin;
+  expect(core.run(1_000_000)).toMatchObject({ vector: 3 });
+  return { given: given.times, doubtful, edx: core.reg("edx") };
+}
+
+it("where regions give up often they are made anew, and do not any more", () => {
+  const { given, doubtful, edx } = runAcross(new JavaScriptTranslator());
+  expect(given).toBeGreaterThan(200);
+  expect(given).toBeLessThan(1000);
+  expect(Math.max(...doubtful)).toBeGreaterThan(0);
+  const without = runAcross(new JavaScriptTranslator({ disabledPasses: new Set(["giveUp"]) }));
+  expect(without).toEqual({ given: 0, doubtful: expect.any(Array), edx });
+});
