@@ -54,6 +54,8 @@ const programs = {
     adc byte ptr [ebp - 16], 5
     cmp eax, [esi + 8]
     mov edi, [ebp - 16]
+    mov ebx, [${table} + ecx * 8]
+    rol byte ptr [ebx], 3
     jb below
     mov [esi + 16], eax
     xadd [esi + 20], edi

@@ -117,7 +117,7 @@ export class Accesses {
     }
     const known = this.siteBases.get(group) ?? this.bindSite(group, offset, address, isWrite);
     const { base, distance } = known;
-    const test = known.isSure ? undefined : js.mostly(isThere(known, 0x1000 - group.bytes), true);
+    const test = known.isSure ? undefined : js.mostly(isThere(known, lastOffset(group)), true);
     if (distance !== undefined) return { test, place: js.binary("+", address, js.identifier(distance)) };
     return { test, place: offset === 0 ? js.identifier(base) : js.binary("+", js.identifier(base), js.literal(offset)) };
   }
@@ -165,7 +165,7 @@ export class Accesses {
   /**
    * The same of one that has no site. The low bits of an entry that is not valid are all set:
    *
-   *     const V = (T | A) & 4095; const E = T ^ A;          // asked: V <= 4096 - bytes
+   *     const V = (T | A) & 4095; const E = T ^ A;          // asked: V <= 4096 - bytes, of one byte 4094
    *
    * With the usual entry the place does not depend on what the TLB says, as in `loadByTlb`.
    *
@@ -182,7 +182,7 @@ export class Accesses {
         : js.binary(">>>", js.binary("|", placeAt(usual, T), js.binary("&", first, offset)), js.literal(0));
     const place = usual === undefined ? js.binary("^", T, first) : placeAt(usual, first);
     if (this.target.mayGiveUp === true) {
-      const test = js.mostly(js.binary("<=", low, js.literal(0x1000 - group.bytes)), true);
+      const test = js.mostly(js.binary("<=", low, js.literal(lastOffset(group))), true);
       const base = this.bindSurely(test, place, (E) => this.orGiveUp(E, find));
       return this.bound(group, { base: base.name, distance: undefined, isSure: true, inPage: undefined, asked: 0 });
     }
@@ -259,6 +259,11 @@ function isThere(known: SiteBase, last: number): Expression {
   if (known.inPage === undefined) return js.binary("!==", js.identifier(known.base), js.literal(-1));
   const place = js.identifier(known.inPage);
   return known.asked++ % 2 === 0 ? js.binary("<=", place, js.literal(last)) : js.binary("<", place, js.literal(last + 1));
+}
+
+/** Where in its page a group without a site may begin. One byte at the end of a page looks like an entry that is not valid. */
+function lastOffset({ bytes }: SiteGroup): number {
+  return 0x1000 - Math.max(bytes, 2);
 }
 
 function isNowhere(place: Expression): Expression {

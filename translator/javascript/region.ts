@@ -110,7 +110,7 @@ class RegionPrinter implements Target, RegionSite {
     this.inLineVectors = input.inLineVectors ? this.state.vectors : undefined;
     if (input.hasSites) {
       const seed = (input.pageAddress(0) >>> 12) ^ (blocks[0].offset << 8);
-      this.sites = new Sites(blocks, inside, plan, input.hasNeighbours, (input.mode & mode.user) !== 0, seed);
+      this.sites = new Sites(blocks, inside, plan, input.hasNeighbours, input.givesUp, (input.mode & mode.user) !== 0, seed);
     }
     this.registers = RegionX87.of(this, blocks, inside, plan, input.x87InDoubles === true);
     if (this.registers !== undefined) this.scope.freeNames.add("K");

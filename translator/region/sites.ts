@@ -157,6 +157,7 @@ export class Sites {
   private readonly loopOf: (Loop | undefined)[];
   private readonly hasFrames: boolean;
   private readonly hasNeighbours: boolean;
+  private readonly givesUp: boolean;
   private readonly range: number;
   /** Of each block: the one block that leads to it, or -1. */
   private readonly before: readonly number[];
@@ -178,11 +179,13 @@ export class Sites {
     graph: readonly (readonly number[])[],
     plan: RegionPlan,
     hasNeighbours: boolean,
+    givesUp: boolean,
     isUser: boolean,
     seed: number,
   ) {
     this.blocks = blocks;
     this.hasNeighbours = hasNeighbours;
+    this.givesUp = givesUp;
     const hash = Math.imul(seed, 0x9e3779b1);
     this.begin = (hash ^ (hash >>> 15)) & (siteTable - 1) & -sitesInLine;
     this.range = isUser ? siteRange.user : siteRange.supervisor;
@@ -337,7 +340,7 @@ export class Sites {
       const isAlone = part.length === 1;
       const hasSite = !name.startsWith(neighbours);
       // As does what is read to be written again.
-      if (!hasSite && part.every(({ constant }) => constant === low)) continue;
+      if (!hasSite && (isAlone || (!this.givesUp && part.every(({ constant }) => constant === low)))) continue;
       const writes = part.some(({ access }) => isWrite(access));
       const index = hasSite ? this.indexOf(name, writes) : -1;
       const bytes = isAlone ? head.access.size : end - low;
