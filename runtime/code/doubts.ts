@@ -4,7 +4,7 @@
  */
 
 /** Times that it takes: about as many as making a region anew costs. */
-const often = 256;
+export const often = 256;
 /** Instructions that are remembered: all are forgotten for others. */
 const mostInstructions = 1 << 14;
 

@@ -33,6 +33,8 @@ interface Case {
   readonly repair?: (core: Core) => void;
   /** Of the bytes around the page boundary, once it is repaired. */
   readonly written?: readonly number[];
+  /** Regions leave it to tier 0, which executes it alone. */
+  readonly isGivenUp?: true;
 }
 
 const missing = (address: number, bits = 0) => ({
@@ -120,6 +122,7 @@ const cases: readonly Case[] = [
     vector: 14,
     errorCode: 6,
     cr2: next,
+    isGivenUp: true,
     ...missing(next),
     written: [0xe0, 0xe1, 0xe2 ^ 0x44, 0xe3 ^ 0x33, 0xe4 ^ 0x22, 0xe5 ^ 0x11, 0xe6, 0xe7],
   },
@@ -187,7 +190,7 @@ describe.each(ways)("$name", ({ options, isThrown }) => {
       expect(core.bytes(next - 4, 8)).toEqual(filler);
       expect(core.cpu.noted[1]).toBe(0);
       // Regions there are from the second round on.
-      if (round > 0 || options.hot !== true) expect(thrown > 0).toBe(isThrown);
+      if (round > 0 || options.hot !== true) expect(thrown > 0).toBe(isThrown || (options.hot === true && c.isGivenUp === true));
       if (c.repair !== undefined) {
         core.resume();
         c.repair(core);

@@ -3,6 +3,7 @@
  * That the region does so, and not tier 0, is seen from its entries.
  */
 import { describe, expect, it } from "vitest";
+import { often } from "../../runtime/code/doubts.ts";
 import { slot } from "../../translator/contract/slots.ts";
 import { JavaScriptTranslator } from "../../translator/index.ts";
 import { assemble } from "../support/assembler.ts";
@@ -104,7 +105,8 @@ class Run {
     const { entries } = this.regions;
     expect(this.core.run(1_000_000).kind).toBe("halted");
     expect(this.regions.entries).toBeGreaterThan(entries);
-    expect(this.cold - cold).toBeLessThan(100);
+    // A group of accesses to this page, which has code, is given up so often, up to four instructions each time.
+    expect(this.cold - cold).toBeLessThan(100 + 4 * often);
     this.expectNoneLost();
   }
 }
