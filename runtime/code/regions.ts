@@ -156,6 +156,8 @@ export class Regions {
   translated = 0;
   invalidated = 0;
   evicted = 0;
+  /** Times a region left an instruction to tier 0. */
+  givenUp = 0;
   /** Of regions that are no more: times entered, and guest instructions that tier 0 executed in the blocks at their head before. */
   private entriesBefore = 0;
   private executedBefore = 0;
@@ -297,6 +299,7 @@ export class Regions {
    * @param around of an entry, for where the instruction is relative to the entry's page
    */
   gaveUp(address: number, around: (header: number, offset: number) => Surroundings | undefined): void {
+    this.givenUp++;
     if (!this.doubts.add(address)) return;
     const page = address >>> 12;
     const at = address & 0xfff;

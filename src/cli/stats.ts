@@ -65,7 +65,7 @@ export function table(stats: MachineStats, host?: HostTime): string {
     ["events", `${count(stats.interrupts)} interrupts, ${count(stats.faults)} exceptions`],
     [
       "TLB",
-      `${perMillion(stats.tlbMisses)} misses, ${count(stats.tlbFlushes)} flushes; sites of regions asked in vain ${count(stats.siteMisses)} times`,
+      `${perMillion(stats.tlbMisses)} misses, ${count(stats.tlbFlushes)} flushes; sites of regions asked in vain ${count(stats.siteMisses)} times, ${count(stats.givenUp)} instructions given up`,
     ],
   ]);
   if (stats.exits.length === 0) return `${summary(stats)}${head}`;

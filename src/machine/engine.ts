@@ -199,6 +199,7 @@ export class Engine {
       invalidations: cache.invalidatedBlocks + regions.invalidated,
       regionInvalidations: regions.invalidated,
       regionsEvicted: regions.evicted,
+      givenUp: regions.givenUp,
       interrupts: this.#dispatcher.interruptsDelivered,
       faults: this.#dispatcher.faults,
       exits: vmExits(this.#cpu.exitCounts),

@@ -78,6 +78,8 @@ export interface MachineStats {
   readonly tlbMisses: number;
   /** Times an access of a region asked its site in vain (translator/contract/sites.ts). */
   readonly siteMisses: number;
+  /** Times a region left an instruction to tier 0, for its accesses could not be made in line together. */
+  readonly givenUp: number;
   readonly tlbFlushes: number;
   /** Host seconds spent in `run`, and of those the ones asleep while the guest was halted, or waited in a loop. */
   readonly hostSeconds: number;

@@ -1,5 +1,4 @@
 /** In-line accesses of guest memory: how each finds its place, by the TLB, by a site (contract/sites.ts), or together with others near it; and what is done where it finds none. */
-
 import { placeKind } from "../contract/sites.ts";
 import type { LoadStatement, StoreStatement, Value } from "../ir/micro.ts";
 import type { SiteAccess, SiteGroup } from "../region/sites.ts";
