@@ -42,6 +42,8 @@ export interface Region {
   readonly growth: number;
   /** Headers of the functions with regions of their own that it was to take in all the same. */
   readonly takesIn: readonly number[];
+  /** How often it was made anew because it gave up often. */
+  readonly doubted: number;
   /** Bytes it was made from, by physical page number: pairs of page offset and length. */
   readonly ranges: RangesByPage;
   /** Of these, the ones that must stay what they are: it reads the others when it comes to them. */
@@ -96,7 +98,7 @@ export interface Surroundings {
 }
 
 /** What a region is to be beside its code. */
-interface RegionKind extends Pick<Region, "isDeep" | "growth" | "takesIn"> {
+interface RegionKind extends Pick<Region, "isDeep" | "growth" | "takesIn" | "doubted"> {
   /** The region in whose place it comes. */
   readonly replaces?: Region;
   /** Header of the block for whose sake it is made anew: it belongs into it. */
@@ -121,6 +123,8 @@ const mostTakenIn = 4;
 const maximumGrowth = 1;
 /** Instructions above which a region is not made anew for more. */
 const largestGrowing = 200;
+/** Made anew so many times because it gave up often, a region does not give up at all any more. */
+const mostDoubted = 2;
 const insidePatience = 16;
 /**
  * Slices that end in code that the other thread has not made yet, until it is made here: by then the guest has lost about the time on tier 0 that making it takes. Before so many milliseconds that
@@ -249,20 +253,21 @@ export class Regions {
         isDeep: true,
         growth: region.growth + 1,
         takesIn: region.takesIn,
+        doubted: region.doubted,
         replaces: region,
         wantedBy: header,
       });
       if (grown === undefined || (grown !== "asked for" && grown.exitTo.has(address))) break;
       return;
     }
-    this.makeFrom(header, around, { isDeep, growth: 0, takesIn: [] });
+    this.makeFrom(header, around, { isDeep, growth: 0, takesIn: [], doubted: 0 });
   }
 
   /** The region at `header` is entered so often that the calls it makes are worth taking in: makes it anew, deep. */
   deepen(header: number, around: () => Surroundings): void {
     const region = this.live.get(this.cache.C[header + 2] & shapeBits);
     if (region === undefined || region.isDeep) return;
-    this.makeFrom(header, around(), { isDeep: true, growth: 0, takesIn: [], replaces: region });
+    this.makeFrom(header, around(), { isDeep: true, growth: 0, takesIn: [], doubted: region.doubted, replaces: region });
   }
 
   /**
@@ -290,6 +295,7 @@ export class Regions {
       isDeep: caller.isDeep,
       growth: caller.growth,
       takesIn: [...caller.takesIn, header],
+      doubted: caller.doubted,
       replaces: caller,
     });
   }
@@ -305,12 +311,12 @@ export class Regions {
     const at = address & 0xfff;
     for (const region of [...(this.byPage.get(page) ?? [])]) {
       if (!includes(region.ranges, page, at)) continue;
-      const { header, isDeep, growth, takesIn, code } = region;
+      const { header, isDeep, growth, takesIn, doubted, code } = region;
       const distances = new Set(code.ranges.map(([offset]) => offset & ~0xfff));
       for (const distance of distances) {
         const found = code.doubtful.has(distance + at) ? undefined : around(header, distance + at);
         if (found === undefined) continue;
-        this.makeFrom(header, found, { isDeep, growth, takesIn, replaces: region });
+        this.makeFrom(header, found, { isDeep, growth, takesIn, doubted: doubted + 1, replaces: region });
         break;
       }
     }
@@ -387,7 +393,7 @@ export class Regions {
     if (snapshot !== undefined) this.thread?.send({ id: 0, snapshot, links: 0 });
   }
 
-  private requestFor({ header, address, mode, isDeep, takesIn, page }: RegionPlace, around: Surroundings): RegionRequest {
+  private requestFor({ header, address, mode, isDeep, takesIn, doubted, page }: RegionPlace, around: Surroundings): RegionRequest {
     const own = [header, ...takesIn];
     const heats = new Map<number, ReadonlyMap<number, number>>();
     return {
@@ -413,7 +419,7 @@ export class Regions {
       },
       isDoubtful: (offset) => {
         const there = page(offset >> 12);
-        return there !== undefined && this.doubts.has(there.address + (offset & 0xfff));
+        return doubted >= mostDoubted || (there !== undefined && this.doubts.has(there.address + (offset & 0xfff)));
       },
       segmentBase: around.segmentBase,
       within: around.within,
@@ -480,7 +486,7 @@ export class Regions {
   /** Puts a region in place. @param compile makes its function, for a shape number */
   private install(place: RegionPlace, code: RegionCode, links: number, compile: (shape: number) => RegionFunction): Region {
     const { C } = this.cache;
-    const { header, address, mode, isDeep, growth, takesIn, page, replaces, wantedBy } = place;
+    const { header, address, mode, isDeep, growth, takesIn, doubted, page, replaces, wantedBy } = place;
     const before = replaces !== undefined && this.live.get(replaces.shape) === replaces ? replaces : undefined;
     if (before !== undefined) this.uninstall(before);
     code.exits.forEach((offset, k) => {
@@ -504,6 +510,7 @@ export class Regions {
       isDeep,
       growth,
       takesIn,
+      doubted,
       exitTo: new Map(
         code.exits.flatMap((offset) =>
           page(offset >> 12) === undefined ? [] : [[((page(offset >> 12) as RegionPage).address + (offset & 0xfff)) | 0, offset] as const],
