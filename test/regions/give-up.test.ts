@@ -231,3 +231,32 @@ it("what is only read before a fault is not marked as written", () => {
     if (hot) expect(given.times).toBeGreaterThan(0);
   }
 });
+
+it("a region that gives up here and there does not give up at all in the end", () => {
+  // In each phase another of eight groups of a structure lies across the end of a page.
+  const phases = 8;
+  const groups = Array.from({ length: phases }, (_, k) => `add edx, [esi + ${200 * k}]\n xor edx, [esi + ${200 * k + 4}]`).join("\n");
+  const program = assemble(`
+    mov ebx, ${phases}
+  phase:
+    mov esi, [${table} + ebx * 4]
+    mov ecx, 3000
+  again:
+    ${groups}
+    dec ecx
+    jnz again
+    dec ebx
+    jnz phase
+    int3`);
+  const core = new Core({ regionThreshold: 500, slice: 100 });
+  const given = countGivenUp(core);
+  core.protectedMode(3);
+  frames.forEach((frame, k) => void core.map(pages + 0x1000 * k, frame, all));
+  for (let k = 1; k <= phases; k++) core.physical.write4(table + 4 * k, pages + 0x2000 - 200 * (k - 1) - 4);
+  core.load(program);
+  core.R[slot.eip] = program.origin;
+  expect(core.run(2_000_000)).toMatchObject({ vector: 3 });
+  expect(given.times).toBeGreaterThan(256);
+  expect(given.times).toBeLessThan(4 * 256);
+  expect(Math.max(...[...core.dispatcher.regions.live.values()].map(({ doubted }) => doubted))).toBe(2);
+});
