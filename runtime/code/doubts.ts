@@ -1,10 +1,10 @@
 /**
- * Instructions at which regions gave up often (translator/contract/sites.ts): a structure or a stack frame lies across the end of a page, or on a page with code. To give up costs about a
- * microsecond, not to be able to a fraction of a nanosecond for each access: the next regions ask one by one there. What makes one instruction give up does so at others near it: a region that is made anew
+ * Instructions at which regions gave up often (translator/contract/sites.ts): a structure or a stack frame lies across the end of a page, or on a page with code. To give up costs some ten
+ * nanoseconds and what tier 0 does until it meets a region again, not to be able to a fraction of a nanosecond for each access: the next regions ask one by one there. What makes one instruction give up does so at others near it: a region that is made anew
  * for one asks one by one wherever that happened at times.
  */
 
-/** Times that it takes: about as many as making a region anew costs. */
+/** Times that it takes: code that only did so in one short-lived process is left alone. */
 export const often = 256;
 const atTimes = 16;
 /** Instructions that are remembered: all are forgotten for others. */

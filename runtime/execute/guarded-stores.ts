@@ -26,7 +26,7 @@ export class GuardedStores {
     this.regions = regions;
   }
 
-  /** Whether a store was refused since this was asked last. */
+  /** Whether a region refused an instruction since this was asked last. */
   takeRefused(): boolean {
     const { attention } = this.cpu;
     const hasRefused = attention[refused] !== 0;
