@@ -1,15 +1,14 @@
 /**
- * CPUID: a 32-bit processor of Intel's family 6 with MMX, SSE and SSE2, and nothing that is not implemented (SDM vol. 2, CPUID). A leaf is four
- * registers EAX, EBX, ECX, EDX.
+ * CPUID: a 32-bit processor of Intel's family 6 with MMX, SSE to SSE4.2, AES and SHA, and nothing that is not implemented (SDM vol. 2, CPUID). A leaf is
+ * four registers EAX, EBX, ECX, EDX.
  */
 import { slot as slotImported } from "../../translator/contract/slots.ts";
 import type { Cpu } from "../cpu/cpu.ts";
+import { processorSignature } from "../cpu/reset.ts";
 
 // Bound here because V8 folds a module's own constants, but not those it imports.
 const slot = slotImported;
 
-/** Family 6, model 7, stepping 3; also what EDX holds after reset. */
-const signature = 0x673;
 /** CLFLUSH works on lines of 8 quadwords; brand index 0: see the brand string. */
 const lineSize = 8 << 8;
 
@@ -34,11 +33,26 @@ const feature = {
 } as const;
 const features = Object.values(feature).reduce((all, bit) => all | bit, 0);
 
+/** Bits of leaf 1's ECX. */
+const laterFeature = {
+  sse3: 1 << 0,
+  ssse3: 1 << 9,
+  sse41: 1 << 19,
+  sse42: 1 << 20,
+  movbe: 1 << 22,
+  popcnt: 1 << 23,
+  aes: 1 << 25,
+} as const;
+const laterFeatures = Object.values(laterFeature).reduce((all, bit) => all | bit, 0);
+/** Of leaf 7's EBX: SHA. */
+const structuredFeatures = 1 << 29;
+const structuredLeaf = 7;
+
 /** Shown while the local APIC is enabled (SDM vol. 3, 11.4.3). */
 const onChipApic = 1 << 9;
 const initialApicIdShift = 24;
 /** Leaf 1's EAX and EDX as firmware sees them, for tables that name the processor. */
-export const processorIdentity = { signature, features: features | onChipApic } as const;
+export const processorIdentity = { signature: processorSignature, features: features | onChipApic } as const;
 
 /** Leaf 2: 4 KiB and 4 MiB page TLBs, 16 KiB first-level caches, 512 KiB second-level cache: descriptors of the same model. */
 const cacheDescriptors = [0x03020101, 0, 0, 0x0c040843];
@@ -69,7 +83,7 @@ const busMHz = 100;
 
 const basicLeaves: readonly (readonly number[])[] = [
   [0, text("Genu"), text("ntel"), text("ineI")],
-  [signature, lineSize, 0, features],
+  [processorSignature, lineSize, laterFeatures, features],
   cacheDescriptors,
 ];
 const extendedLeaves: readonly (readonly number[])[] = [
@@ -89,7 +103,8 @@ function leafOf(cpu: Cpu, leaf: number): readonly number[] {
   const last = cpu.board.cpuidLevel ?? cpuidLevels.most;
   if (leaf > last) return leafOf(cpu, last);
   if (leaf === 0) return [last, ...basicLeaves[0].slice(1)];
-  // What 3 to 14h describe there is not.
+  if (leaf === structuredLeaf) return [0, (cpu.R[slot.ecx] | 0) === 0 ? structuredFeatures : 0, 0, 0];
+  // What the others to 14h describe there is not.
   if (leaf < timeStampLeaf) return basicLeaves[leaf] ?? none;
   const { tscPerNanosecond } = cpu.board;
   // TSC frequency = ECX * EBX / EAX.

@@ -2,6 +2,7 @@
  * One guest CPU: its state slots, its linear memory, and the way a guest exception leaves the middle of an instruction. All that a
  * CPU owns hangs off this instance; a machine with two of them has two instances.
  */
+import { aesTableWords, fillAesTable } from "../../translator/contract/aes.ts";
 import { x87Doubles } from "../../translator/contract/callouts/x87.ts";
 import { exitCounters } from "../../translator/contract/exits.ts";
 import { mode as modeImported } from "../../translator/contract/mode-key.ts";
@@ -131,6 +132,8 @@ export class Cpu {
   readonly exitCounts: Float64Array;
   /** Constants of the contract. */
   readonly x87Doubles: Float64Array;
+  /** See contract/aes.ts. */
+  readonly aesTable: Int32Array;
   /** Port accesses by port, statistics too: each is one of the exits counted for IN, OUT, INS and OUTS. */
   readonly portCounts = new Float64Array(0x10000);
   /** Told of every interrupt and exception just before it is delivered, for debuggers. */
@@ -153,6 +156,8 @@ export class Cpu {
     const doubles = Object.values(x87Doubles);
     this.x87Doubles = host.float64(doubles.length);
     this.x87Doubles.set(doubles);
+    this.aesTable = host.int32(aesTableWords);
+    fillAesTable(this.aesTable);
     this.F = new Float64Array(this.R.buffer, this.R.byteOffset, slot.count / 2);
     this.walker = new PageWalker(this.R, board.physical);
     this.memory = new LinearMemory(this, board.physical, this.walker);

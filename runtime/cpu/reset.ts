@@ -8,6 +8,12 @@ import { updateMode } from "./mode.ts";
 // Bound here because V8 folds a module's own constants, but not those it imports.
 const slot = slotImported;
 
+/**
+ * Family 6, model 5Ch, stepping 9, which CPUID tells and EDX holds after reset: Goldmont, a processor that has SSE4.2, AES and SHA but no AVX. C libraries choose by the model: to them
+ * unaligned loads and stores are cheap on it, which is what they are here.
+ */
+export const processorSignature = 0x506c9;
+
 const dataSegmentAccess = 0x9300;
 const ldtAccess = 0x8200;
 const busyTssAccess = 0x8b00;
@@ -18,7 +24,7 @@ export function resetCpu(cpu: Cpu): void {
   const budget = R[slot.budget];
   R.fill(0);
   R[slot.budget] = budget;
-  R[slot.edx] = 0x673;
+  R[slot.edx] = processorSignature;
   R[slot.cr0] = 0x60000010;
   for (let s = 0; s < 6; s++) {
     R[slot.segmentLimit + s] = 0xffff;

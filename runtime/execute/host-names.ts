@@ -62,6 +62,7 @@ export function hostNames(cpu: Cpu, { C, H, J }: CodeArrays, callouts: Readonly<
     S: cpu.simd.S,
     X: cpu.exitCounts,
     K: cpu.x87Doubles,
+    AT: cpu.aesTable,
     C,
     H,
     J,

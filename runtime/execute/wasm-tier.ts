@@ -169,6 +169,7 @@ export class WasmTier {
         RN: words(host.targets.entries),
         X: { kind: "f64", offset: cpu.exitCounts.byteOffset },
         K: { kind: "f64", offset: cpu.x87Doubles.byteOffset },
+        AT: words(cpu.aesTable),
         J: words(host.J),
         EV: words(cpu.attention),
         U16: { kind: "i16", offset: physical.base, isBytewise: true },

@@ -621,6 +621,11 @@ export class LinearMemory {
     return (A & (size - 1)) === 0 || !this.checksAlignment;
   }
 
+  /** Raises #AC where an access of `size` bytes is misaligned and may not be. Those of up to four bytes see to it themselves. */
+  requireAlignment(A: number, size: number): void {
+    if ((A & (size - 1)) !== 0 && !this.mayBeMisaligned()) this.host.raiseNoted();
+  }
+
   /** #AC: CR0.AM, EFLAGS.AC and CPL 3 (SDM vol. 3, 6.15). False: noted. */
   private mayBeMisaligned(): boolean {
     const R = this.R;

@@ -58,9 +58,10 @@ const arrays: Readonly<Record<string, boolean>> = {
   RG: false,
   RN: true,
   K: false,
+  AT: false,
 };
 const functions: ReadonlySet<string> = new Set([
-  ...pureHelpers.filter((name) => !isVectorObject(name)),
+  ...pureHelpers.filter((name) => !isVectorObject(name) && name !== "AT"),
   ...Object.keys(callouts).map((name) => `v_${name}`),
   "isOnSite",
   "readSite",

@@ -138,6 +138,7 @@ export class Engine {
       R: cpu.R,
       F: cpu.F,
       C: this.C,
+      AT: cpu.aesTable,
       M8: physical.i8,
       M16: physical.i16,
       M32: physical.i32,

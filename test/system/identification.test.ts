@@ -20,10 +20,10 @@ describe("CPUID", () => {
     expect(brand.replace(/\0+$/, "")).toBe("xlat86");
   });
 
-  it("lists FPU VME DE PSE TSC MSR PAE CX8 SEP PGE CMOV CLFSH MMX FXSR SSE SSE2 and NX, no more", () => {
+  it("lists FPU VME DE PSE TSC MSR PAE CX8 SEP PGE CMOV CLFSH MMX FXSR SSE SSE2, SSE3 SSSE3 SSE4.1 SSE4.2 MOVBE POPCNT AES and NX, no more", () => {
     const bits = (word: number) => Array.from({ length: 32 }, (_, i) => i).filter((i) => (word >>> i) & 1);
     expect(bits(cpuid(1)[3])).toEqual([0, 1, 2, 3, 4, 5, 6, 8, 11, 13, 15, 19, 23, 24, 25, 26]);
-    expect(cpuid(1)[2]).toBe(0);
+    expect(bits(cpuid(1)[2])).toEqual([0, 9, 19, 20, 22, 23, 25]);
     expect(bits(cpuid(0x80000001)[3])).toEqual([20]);
     expect(cpuid(0x80000001)[2]).toBe(0);
   });
@@ -46,8 +46,20 @@ describe("CPUID", () => {
     expect(leaf(0x16, 0x15)).toEqual(cpuid(0x15));
   });
 
-  it("has no MONITOR, thermal sensor, extended features, performance counters, topology, XSAVE", () => {
-    for (let leaf = 3; leaf < 0x15; leaf++) expect(cpuid(leaf)).toEqual([0, 0, 0, 0]);
+  it("lists SHA of the structured extended features, in subleaf 0 alone", () => {
+    const m = new Machine();
+    const ofSubleaf = (subleaf: number): number[] => {
+      m.R[slot.eax] = 7;
+      m.R[slot.ecx] = subleaf;
+      callouts.cpuid(m.cpu);
+      return [slot.eax, slot.ebx, slot.ecx, slot.edx].map((s) => m.R[s] >>> 0);
+    };
+    expect(ofSubleaf(0)).toEqual([0, 1 << 29, 0, 0]);
+    for (const subleaf of [1, 2, -1]) expect(ofSubleaf(subleaf)).toEqual([0, 0, 0, 0]);
+  });
+
+  it("has no MONITOR, thermal sensor, performance counters, topology, XSAVE", () => {
+    for (let leaf = 3; leaf < 0x15; leaf++) if (leaf !== 7) expect(cpuid(leaf)).toEqual([0, 0, 0, 0]);
   });
 
   it("tells the frequencies of the time-stamp counter and of the local APIC's timer", () => {

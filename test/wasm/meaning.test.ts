@@ -6,6 +6,7 @@ import { describe, expect, test } from "vitest";
 import { divs, divu, signedQuotientFits } from "../../runtime/cpu/divide.ts";
 import { mulhs, mulhu } from "../../runtime/cpu/multiply.ts";
 import { HostMemory } from "../../runtime/memory/host-memory.ts";
+import { aesTableWords, fillAesTable } from "../../translator/contract/aes.ts";
 import type { WasmLayout, WasmModule } from "../../translator/contract/wasm.ts";
 import { type PureOpRow, pureOps } from "../../translator/ir/pure-ops.ts";
 import { vectorOps } from "../../translator/ir/vector-ops.ts";
@@ -18,6 +19,8 @@ const R = memory.int32(64);
 const F = memory.float64(16);
 const M8 = new Int8Array(memory.buffer, 0x4000, 256);
 const M16 = new Int16Array(memory.buffer, 0x4000, 128);
+const AT = memory.int32(aesTableWords);
+fillAesTable(AT);
 const table = new WebAssembly.Table({ initial: 16, maximum: 16, element: "anyfunc" });
 const calls: number[][] = [];
 const host: Record<string, (...args: number[]) => number> = {
@@ -33,6 +36,7 @@ const layout: WasmLayout = {
     F: { kind: "f64", offset: F.byteOffset },
     M8: { kind: "i8", offset: M8.byteOffset },
     M16: { kind: "i16", offset: M16.byteOffset },
+    AT: { kind: "i32", offset: AT.byteOffset },
   },
   place: 8,
   cases: 0x8000,
@@ -56,7 +60,7 @@ function instance({ bytes, imports }: WasmModule): Record<string, (...args: numb
 
 /** The text as both. */
 function both(text: string): { javascript: (...args: number[]) => number; wasm: (...args: number[]) => number } {
-  const names = { R, F, M8, M16, mulhu, mulhs, divu, divs, ...host };
+  const names = { R, F, M8, M16, AT, mulhu, mulhs, divu, divs, ...host };
   const javascript = new Function(...Object.keys(names), `"use strict"; return (${text});`)(...Object.values(names));
   return { javascript, wasm: instance(helpersModule({ f: text }, layout)).f };
 }

@@ -119,6 +119,7 @@ describe("instructions", () => {
 
   test.each([
     ["v128.zero()", "v128"],
+    ["v128.const(0, 1, 2, 3, 128, 255, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15)", "v128"],
     ["f64x2.splat(1.5)", "v128"],
     ["f32x4.splat(0.1)", "v128"],
     ["i32x4.splat(-7)", "v128"],
@@ -133,9 +134,9 @@ describe("instructions", () => {
   ])("%s", (expression, type) => compare(withResult(expression, type), ""));
 
   test("names and lanes that are none are refused", () => {
-    expect(vectorOperation("i32x4", "mul")).toBeUndefined();
+    expect(vectorOperation("i64x2", "min_s")).toBeUndefined();
     expect(vectorOperation("Math", "shuffle")).toBeUndefined();
-    for (const wrong of ["i32x4.mul(a, b)", "i32x4.extract_lane(a, n)", "i32x4.add(a, n)", "i32x4.add(a)", "n > 0 ? a : n"])
+    for (const wrong of ["i64x2.min_s(a, b)", "i32x4.extract_lane(a, n)", "i32x4.add(a, n)", "i32x4.add(a)", "n > 0 ? a : n"])
       expect(() => helpersModule({ f: withResult(wrong, "v128") }, layout), wrong).toThrow(Refused);
   });
 
@@ -153,7 +154,7 @@ describe("pure micro-ops", () => {
   test.each(Object.entries<PureOpRow>(vectorOps))("%s", (_, { parameters, js, type = "i32" }) => {
     // An immediate is a literal where it says which lanes.
     const literals = /shuffle\(.*\bn\b|_lane(_u)?\(.*\bn\b/.test(js) ? [0, 27, 0xe4, 0xb1, 0x1b, 0xff, 0x4e, 5] : ["n"];
-    const places: Readonly<Record<string, string>> = { low: "a", high: "b", w: "(n | 0)" };
+    const places: Readonly<Record<string, string>> = { low: "a", high: "b", w: "(n | 0)", x: "(n ^ 5)", y: "(n << 3)", z: "~n" };
     for (const literal of literals) {
       const bound = parameters
         .split(" ")

@@ -1,6 +1,6 @@
 /**
- * The decoder: one instruction from bytes, in real, virtual-8086 and protected mode, 16- and 32-bit. It knows i686 with MMX, SSE and
- * SSE2; anything later is invalid. In: bytes and the code size. Out: a `DecodedInstruction`, filled in place, and a status.
+ * The decoder: one instruction from bytes, in real, virtual-8086 and protected mode, 16- and 32-bit. It knows i686 with MMX, SSE to SSE4.2, AES
+ * and SHA; anything later is invalid. In: bytes and the code size. Out: a `DecodedInstruction`, filled in place, and a status.
  *
  * The order of work is prefixes, opcode, ModRM (which settle the form), then the length of what follows, then the operands. Nothing is read
  * at or beyond `end` or beyond the fifteenth byte: an instruction that would need it is truncated or too long. A fault on fetching comes
@@ -8,7 +8,7 @@
  */
 import { type DecodedInstruction, operandKind, repeat } from "./instruction.ts";
 import { addressLength, hasSib } from "./memory-operand.ts";
-import { invalidRow, modrmIndex, oneByteMap, twoByteMap } from "./opcode-map.ts";
+import { invalidRow, map3A, map38, modrmIndex, oneByteMap, twoByteMap } from "./opcode-map.ts";
 import { mandatoryPrefix } from "./table-row.ts";
 
 export const decodeStatus = {
@@ -83,7 +83,12 @@ export function decode(bytes: Uint8Array, offset: number, end: number, code32: b
   let entry = oneByteMap[opcode];
   if (opcode === 0x0f) {
     if (at >= limit) return outOfBytes(out, limit - offset);
-    entry = twoByteMap[bytes[at++]];
+    const second = bytes[at++];
+    entry = twoByteMap[second];
+    if (second === 0x38 || second === 0x3a) {
+      if (at >= limit) return outOfBytes(out, limit - offset);
+      entry = (second === 0x38 ? map38 : map3A)[bytes[at++]];
+    }
   }
   let index = mandatory * entry.prefixStride;
   let modrm = -1;

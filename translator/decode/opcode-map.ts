@@ -9,7 +9,8 @@
 import { operandKind } from "./instruction.ts";
 import type { OpcodeRow } from "./opcode-row.ts";
 import { type OperandCode, operandCodes, place } from "./operands.ts";
-import { type Encoding, mandatoryPrefix, parseEncoding, type TableRow } from "./table-row.ts";
+import { type Encoding, mandatoryPrefix, opcodeEscapes, parseEncoding, type TableRow } from "./table-row.ts";
+import { extensionRows } from "./tables/extensions.ts";
 import { groupRows } from "./tables/groups.ts";
 import { mmxRows } from "./tables/mmx.ts";
 import { oneByteRows } from "./tables/one-byte.ts";
@@ -18,7 +19,7 @@ import { sse2IntegerRows } from "./tables/sse2-integer.ts";
 import { twoByteRows } from "./tables/two-byte.ts";
 import { x87Rows } from "./tables/x87.ts";
 
-const tables: readonly (readonly TableRow[])[] = [oneByteRows, groupRows, twoByteRows, x87Rows, mmxRows, sseRows, sse2IntegerRows];
+const tables: readonly (readonly TableRow[])[] = [oneByteRows, groupRows, twoByteRows, x87Rows, mmxRows, sseRows, sse2IntegerRows, extensionRows];
 
 /** A row with its operands made ready to be read; one row has several forms where the opcode names a register. */
 export interface Form {
@@ -108,14 +109,14 @@ function modrmIndices(encoding: Encoding, codes: readonly OperandCode[]): number
 }
 
 function build() {
-  const maps = [0, 1].map(() => Array.from({ length: 256 }, (): MutableEntry => ({ hasModrm: false, byPrefix: false, forms: [] })));
+  const maps = opcodeEscapes.map(() => Array.from({ length: 256 }, (): MutableEntry => ({ hasModrm: false, byPrefix: false, forms: [] })));
   const rows: OpcodeRow[] = [];
   const rowOf = new Map<string, OpcodeRow>();
   const parsed = tables.flat().map((row) => {
     const encoding = parseEncoding(row[0]);
     const codes = codesOf(row);
     const opcodes = Array.from({ length: encoding.plusRegister ? 8 : 1 }, (_, i) => encoding.opcode + i);
-    return { row, encoding, codes, opcodes, entries: opcodes.map((opcode) => maps[encoding.twoByte ? 1 : 0][opcode]) };
+    return { row, encoding, codes, opcodes, entries: opcodes.map((opcode) => maps[opcodeEscapes.indexOf(encoding.escape)][opcode]) };
   });
 
   // First how each opcode's forms are told apart, then the forms: a row with a mandatory prefix goes after those without.
@@ -156,12 +157,26 @@ function build() {
     }
   }
 
+  // Whatever stands behind 0F 38 has a ModRM byte, and behind 0F 3A an immediate byte, too: the CPU fetches them before it raises #UD.
+  for (const [map, immediate] of [
+    [2, 0],
+    [3, 1],
+  ]) {
+    const form: Form = { ...invalidForm, immediateBytes: [immediate, immediate, immediate, immediate] };
+    for (const entry of maps[map]) {
+      if (entry.forms.length > 0) continue;
+      entry.hasModrm = true;
+      entry.forms = new Array(modrmForms).fill(form);
+    }
+  }
+
   const finish = (entry: MutableEntry): MapEntry => ({
     hasModrm: entry.hasModrm,
     prefixStride: entry.byPrefix ? (entry.hasModrm ? modrmForms : 1) : 0,
     forms: entry.forms.length === 0 ? [invalidForm] : entry.forms,
   });
-  return { rows, oneByte: maps[0].map(finish), twoByte: maps[1].map(finish) };
+  const [oneByte, twoByte, map38, map3A] = maps.map((entries) => entries.map(finish));
+  return { rows, oneByte, twoByte, map38, map3A };
 }
 
 const built = build();
@@ -170,6 +185,9 @@ const built = build();
 export const rows: readonly OpcodeRow[] = built.rows;
 export const oneByteMap: readonly MapEntry[] = built.oneByte;
 export const twoByteMap: readonly MapEntry[] = built.twoByte;
+/** Behind 0F 38 and 0F 3A. */
+export const map38: readonly MapEntry[] = built.map38;
+export const map3A: readonly MapEntry[] = built.map3A;
 
 /** Rows of one name: the operand forms of one meaning. */
 export function rowsNamed(name: string): OpcodeRow[] {

@@ -3,7 +3,7 @@
  * the ESTree template that both tiers print, and the constant folder. Values are int32 unless a row says otherwise; a "bool" is a
  * JavaScript boolean and lives only inside an expression.
  *
- * Free names allowed in a meaning: Math, and the pure helpers listed in `pureHelpers` (bound by the host, same meaning everywhere).
+ * Free names allowed in a meaning: Math, and the pure helpers listed in `pureHelpers` (bound by the host, same meaning everywhere; AT is a table that never changes).
  */
 import { vectorOps } from "./vector-ops.ts";
 
@@ -15,7 +15,7 @@ export interface PureOpRow {
   readonly type?: ValueType;
 }
 
-export const pureHelpers = ["mulhu", "mulhs", "divu", "divs", "v128", "i8x16", "i16x8", "i32x4", "i64x2"] as const;
+export const pureHelpers = ["mulhu", "mulhs", "divu", "divs", "v128", "i8x16", "i16x8", "i32x4", "i64x2", "AT"] as const;
 
 export const pureOps = {
   add: { parameters: "a b", js: "(a + b) | 0" },
@@ -40,6 +40,8 @@ export const pureOps = {
   shr: { parameters: "a b", js: "(a >>> b) | 0" },
   sar: { parameters: "a b", js: "a >> b" },
   clz: { parameters: "a", js: "Math.clz32(a)" },
+  /** n from 1 to 31. */
+  rotatedLeft: { parameters: "a n", js: "(a << n) | (a >>> (32 - n))" },
   rotatedRight1: { parameters: "a", js: "(a << 31) | (a >>> 1)" },
   signExtend8: { parameters: "a", js: "(a << 24) >> 24" },
   signExtend16: { parameters: "a", js: "(a << 16) >> 16" },
@@ -74,6 +76,42 @@ export const pureOps = {
   evenParity: { parameters: "a", js: "(38505 >>> ((a ^ (a >>> 4)) & 15)) & 1" },
   /** ((flagCarry << 1) ^ flagCarry): OF in the sign bit. */
   overflowSign: { parameters: "c", js: "(c << 1) ^ c" },
+
+  /** How many bits are set: in three steps. */
+  countPairs: { parameters: "a", js: "(a - ((a >>> 1) & 1431655765)) | 0" },
+  countNibbles: { parameters: "a", js: "(a & 858993459) + ((a >>> 2) & 858993459)" },
+  sumNibbles: { parameters: "a", js: "Math.imul((a + (a >>> 4)) & 252645135, 16843009) >>> 24" },
+
+  // AES: a column of a state after a round, from the words that have its bytes in order of rows, by the tables of contract/aes.ts; and after the last round.
+  aesColumn: {
+    parameters: "a b c d",
+    js: "AT[a & 255] ^ AT[256 + ((b >>> 8) & 255)] ^ AT[512 + ((c >>> 16) & 255)] ^ AT[768 + (d >>> 24)]",
+  },
+  aesColumnBack: {
+    parameters: "a b c d",
+    js: "AT[1024 + (a & 255)] ^ AT[1280 + ((b >>> 8) & 255)] ^ AT[1536 + ((c >>> 16) & 255)] ^ AT[1792 + (d >>> 24)]",
+  },
+  aesLast: {
+    parameters: "a b c d",
+    js: "((AT[a & 255] >>> 8) & 255) | (AT[(b >>> 8) & 255] & 65280) | (AT[(c >>> 16) & 255] & 16711680) | ((AT[d >>> 24] << 8) & -16777216)",
+  },
+  aesLastBack: {
+    parameters: "a b c d",
+    js: "(AT[2048 + (a & 255)] & 255) | (AT[2048 + ((b >>> 8) & 255)] & 65280) | (AT[2048 + ((c >>> 16) & 255)] & 16711680) | (AT[2048 + (d >>> 24)] & -16777216)",
+  },
+
+  // SHA-1 and SHA-256 (FIPS 180-4, 4.1.1 and 4.1.2); n: which 20 of SHA-1's rounds.
+  sha1Function: {
+    parameters: "b c d n",
+    js: "(n & 3) === 0 ? (b & c) ^ (~b & d) : (n & 3) === 2 ? (b & c) ^ (b & d) ^ (c & d) : b ^ c ^ d",
+  },
+  sha1Constant: { parameters: "n", js: "n & 2 ? (n & 1 ? -899497514 : -1894007588) : n & 1 ? 1859775393 : 1518500249" },
+  shaChoice: { parameters: "e f g", js: "(e & f) ^ (~e & g)" },
+  shaMajority: { parameters: "a b c", js: "(a & b) ^ (a & c) ^ (b & c)" },
+  sha256Large0: { parameters: "a", js: "((a >>> 2) | (a << 30)) ^ ((a >>> 13) | (a << 19)) ^ ((a >>> 22) | (a << 10))" },
+  sha256Large1: { parameters: "a", js: "((a >>> 6) | (a << 26)) ^ ((a >>> 11) | (a << 21)) ^ ((a >>> 25) | (a << 7))" },
+  sha256SmallWord0: { parameters: "a", js: "((a >>> 7) | (a << 25)) ^ ((a >>> 18) | (a << 14)) ^ (a >>> 3)" },
+  sha256SmallWord1: { parameters: "a", js: "((a >>> 17) | (a << 15)) ^ ((a >>> 19) | (a << 13)) ^ (a >>> 10)" },
 
   // Two or four lanes in a word (MMX and SSE integer instructions).
   addBytes: { parameters: "a b", js: "((a & 2139062143) + (b & 2139062143)) ^ ((a ^ b) & -2139062144)" },
@@ -157,6 +195,12 @@ export const pureOps = {
   saturateByte: { parameters: "a", js: "Math.max(-128, Math.min(127, a)) & 255" },
   saturateByteUnsigned: { parameters: "a", js: "Math.max(0, Math.min(255, a))" },
   saturateWord: { parameters: "a", js: "Math.max(-32768, Math.min(32767, a)) & 65535" },
+  saturateWordUnsigned: { parameters: "a", js: "Math.max(0, Math.min(65535, a))" },
+  /** A mask of four bytes (two 16-bit lanes) from as many bits. */
+  maskOfBytes: { parameters: "a", js: "Math.imul(Math.imul(a & 15, 2113665) & 16843009, 255)" },
+  maskOfWords: { parameters: "a", js: "Math.imul((a & 1) | ((a & 2) << 15), 65535)" },
+  /** a with its byte n & 3 replaced by v. */
+  insertByteInWord: { parameters: "a v n", js: "(a & ~(255 << ((n & 3) << 3))) | ((v & 255) << ((n & 3) << 3))" },
   packBytes: { parameters: "a b c d", js: "a | (b << 8) | (c << 16) | (d << 24)" },
   /** Word n & 3 of four; 16-bit lane n & 3 of a pair of words, zero-extended. */
   pickWord: { parameters: "a b c d n", js: "n & 2 ? (n & 1 ? d : c) : (n & 1 ? b : a)" },

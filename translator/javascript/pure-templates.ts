@@ -106,6 +106,8 @@ function substitute(node: Node, names: readonly string[], args: readonly Express
         consequent: substitute(node.consequent as Node, names, args),
         alternate: substitute(node.alternate as Node, names, args),
       };
+    case "MemberExpression":
+      return { type: node.type, computed: true, optional: false, object: node.object, property: substitute(node.property as Node, names, args) };
     case "CallExpression":
       return { type: node.type, optional: false, callee: node.callee, arguments: (node.arguments as Node[]).map((a) => substitute(a, names, args)) };
     default:

@@ -113,6 +113,8 @@ export class KnownEncodings {
     if (isPrefix(bytes[at])) return;
     let head = bytes[at];
     if (head === 0x0f) head |= bytes[++at] << 8;
+    // Opcodes of three bytes are left out.
+    if (head === 0x380f || head === 0x3a0f) return;
     if (i.modrm >= 0) {
       head |= i.modrm << 16;
       if (i.modrm < 0xc0 && (i.modrm & 7) === 4) head |= bytes[at + 2] << 24;

@@ -116,6 +116,12 @@ function liftStoreInteger(pops: number): LiftFunction {
   };
 }
 
+const truncating: Readonly<Record<number, CalloutName>> = { 2: "fisttWord", 4: "fisttDword", 8: "fisttQword" };
+const liftStoreTruncated: LiftFunction = (b, i) => {
+  const [target] = i.operands;
+  b.call(truncating[target.size], info(b, i), b.address(target, target.size, true), 1);
+};
+
 function liftConstant(index: number): LiftFunction {
   return (b, i) => {
     b.call("fldConstant", info(b, i), index);
@@ -160,6 +166,7 @@ export const x87Lifts: Record<string, LiftFunction> = {
   fild: liftLoadInteger,
   fist: liftStoreInteger(0),
   fistp: liftStoreInteger(1),
+  fisttp: liftStoreTruncated,
   fbld: (b, i) => void b.call("fbld", info(b, i), b.address(i.operands[0], 10)),
   fbstp: (b, i) => void b.call("fbstp", info(b, i), b.address(i.operands[0], 10, true), 1),
   fstpnce: (b, i) => void b.call("fstpnce", info(b, i), otherRegister(b, i)),

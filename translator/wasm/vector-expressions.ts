@@ -40,6 +40,7 @@ export abstract class VectorWriter extends Emitter {
     const { operands, result } = vectorOperation(object, name) ?? refuse(`${object}.${name}`);
     if (name === "shuffle") this.shuffle(args);
     else if (name === "zero") this.vectorConstant(zeros);
+    else if (name === "const") this.vectorConstant(args.map((e) => this.lane(e)));
     else if (name === "splat" && this.numberOf(args[0]) !== undefined) this.splat(object, this.numberOf(args[0]) as number);
     else if (object === "v128" && /^(load|store)/.test(name)) this.transfer(name, args);
     else this.operation(`${object}.${name}` as VectorInstruction, operands, args);
@@ -101,8 +102,15 @@ export abstract class VectorWriter extends Emitter {
     const { offset } = this.place(isSlot ? "R" : "M8");
     let at = offset;
     if (isSlot) {
-      this.constant(0);
-      at += 4 * (literalOf(where) ?? refuse("a slot"));
+      const slot = literalOf(where);
+      if (slot === undefined) {
+        this.int(where);
+        this.constant(2);
+        this.op("i32.shl");
+      } else {
+        this.constant(0);
+        at += 4 * slot;
+      }
     } else this.int(where);
     const isHalf = name.endsWith("Half");
     if (name.startsWith("store")) {
@@ -129,6 +137,8 @@ export abstract class VectorWriter extends Emitter {
         return a | b;
       case "+":
         return a + b;
+      case "<<":
+        return a << b;
       default:
         return refuse("a lane");
     }

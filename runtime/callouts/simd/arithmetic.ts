@@ -24,7 +24,8 @@ import { doubles, operation, singles } from "./soft.ts";
 const { mxcsr } = slot;
 const circumstances = roundingMask | allMasks | flag.precision;
 const usual = allMasks | flag.precision;
-const isUsual = (control: number): boolean => (control & circumstances) === usual;
+/** Rounding to nearest, all masked, precision recorded. */
+export const isUsual = (control: number): boolean => (control & circumstances) === usual;
 
 function addsd(cpu: Cpu, target: number, source: number): void {
   const F = cpu.F;

@@ -1,7 +1,7 @@
 /**
- * The general case of ADD, SUB, MUL, DIV and SQRT: any number of lanes, any MXCSR. A lane whose operands and result are normal is still computed
- * with doubles when rounding to nearest, and its precision exception by an error-free transformation: a program whose arithmetic happens to be
- * exact (integers in doubles) never sets the sticky flag that the fast path asks for. The rest is soft.ts's.
+ * The general case of ADD, SUB, MUL, DIV and SQRT, and of what is made of them (horizontal.ts): any number of lanes, any MXCSR. A lane whose operands
+ * and result are normal is still computed with doubles when rounding to nearest, and its precision exception by an error-free transformation: a program
+ * whose arithmetic happens to be exact (integers in doubles) never sets the sticky flag that the fast path asks for. The rest is soft.ts's.
  */
 import { slot as slotImported } from "../../../translator/contract/slots.ts";
 import type { Cpu } from "../../cpu/cpu.ts";
@@ -17,7 +17,7 @@ import {
   normalSumDouble,
   normalSumSingle,
 } from "./ranges.ts";
-import { computeBinary, computeSquareRoot, operation, unpackDouble, unpackSingle } from "./soft.ts";
+import { computeBinary, computeSquareRoot, doubles, operation, singles, unpackDouble, unpackSingle } from "./soft.ts";
 import type { SimdUnit } from "./unit.ts";
 
 // Bound here because V8 folds a module's own constants, but not those it imports.
@@ -33,25 +33,63 @@ export function arithmetic(cpu: Cpu, op: number, single: boolean, target: number
   for (let k = 0; k < lanes; k++) {
     if (single) {
       if (toNearest && nearestSingle(u, op, u.S[target + k], u.S[source + k], k)) continue;
-      unpackSingle(u, u.a, R[target + k], mxcsr);
-      unpackSingle(u, u.b, R[source + k], mxcsr);
+      softSingle(u, op, mxcsr, R, target + k, source + k, k);
     } else {
       const at = 2 * k;
       if (toNearest && nearestDouble(u, op, cpu.F[(target + at) >> 1], cpu.F[(source + at) >> 1], k)) continue;
-      unpackDouble(u, u.a, R[target + at], R[target + at + 1], mxcsr);
-      unpackDouble(u, u.b, R[source + at], R[source + at + 1], mxcsr);
-    }
-    if (op === operation.squareRoot) computeSquareRoot(u, single, mxcsr);
-    else computeBinary(u, op, single, mxcsr);
-    if (single) u.out[k] = u.low;
-    else {
-      u.out[2 * k] = u.low;
-      u.out[2 * k + 1] = u.high;
+      softDouble(u, op, mxcsr, R, target + at, source + at, k);
     }
   }
   signal(cpu, u.flags);
   const words = single ? lanes : 2 * lanes;
   for (let k = 0; k < words; k++) R[target + k] = u.out[k];
+}
+
+/**
+ * One lane of operands that need not be in line with each other: `left` and `right` are their first words in `words`, which `numbers` is another view of. The
+ * result goes to lane `into` of the unit's `out`, what is raised to its flags.
+ */
+export function computeSingle(
+  u: SimdUnit,
+  op: number,
+  mxcsr: number,
+  words: Int32Array,
+  numbers: Float32Array,
+  left: number,
+  right: number,
+  into: number,
+): void {
+  if ((mxcsr & roundingMask) === 0 && nearestSingle(u, op, numbers[left], numbers[right], into)) return;
+  softSingle(u, op, mxcsr, words, left, right, into);
+}
+export function computeDouble(
+  u: SimdUnit,
+  op: number,
+  mxcsr: number,
+  words: Int32Array,
+  numbers: Float64Array,
+  left: number,
+  right: number,
+  into: number,
+): void {
+  if ((mxcsr & roundingMask) === 0 && nearestDouble(u, op, numbers[left >> 1], numbers[right >> 1], into)) return;
+  softDouble(u, op, mxcsr, words, left, right, into);
+}
+
+function softSingle(u: SimdUnit, op: number, mxcsr: number, words: Int32Array, left: number, right: number, into: number): void {
+  unpackSingle(u, u.a, words[left], mxcsr);
+  unpackSingle(u, u.b, words[right], mxcsr);
+  if (op === operation.squareRoot) computeSquareRoot(u, singles, mxcsr);
+  else computeBinary(u, op, singles, mxcsr);
+  u.out[into] = u.low;
+}
+function softDouble(u: SimdUnit, op: number, mxcsr: number, words: Int32Array, left: number, right: number, into: number): void {
+  unpackDouble(u, u.a, words[left], words[left + 1], mxcsr);
+  unpackDouble(u, u.b, words[right], words[right + 1], mxcsr);
+  if (op === operation.squareRoot) computeSquareRoot(u, doubles, mxcsr);
+  else computeBinary(u, op, doubles, mxcsr);
+  u.out[2 * into] = u.low;
+  u.out[2 * into + 1] = u.high;
 }
 
 /** Normal operands and result, rounded to nearest: all that may be raised is precision. False: not such a case. */

@@ -51,8 +51,9 @@ function load64(cpu: Cpu, A: number, target: number): void {
   const memory = cpu.memory;
   const T = memory.TR[cpu.R[tlbHalf] + (A >>> 12)];
   if (((T | A) & 7) === 0) fromRam(cpu, (T ^ A) >>> 0, target);
-  else if ((T & 1) === 0 && (A & 0xfff) <= 0xff8 && isMisalignmentFine(cpu, A)) fromAnywhere(cpu, (T ^ A) >>> 0, target, 2);
+  else if ((T & 1) === 0 && (A & 0xfff) <= 0xff8 && isMisalignmentFine(cpu, A, 8)) fromAnywhere(cpu, (T ^ A) >>> 0, target, 2);
   else {
+    memory.requireAlignment(A, 8);
     const low = memory.ld4(A);
     cpu.R[target + 1] = memory.ld4((A + 4) | 0);
     cpu.R[target] = low;
@@ -62,18 +63,21 @@ function load64(cpu: Cpu, A: number, target: number): void {
 function load128(cpu: Cpu, A: number, target: number): void {
   const memory = cpu.memory;
   const T = memory.TR[cpu.R[tlbHalf] + (A >>> 12)];
-  if ((T & 1) === 0 && (A & 0xfff) <= 0xff0 && isMisalignmentFine(cpu, A)) {
+  if ((T & 1) === 0 && (A & 0xfff) <= 0xff0 && isMisalignmentFine(cpu, A, 16)) {
     const p = (T ^ A) >>> 0;
     if ((p & 7) !== 0) return fromAnywhere(cpu, p, target, 4);
     fromRam(cpu, p, target);
     fromRam(cpu, p + 8, target + 2);
-  } else loadWords(cpu, A, target);
+  } else {
+    memory.requireAlignment(A, 16);
+    loadWords(cpu, A, target);
+  }
 }
 
-/** #AC is the word accesses' matter: with alignment checking they make a misaligned access. */
-function isMisalignmentFine(cpu: Cpu, A: number): boolean {
+/** With alignment checking, a misaligned access goes the slow way, which raises #AC: at CPL 3, also of 16 bytes, as AMD's CPUs do (the SDM leaves that open: vol. 2, MOVUPS). */
+function isMisalignmentFine(cpu: Cpu, A: number, size: 8 | 16): boolean {
   const { R } = cpu;
-  return (A & 3) === 0 || (R[cr0] & am) === 0 || (R[eflags] & ac) === 0;
+  return (A & (size - 1)) === 0 || (R[cr0] & am) === 0 || (R[eflags] & ac) === 0;
 }
 
 /** `count` words of RAM at physical address `p`, however aligned, from the words of RAM that they lie in. */
@@ -140,13 +144,13 @@ function load128Aligned(cpu: Cpu, A: number, target: number): void {
 function store64(cpu: Cpu, A: number, source: number): void {
   const T = cpu.memory.TW[cpu.R[tlbHalf] + (A >>> 12)];
   if (((T | A) & 7) === 0) toRam(cpu, (T ^ A) >>> 0, source);
-  else if ((T & 1) === 0 && (A & 0xfff) <= 0xff8 && isMisalignmentFine(cpu, A)) toAnywhere(cpu, (T ^ A) >>> 0, source, 2);
+  else if ((T & 1) === 0 && (A & 0xfff) <= 0xff8 && isMisalignmentFine(cpu, A, 8)) toAnywhere(cpu, (T ^ A) >>> 0, source, 2);
   else storeWords(cpu, A, source, 2);
 }
 
 function store128(cpu: Cpu, A: number, source: number): void {
   const T = cpu.memory.TW[cpu.R[tlbHalf] + (A >>> 12)];
-  if ((T & 1) === 0 && (A & 0xfff) <= 0xff0 && isMisalignmentFine(cpu, A)) {
+  if ((T & 1) === 0 && (A & 0xfff) <= 0xff0 && isMisalignmentFine(cpu, A, 16)) {
     const p = (T ^ A) >>> 0;
     if ((p & 7) !== 0) return toAnywhere(cpu, p, source, 4);
     toRam(cpu, p, source);
@@ -162,12 +166,14 @@ function store128Aligned(cpu: Cpu, A: number, source: number): void {
 /** Any place: all pages are probed before the first byte changes. */
 function storeWords(cpu: Cpu, A: number, source: number, count: number): void {
   const { memory, R } = cpu;
+  memory.requireAlignment(A, 4 * count);
   memory.probeWrite(A, 4 * count);
   for (let k = 0; k < count; k++) memory.st4((A + 4 * k) | 0, R[source + k]);
 }
 
 /** An MMX register, whose words do not lie side by side. */
 function storePair(cpu: Cpu, A: number, low: number, high: number): void {
+  cpu.memory.requireAlignment(A, 8);
   cpu.memory.probeWrite(A, 8);
   cpu.memory.st4(A, low);
   cpu.memory.st4((A + 4) | 0, high);

@@ -33,6 +33,9 @@ function compare<A extends LaneArray>(of: LaneArrayConstructor<A>, holds: (a: nu
   };
 }
 
+/** The same of 64-bit lanes, which no double holds. */
+const compare64 = (holds: (a: bigint, b: bigint) => boolean) => lanewise(BigInt64Array, (x: bigint, y: bigint) => (holds(x, y) ? -1n : 0n));
+
 /** Lanes of the result by their number. */
 function lanes<A extends LaneArray>(of: LaneArrayConstructor<A>, f: (k: number) => A[number]): Vector {
   const out = vector();
@@ -95,6 +98,12 @@ function floats<A extends Float32Array | Float64Array>(of: LaneArrayConstructor<
   };
 }
 
+/** Lanes of another width from the low half, or from number `first` on. */
+const extend =
+  <A extends LaneArray, B extends LaneArray>(to: LaneArrayConstructor<A>, from: LaneArrayConstructor<B>, first = 0) =>
+  (a: Vector): Vector =>
+    lanes(to, (k) => (to === (BigInt64Array as unknown) ? BigInt(view(from, a)[first + k]) : view(from, a)[first + k]) as A[number]);
+
 /** Products of 16-bit lanes as words: of the low or the high half. */
 const products = (of: LaneArrayConstructor<Int16Array> | LaneArrayConstructor<Uint16Array>, from: 0 | 4) => (a: Vector, b: Vector) =>
   lanes(Int32Array, (k) =>
@@ -108,6 +117,7 @@ export function vectorOperations(R: Int32Array, ram: Uint8Array): Readonly<Recor
   const u16 = <T>(f: (...lanes: number[]) => T) => lanewise(Uint16Array, f as never);
   const s16 = <T>(f: (...lanes: number[]) => T) => lanewise(Int16Array, f as never);
   const s32 = <T>(f: (...lanes: number[]) => T) => lanewise(Int32Array, f as never);
+  const u32 = <T>(f: (...lanes: number[]) => T) => lanewise(Uint32Array, f as never);
   const narrow =
     <A extends LaneArray>(
       of: LaneArrayConstructor<A>,
@@ -121,6 +131,9 @@ export function vectorOperations(R: Int32Array, ram: Uint8Array): Readonly<Recor
   return {
     v128: {
       zero: vector,
+      const: (...bytes: number[]) => lanes(Uint8Array, (k) => bytes[k]),
+      bitselect: s32((x, y, mask) => (x & mask) | (y & ~mask)),
+      any_true: (a: Vector) => (a.some((word) => word !== 0) ? 1 : 0),
       not: s32((x) => ~x),
       and: s32((x, y) => x & y),
       andnot: s32((x, y) => x & ~y),
@@ -139,6 +152,11 @@ export function vectorOperations(R: Int32Array, ram: Uint8Array): Readonly<Recor
     },
     i8x16: {
       ...integers(Int8Array),
+      extract_lane_u: (a: Vector, k: number) => view(Uint8Array, a)[k],
+      swizzle: (a: Vector, b: Vector) => lanes(Uint8Array, (k) => view(Uint8Array, a)[view(Uint8Array, b)[k]] ?? 0),
+      abs: s8(Math.abs),
+      min_s: s8(Math.min),
+      max_s: s8(Math.max),
       narrow_i16x8_s: narrow(Int8Array, Int16Array, signed8),
       narrow_i16x8_u: narrow(Uint8Array, Int16Array, unsigned8),
       add_sat_s: s8((x, y) => signed8(x + y)),
@@ -154,6 +172,15 @@ export function vectorOperations(R: Int32Array, ram: Uint8Array): Readonly<Recor
       extract_lane_u: (a: Vector, k: number) => view(Uint16Array, a)[k],
       extadd_pairwise_i8x16_u: (a: Vector) => lanes(Int16Array, (k) => view(Uint8Array, a)[2 * k] + view(Uint8Array, a)[2 * k + 1]),
       narrow_i32x4_s: narrow(Int16Array, Int32Array, signed16),
+      narrow_i32x4_u: narrow(Uint16Array, Int32Array, unsigned16),
+      abs: s16(Math.abs),
+      q15mulr_sat_s: s16((x, y) => signed16((x * y + 0x4000) >> 15)),
+      extend_low_i8x16_s: extend(Int16Array, Int8Array),
+      extend_high_i8x16_s: extend(Int16Array, Int8Array, 8),
+      extend_low_i8x16_u: extend(Int16Array, Uint8Array),
+      extend_high_i8x16_u: extend(Int16Array, Uint8Array, 8),
+      min_u: u16(Math.min),
+      max_u: u16(Math.max),
       shl: (a: Vector, n: number) => s16((x) => x << (n & 15))(a),
       shr_s: (a: Vector, n: number) => s16((x) => x >> (n & 15))(a),
       shr_u: (a: Vector, n: number) => u16((x) => x >>> (n & 15))(a),
@@ -169,6 +196,14 @@ export function vectorOperations(R: Int32Array, ram: Uint8Array): Readonly<Recor
     i32x4: {
       ...integers(Int32Array),
       extadd_pairwise_i16x8_u: (a: Vector) => lanes(Int32Array, (k) => view(Uint16Array, a)[2 * k] + view(Uint16Array, a)[2 * k + 1]),
+      abs: s32(Math.abs),
+      mul: s32(Math.imul),
+      min_s: s32(Math.min),
+      max_s: s32(Math.max),
+      min_u: u32(Math.min),
+      max_u: u32(Math.max),
+      extend_low_i16x8_s: extend(Int32Array, Int16Array),
+      extend_low_i16x8_u: extend(Int32Array, Uint16Array),
       shl: (a: Vector, n: number) => s32((x) => x << n)(a),
       shr_s: (a: Vector, n: number) => s32((x) => x >> n)(a),
       shr_u: (a: Vector, n: number) => s32((x) => x >>> n)(a),
@@ -187,6 +222,11 @@ export function vectorOperations(R: Int32Array, ram: Uint8Array): Readonly<Recor
       sub: lanewise(BigInt64Array, (x: bigint, y: bigint) => x - y),
       shl: (a: Vector, n: number) => lanewise(BigInt64Array, (x: bigint) => x << BigInt(n & 63))(a),
       shr_u: (a: Vector, n: number) => lanewise(BigInt64Array, (x: bigint) => BigInt.asUintN(64, x) >> BigInt(n & 63))(a),
+      eq: compare64((x, y) => x === y),
+      gt_s: compare64((x, y) => x > y),
+      extend_low_i32x4_s: extend(BigInt64Array, Int32Array),
+      extend_low_i32x4_u: extend(BigInt64Array, Uint32Array),
+      extmul_low_i32x4_s: (a: Vector, b: Vector) => lanes(BigInt64Array, (k) => BigInt(a[k]) * BigInt(b[k])),
       extmul_low_i32x4_u: (a: Vector, b: Vector) => lanes(BigInt64Array, (k) => BigInt(a[k] >>> 0) * BigInt(b[k] >>> 0)),
     },
     f32x4: { ...floats(Float32Array), demote_f64x2_zero: (a: Vector) => lanes(Float32Array, (k) => view(Float64Array, a)[k] ?? 0) },

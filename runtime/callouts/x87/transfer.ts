@@ -142,6 +142,14 @@ function integerOf(bits: number): Convert {
   return (f, low, high, signExponent) => toInteger(f, low, high, signExponent, bits);
 }
 
+/** FISTTP: RC is taken for truncation, which leaves C1 clear. */
+function truncatedOf(bits: number): Convert {
+  return (f, low, high, signExponent) => {
+    f.control |= roundingControl.zero;
+    toInteger(f, low, high, signExponent, bits);
+  };
+}
+
 function fld(cpu: X87Host, info: number, i: number): void {
   const R = cpu.R;
   const f = begin(cpu);
@@ -277,6 +285,9 @@ export const transferImplementations = {
   fistWord: storeForm(integerOf(16), store2),
   fistDword: storeForm(integerOf(32), store4),
   fistQword: storeForm(integerOf(64), store8, true),
+  fisttWord: storeForm(truncatedOf(16), store2),
+  fisttDword: storeForm(truncatedOf(32), store4),
+  fisttQword: storeForm(truncatedOf(64), store8, true),
   fbstp: storeForm(toBcd, store10, true),
   fld,
   fst,

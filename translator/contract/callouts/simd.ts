@@ -1,5 +1,5 @@
 /**
- * Callouts of MMX, SSE and SSE2. Vector operands are named by *slot*: the index of their first word in `R`, which is a register's or a
+ * Callouts of MMX, SSE and what came after it (to SSE4.2, AES and SHA). Vector operands are named by *slot*: the index of their first word in `R`, which is a register's or a
  * staging area's (`slot.scratch`, `slot.scratch2`). None touches general registers or the flag words.
  *
  * Those that take (target, source) write the target only after everything that may raise #XM, so that an exception leaves it unchanged.
@@ -122,4 +122,50 @@ export const simdCallouts = {
   cvttps2pi: binary,
   cvtpd2pi: binary,
   cvttpd2pi: binary,
+
+  // SSE3 and SSE4.1: floating point.
+  addsubps: binary,
+  addsubpd: binary,
+  haddps: binary,
+  haddpd: binary,
+  hsubps: binary,
+  hsubpd: binary,
+  roundss: predicate,
+  roundsd: predicate,
+  roundps: predicate,
+  roundpd: predicate,
+  dpps: predicate,
+  dppd: predicate,
+
+  // SSSE3 and SSE4.1: integers.
+  pshufb: { ...binary, ...plain },
+  phaddw: { ...binary, ...plain },
+  phaddd: { ...binary, ...plain },
+  phaddsw: { ...binary, ...plain },
+  phsubw: { ...binary, ...plain },
+  phsubd: { ...binary, ...plain },
+  phsubsw: { ...binary, ...plain },
+  pmaddubsw: { ...binary, ...plain },
+  pmulhrsw: { ...binary, ...plain },
+  psignb: { ...binary, ...plain },
+  psignw: { ...binary, ...plain },
+  psignd: { ...binary, ...plain },
+  pabsb: { ...binary, ...plain },
+  pabsw: { ...binary, ...plain },
+  pabsd: { ...binary, ...plain },
+  palignr: { ...predicate, ...plain },
+  mpsadbw: { ...predicate, ...plain },
+  phminposuw: { ...binary, ...plain },
+
+  /**
+   * SSE4.2's comparison of strings (SDM vol. 2, 4.1): (left, right, immediate), and the lengths as EAX and EDX have them. The result: IntRes2 in bits 0 to 15, CF in 16, ZF in 17, SF in 18,
+   * OF in 19.
+   */
+  compareText: { args: 3, returns: true, ...plain, slots: [0, 1] },
+  compareTextOfLength: { args: 5, returns: true, ...plain, slots: [0, 1] },
+  /** (crc, value, bytes): CRC-32C. */
+  crc32: { args: 3, returns: true, ...plain },
+
+  aesimc: { ...binary, ...plain },
+  aeskeygenassist: { ...predicate, ...plain },
 } as const satisfies Record<string, CalloutRow>;

@@ -142,6 +142,10 @@ export const x87Callouts = {
   fistWord: memoryPops,
   fistDword: memoryPops,
   fistQword: memoryPops,
+  /** FISTTP: whatever RC says, towards zero. */
+  fisttWord: memoryPops,
+  fisttDword: memoryPops,
+  fisttQword: memoryPops,
   fbstp: memoryPops,
   /** (info, i) */
   fld: memory,

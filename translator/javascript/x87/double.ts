@@ -126,9 +126,10 @@ function store(format: number): Expand {
 
 /** To the nearest integer, ties to even, or towards zero; of magnitudes below 2^51. */
 const toInteger = new Quoted("chops ? Math.trunc(d) : d + 6755399441055744 - 6755399441055744");
+const truncated = new Quoted("Math.trunc(d)");
 
-/** (info, linear, pops) */
-function storeInteger(bits: 16 | 32): Expand {
+/** (info, linear, pops) @param isTruncating whatever RC says */
+function storeInteger(bits: 16 | 32, isTruncating = false): Expand {
   return (e) => {
     const { stack } = e;
     const [info, linear, pops] = e.args;
@@ -136,7 +137,7 @@ function storeInteger(bits: 16 | 32): Expand {
     const test = stack.test("roundsToInteger", [source]);
     const d = stack.pair(source).h;
     const chops = truncates.fill({ control: js.literal(slot.fpuControl) });
-    const i = constant(e, "i", toInteger.fill({ chops, d }));
+    const i = constant(e, "i", isTruncating ? truncated.fill({ d }) : toInteger.fill({ chops, d }));
     const limit = 2 ** (bits - 1);
     const inRange = isWithin.fill({ i, least: js.literal(-limit), most: js.literal(limit - 1) });
     const T = e.tlbEntry("TW", linear);
@@ -169,4 +170,6 @@ export const doubleTable: Partial<Record<CalloutName, Expand>> = {
   fstDouble: store(memoryFormat.double),
   fistWord: storeInteger(16),
   fistDword: storeInteger(32),
+  fisttWord: storeInteger(16, true),
+  fisttDword: storeInteger(32, true),
 };

@@ -281,8 +281,8 @@ const nearest = new Definitions<"i">(`
 const truncated = new Quoted("Math.trunc(d) === d && (d > 0 ? e < 0 : e > 0) ? d - (d > 0 ? 1 : -1) : Math.trunc(d)");
 const integerResidue = new Quoted("d - i + e");
 
-/** (info, linear, pops) */
-function storeInteger(bits: 16 | 32 | 64): Expand {
+/** (info, linear, pops) @param isTruncating whatever RC says */
+function storeInteger(bits: 16 | 32 | 64, isTruncating = false): Expand {
   return (e) => {
     const { stack } = e;
     const [info, linear, pops] = e.args;
@@ -290,9 +290,9 @@ function storeInteger(bits: 16 | 32 | 64): Expand {
     const test = stack.test("roundsToInteger", [source]);
     const { h, l } = stack.pair(source);
     const { d, e: low } = toDouble.define(e, { h, l });
-    const near = nearest.define(e, { d, e: low }).i;
+    const toZero = truncated.fill({ d, e: low });
     const chops = truncates.fill({ control: js.literal(slot.fpuControl) });
-    const i = constant(e, "i", js.conditional(chops, truncated.fill({ d, e: low }), near));
+    const i = constant(e, "i", isTruncating ? toZero : js.conditional(chops, toZero, nearest.define(e, { d, e: low }).i));
     const limit = bits === 64 ? 2 ** 51 : 2 ** (bits - 1);
     const inRange = isWithin.fill({ i, least: js.literal(-limit), most: js.literal(limit - 1) });
     const T = e.tlbEntry("TW", linear);
@@ -455,6 +455,9 @@ const table: Partial<Record<CalloutName, Expand>> = {
   fistWord: storeInteger(16),
   fistDword: storeInteger(32),
   fistQword: storeInteger(64),
+  fisttWord: storeInteger(16, true),
+  fisttDword: storeInteger(32, true),
+  fisttQword: storeInteger(64, true),
   fildQword: loadQword,
   fldcw: loadControl,
   fnstcw: storeControl,

@@ -77,6 +77,8 @@ function convertToMmx(callout: CalloutName): LiftFunction {
 
 const arithmetic = ["add", "sub", "mul", "div", "min", "max", "sqrt"].flatMap((name) => ["ss", "sd", "ps", "pd"].map((suffix) => name + suffix));
 const conversions = ["cvtss2sd", "cvtsd2ss", "cvtps2pd", "cvtpd2ps", "cvtdq2ps", "cvtps2dq", "cvttps2dq", "cvtdq2pd", "cvtpd2dq", "cvttpd2dq"];
+/** SSE3's and SSE4.1's; those with an immediate hand it on. */
+const later = ["addsubps", "addsubpd", "haddps", "haddpd", "hsubps", "hsubpd", "roundss", "roundsd", "roundps", "roundpd", "dpps", "dppd"];
 const approximations = ["rcpss", "rcpps", "rsqrtss", "rsqrtps"];
 
 /** Rows that are called as their callouts are. */
@@ -90,7 +92,7 @@ function each(names: readonly string[], lift: (callout: CalloutName) => LiftFunc
 }
 
 export const floatLifts: Record<string, LiftFunction> = {
-  ...each([...arithmetic, ...conversions, ...approximations, "cmpss", "cmpps", "cmppd"], operate),
+  ...each([...arithmetic, ...conversions, ...approximations, ...later, "cmpss", "cmpps", "cmppd"], operate),
   "cmpsd.sse": operate("cmpsd"),
   ...each(["comiss", "comisd", "ucomiss", "ucomisd"], compare),
   ...each(["cvtss2si", "cvttss2si", "cvtsd2si", "cvttsd2si"], convertToRegister),

@@ -39,11 +39,11 @@ import {
 
 /** The result from target and source, as a whole. */
 type WholeFunction = (b: Builder, x: Value, y: Value) => Value;
-type Whole = PureOp | WholeFunction;
-const asFunction = (whole: Whole): WholeFunction => (typeof whole === "string" ? (b, x, y) => b.pure(whole, x, y) : whole);
+export type Whole = PureOp | WholeFunction;
+export const asFunction = (whole: Whole): WholeFunction => (typeof whole === "string" ? (b, x, y) => b.pure(whole, x, y) : whole);
 
 /** A two-operand instruction on vectors: all result words from all words of target and source, or @param whole the same on whole ones */
-function vectorwise(compute: (b: Builder, x: Value[], y: Value[]) => Value[], whole: Whole): LiftFunction {
+export function vectorwise(compute: (b: Builder, x: Value[], y: Value[]) => Value[], whole: Whole): LiftFunction {
   const computeWhole = asFunction(whole);
   return (b, i) => {
     const [target, source] = i.operands;
@@ -58,10 +58,10 @@ function vectorwise(compute: (b: Builder, x: Value[], y: Value[]) => Value[], wh
   };
 }
 
-const wordwise = (lane: LaneFunction, whole: Whole): LiftFunction => vectorwise((b, x, y) => x.map((word, k) => lane(b, word, y[k])), whole);
+export const wordwise = (lane: LaneFunction, whole: Whole): LiftFunction => vectorwise((b, x, y) => x.map((word, k) => lane(b, word, y[k])), whole);
 
 /** The same for each 64-bit half, given as (low, high) of target and source. */
-const pairwise = (compute: (b: Builder, x: [Value, Value], y: [Value, Value]) => [Value, Value], whole: Whole): LiftFunction =>
+export const pairwise = (compute: (b: Builder, x: [Value, Value], y: [Value, Value]) => [Value, Value], whole: Whole): LiftFunction =>
   vectorwise((b, x, y) => {
     const result: Value[] = [];
     for (let k = 0; k < x.length; k += 2) result.push(...compute(b, [x[k], x[k + 1]], [y[k], y[k + 1]]));

@@ -162,6 +162,8 @@ export const moveLifts: Record<string, LiftFunction> = {
   movd: liftMoveDoubleword,
   movq: (b, i) => (i.operands.some(isMmx) ? liftMoveQuadwordMmx : liftMoveQuadwordXmm)(b, i),
   movntq: liftMoveQuadwordMmx,
+  lddqu: moveWhole(false),
+  movntdqa: moveWhole(true),
   movnti: liftMoveNonTemporalInteger,
   movq2dq: liftMmxToXmm,
   movdq2q: liftXmmToMmx,

@@ -80,6 +80,12 @@ export function writeWords(b: Builder, o: ShapeOperand, words: readonly (Value |
   } else for (let k = 0; k < words.length; k++) b.setAt(b.field(o.field), k, words[k]);
 }
 
+/** Writes all words of an XMM register. */
+export function writeAll(b: Builder, o: ShapeOperand, words: readonly Value[]): void {
+  if (isWhole(b, o)) writeVector(b, o, b.pure("ofWords", ...words));
+  else writeWords(b, o, words);
+}
+
 /** Slot of the first word of an XMM register or of a memory operand staged in `slot.scratch`; 16 bytes of memory must be aligned. */
 export function sourceSlot(b: Builder, o: ShapeOperand): Value {
   if (!isMemory(o)) return b.field(o.field);

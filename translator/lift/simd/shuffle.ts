@@ -61,7 +61,8 @@ const packDoublewords = combine((b, x, y) => {
 }, "i16x8.narrow_i32x4_s");
 
 /** The four words of a lane list chosen by two bits of the immediate from bit `at` on. */
-const pick = (b: Builder, w: Value[], order: Value, at: number) => b.pure("pickWord", w[0], w[1], w[2], w[3], at === 0 ? order : b.shr(order, at));
+export const pick = (b: Builder, w: Value[], order: Value, at: number) =>
+  b.pure("pickWord", w[0], w[1], w[2], w[3], at === 0 ? order : b.shr(order, at));
 
 /** Four 16-bit lanes in (low, high), rearranged by an immediate. */
 function shuffleHalves(b: Builder, low: Value, high: Value, order: Value): [Value, Value] {
