@@ -1,6 +1,6 @@
 /**
- * Where the decoder and iced-x86 may differ, and why. iced decodes every x86 there is; this CPU is an i686 with MMX, SSE and SSE2. Each
- * row must be met at least once by the comparison, so that none outlives its reason.
+ * Where the decoder and iced-x86 may differ, and why. iced decodes every x86 there is; this CPU is an i686 with MMX, SSE to SSE4.2, AES
+ * and SHA. Each row must be met at least once by the comparison, so that none outlives its reason.
  */
 import { CpuidFeature, type Instruction, OpKind, Register } from "iced-x86";
 import type { DecodedInstruction } from "../../translator/decode/instruction.ts";
@@ -28,6 +28,14 @@ const features: ReadonlySet<CpuidFeature> = new Set([
   CpuidFeature.SEP,
   CpuidFeature.SSE,
   CpuidFeature.SSE2,
+  CpuidFeature.SSE3,
+  CpuidFeature.SSSE3,
+  CpuidFeature.SSE4_1,
+  CpuidFeature.SSE4_2,
+  CpuidFeature.POPCNT,
+  CpuidFeature.MOVBE,
+  CpuidFeature.AES,
+  CpuidFeature.SHA,
   CpuidFeature.CLFSH,
   CpuidFeature.SMM,
   CpuidFeature.TSC,

@@ -25,8 +25,9 @@ it.each([
   const sizes = new Map<string, number>();
   for (let n = 0; n < 60_000; n++) {
     const bytes = Uint8Array.from({ length: 16 }, () => random.below(256));
-    // Prefixes and the two-byte map come up often enough this way.
+    // Prefixes and the maps of two and three bytes come up often enough this way.
     if (random.below(4) === 0) bytes[0] = [0x66, 0x67, 0x0f, 0x2e][random.below(4)];
+    if (random.below(8) === 0) bytes.set([0x66, 0x0f, random.below(2) === 0 ? 0x38 : 0x3a]);
     const shape = decode(bytes);
     if (shape < 0) continue;
     const { length, fieldCount } = translator;

@@ -27,6 +27,8 @@ it.each([
     if (random.below(2) === 0) memory[at] = interesting[random.below(interesting.length)];
     if (random.below(2) === 0 && at + 2 < 0x1000)
       memory[at + 1 + random.below(2)] = [0x04, 0x44, 0x84, 0x25, 0xe0, 0xc1, 0x05, 0x45][random.below(8)];
+    // Opcodes of three bytes.
+    if (random.below(12) === 0 && at + 2 < 0x1000) memory.set([0x66, 0x0f, random.below(2) === 0 ? 0x38 : 0x3a], at);
     // Counts that are 0 modulo 32.
     if (random.below(4) === 0 && at + 3 < 0x1000) memory[at + 2 + random.below(2)] = 0x20;
     const key = keys[random.below(keys.length)];

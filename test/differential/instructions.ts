@@ -5,6 +5,7 @@
 
 import { operandCodes } from "../../translator/decode/operands.ts";
 import { type Encoding, parseEncoding, type TableRow } from "../../translator/decode/table-row.ts";
+import { extensionRows } from "../../translator/decode/tables/extensions.ts";
 import { groupRows } from "../../translator/decode/tables/groups.ts";
 import { mmxRows } from "../../translator/decode/tables/mmx.ts";
 import { oneByteRows } from "../../translator/decode/tables/one-byte.ts";
@@ -44,7 +45,20 @@ function rows(table: readonly TableRow[]): Row[] {
 }
 
 const strings = new Set(["movs", "cmps", "stos", "lods", "scas", "ins", "outs"]);
-const general = [...rows(oneByteRows), ...rows(groupRows), ...rows(twoByteRows)];
+const extensions = rows(extensionRows);
+/** The rows of what came after SSE2 go to those that have the same registers. */
+const classOf = ({ name, operands }: Row): "general" | "x87" | "mmx" | "sse" | "packedIntegers" => {
+  if (/^(movbe|crc32|popcnt)$/.test(name)) return "general";
+  if (name === "fisttp") return "x87";
+  if (operands.some((o) => /^[PQ]/.test(o))) return "mmx";
+  return operands.some((o) => /^V([ps][sd]|q)$/.test(o)) ? "sse" : "packedIntegers";
+};
+const later = (kind: ReturnType<typeof classOf>): Row[] => extensions.filter((r) => classOf(r) === kind);
+const general = [...rows(oneByteRows), ...rows(groupRows), ...rows(twoByteRows), ...later("general")];
+const x87 = [...rows(x87Rows), ...later("x87")];
+const mmx = [...rows(mmxRows), ...later("mmx")];
+const sse = [...rows(sseRows), ...later("sse")];
+const packedIntegers = [...rows(sse2IntegerRows), ...later("packedIntegers")];
 /** What a program is mostly made of: a bit of everything, or SSE on few registers, so that results meet. */
 export type Flavour = "mixed" | "vectors";
 
@@ -53,18 +67,16 @@ const mixed: Classes = [
   [50, general.filter((r) => !strings.has(r.name) && !disruptive.has(r.name) && !privileged.test(r.name))],
   [4, general.filter((r) => disruptive.has(r.name) || privileged.test(r.name))],
   [8, general.filter((r) => strings.has(r.name))],
-  [13, rows(x87Rows)],
-  [9, rows(mmxRows)],
-  [16, [...rows(sseRows), ...rows(sse2IntegerRows)]],
+  [13, x87],
+  [9, mmx],
+  [16, [...sse, ...packedIntegers]],
 ];
-const sse = rows(sseRows);
-const packedIntegers = rows(sse2IntegerRows);
-const isArithmetic = /^(add|sub|mul|div|sqrt|min|max|cmp|u?comi|cvt)/;
+const isArithmetic = /^(add|sub|mul|div|sqrt|min|max|cmp|u?comi|cvt|hadd|hsub|round|dp)/;
 const vectors: Classes = [
   [14, mixed[0][1]],
   [2, mixed[2][1]],
-  [2, rows(x87Rows)],
-  [6, rows(mmxRows)],
+  [2, x87],
+  [6, mmx],
   [30, packedIntegers],
   [12, sse],
   [22, sse.filter((r) => isArithmetic.test(r.name))],
@@ -157,10 +169,11 @@ export function randomInstruction(random: Random, ring: 0 | 3, flavour: Flavour,
 function encode(random: Random, row: Row, flavour: Flavour, bits: 16 | 32): number[] {
   const { encoding, operands } = row;
   const bytes: number[] = [];
-  const isSimd = encoding.prefix !== undefined;
+  // POPCNT and CRC32 have a mandatory prefix, and a size to choose besides.
+  const isSized = encoding.prefix === undefined || (/^F/.test(encoding.prefix) && operands.some((o) => o.endsWith("v")));
   let operandSize: 2 | 4 = bits === 32 ? 4 : 2;
   if (encoding.prefix !== undefined && encoding.prefix !== "NP") bytes.push(Number.parseInt(encoding.prefix, 16));
-  else if (!isSimd && random.chance(15)) {
+  if (isSized && random.chance(15)) {
     bytes.push(0x66);
     operandSize = bits === 32 ? 2 : 4;
   }
@@ -174,7 +187,7 @@ function encode(random: Random, row: Row, flavour: Flavour, bits: 16 | 32): numb
     bytes.push(0xf0);
     memoryWanted = true;
   }
-  if (encoding.twoByte) bytes.push(0x0f);
+  bytes.push(...encoding.escape);
   bytes.push(encoding.opcode | (encoding.plusRegister ? register(random, operands[0] === "Zb") : 0));
   const codes = operands.map((name) => operandCodes[name]);
   if (encoding.modrm !== undefined) bytes.push(encoding.modrm + (encoding.plusStack ? random.below(4) : 0));

@@ -52,7 +52,7 @@ export function instructionForms(table: readonly TableRow[]): InstructionForm[] 
       const bytes: number[] = [];
       if (encoding.prefix !== undefined && encoding.prefix !== "NP") bytes.push(Number.parseInt(encoding.prefix, 16));
       if (operandSize === 2) bytes.push(0x66);
-      if (encoding.twoByte) bytes.push(0x0f);
+      bytes.push(...encoding.escape);
       bytes.push(encoding.opcode);
       const codes = operands.map((o) => operandCodes[o]);
       if (encoding.modrm !== undefined) bytes.push(encoding.modrm);

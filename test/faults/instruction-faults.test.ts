@@ -4,6 +4,7 @@
  * restarts and ends as if nothing had been.
  */
 import { afterAll, describe, expect, it } from "vitest";
+import { extensionRows } from "../../translator/decode/tables/extensions.ts";
 import { groupRows } from "../../translator/decode/tables/groups.ts";
 import { mmxRows } from "../../translator/decode/tables/mmx.ts";
 import { oneByteRows } from "../../translator/decode/tables/one-byte.ts";
@@ -15,7 +16,7 @@ import { Core } from "../support/core.ts";
 import { instructionForms } from "./forms.ts";
 import { experimentsOf, install, perform, type References } from "./world.ts";
 
-const tables = { oneByteRows, groupRows, twoByteRows, x87Rows, mmxRows, sseRows, sse2IntegerRows };
+const tables = { oneByteRows, groupRows, twoByteRows, x87Rows, mmxRows, sseRows, sse2IntegerRows, extensionRows };
 
 describe.each([
   { tier: "cold", hot: false },

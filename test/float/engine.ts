@@ -12,6 +12,7 @@ import { mode } from "../../translator/contract/mode-key.ts";
 import { arithmeticFlags, slot } from "../../translator/contract/slots.ts";
 import type { ShapeCode } from "../../translator/contract/translator.ts";
 import { operandKind } from "../../translator/decode/instruction.ts";
+import { extensionRows } from "../../translator/decode/tables/extensions.ts";
 import { x87Rows } from "../../translator/decode/tables/x87.ts";
 import { PureTemplates } from "../../translator/javascript/pure-templates.ts";
 import { tierZeroCode } from "../../translator/javascript/tier0.ts";
@@ -133,7 +134,8 @@ export function instructionFor(esc: number, modrm: number): Instruction | undefi
 function buildInstruction(esc: number, modrm: number): Instruction | undefined {
   const hex = (n: number): string => n.toString(16).toUpperCase().padStart(2, "0");
   const encodings = modrm < 0xc0 ? [`${hex(esc)} /${(modrm >>> 3) & 7} mem`] : [`${hex(esc)} ${hex(modrm)}`, `${hex(esc)} ${hex(modrm & ~7)}+i`];
-  const found = x87Rows.find(([encoding]) => encodings.includes(encoding));
+  // FISTTP came later.
+  const found = [...x87Rows, ...extensionRows].find(([encoding]) => encodings.includes(encoding));
   if (found === undefined) return undefined;
   const [, name, operandCodes] = found;
   const fields: number[] = [];

@@ -55,6 +55,7 @@ const forms: readonly Form[] = [
   [2, 1, -1, (r) => memory(0xdb, 3, somewhere(r, results))],
   [1, 1, -1, (r) => memory(0xdf, 7, somewhere(r, results))],
   [1, 1, 0, (r) => memory(0xdf, 2, somewhere(r, results))],
+  [1, 1, -1, (r) => memory(r.pick([0xdb, 0xdd, 0xdf]), 1, somewhere(r, results))],
   [4, 1, -1, (r, depth) => [0xdd, 0xd8 | r.below(depth)]],
   [2, 1, 0, (r, depth) => [0xdd, 0xd0 | r.below(depth + 1)]],
   [3, 2, -1, (r, depth) => [r.pick([0xdb, 0xdf]), r.pick([0xe8, 0xf0]) | other(r, depth)]],

@@ -5,6 +5,7 @@
 import { isaPorts } from "../../runtime/devices/isa-ports.ts";
 import { operandCodes } from "../../translator/decode/operands.ts";
 import { parseEncoding, type TableRow } from "../../translator/decode/table-row.ts";
+import { extensionRows } from "../../translator/decode/tables/extensions.ts";
 import { groupRows } from "../../translator/decode/tables/groups.ts";
 import { mmxRows } from "../../translator/decode/tables/mmx.ts";
 import { oneByteRows } from "../../translator/decode/tables/one-byte.ts";
@@ -15,8 +16,9 @@ import { x87Rows } from "../../translator/decode/tables/x87.ts";
 import { place, sel } from "./layout.ts";
 import type { Random } from "./random.ts";
 
-const integerRows = [...oneByteRows, ...groupRows, ...twoByteRows];
-const floatRows = [...x87Rows, ...mmxRows, ...sseRows, ...sse2IntegerRows];
+const isGeneral = ([, name]: TableRow): boolean => /^(movbe|crc32|popcnt)$/.test(name);
+const integerRows = [...oneByteRows, ...groupRows, ...twoByteRows, ...extensionRows.filter(isGeneral)];
+const floatRows = [...x87Rows, ...mmxRows, ...sseRows, ...sse2IntegerRows, ...extensionRows.filter((row) => !isGeneral(row))];
 const prefixes = [0x66, 0x67, 0xf0, 0xf2, 0xf3, 0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65];
 
 /** Every port something answers at, and some where nothing does. */
@@ -161,7 +163,7 @@ export class Writer {
     if (encoding.prefix === "66") flip(0x66);
     else if (encoding.prefix === "F3") this.byte(0xf3);
     else if (encoding.prefix === "F2") this.byte(0xf2);
-    if (encoding.twoByte) this.byte(0x0f);
+    for (const byte of encoding.escape) this.byte(byte);
     this.byte(encoding.opcode + (encoding.plusRegister ? random.below(8) : 0));
     if (encoding.modrm !== undefined) this.byte(encoding.modrm + (encoding.plusStack ? random.below(8) : 0));
     else if (encoding.reg !== undefined || codes.some((code) => code.modrm !== "none")) {
@@ -493,5 +495,5 @@ export class Writer {
 
 /** What loops are made of: no transfers, nothing that needs privilege. */
 const notInLoops =
-  /^(j|call|ret|iret|int|loop|hlt|in$|out$|ins|outs|sti|cli|popf|mov\.|pop\.sreg|l[defgs]s|enter|leave|lgdt|lidt|lmsw|lldt|ltr|invd|wbinvd|sys|ud|bound|clts|push|pop)/;
+  /^(j|call|ret|iret|int|loop|hlt|in$|out$|ins(?!ert)|outs|sti|cli|popf|mov\.|pop\.sreg|l[defgs]s|enter|leave|lgdt|lidt|lmsw|lldt|ltr|invd|wbinvd|sys|ud|bound|clts|push|pop(?!cnt))/;
 const loopRows = [...integerRows, ...floatRows].filter(([, name, , note]) => note !== "end" && !notInLoops.test(name));

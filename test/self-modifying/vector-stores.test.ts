@@ -1,4 +1,4 @@
-/** Stores by x87, MMX and SSE instructions, which go through callouts. */
+/** Stores by x87, MMX and SSE instructions, most of which go through callouts. */
 import { slot } from "../../translator/contract/slots.ts";
 import { scenario, sumTo } from "./scenario.ts";
 
@@ -42,6 +42,15 @@ scenario("MOVQ m64, MMX", {
 });
 scenario("MOVSS and MOVD m32, XMM", {
   source: storing("movd xmm2, ecx\nmovss dword ptr [target + 1], xmm2", `${move}\nmovd dword ptr [target2 + 2], xmm2\ntarget2:\nadd edx, 0x7f7f7f7f`),
+  expected: { edx: 2 * sumTo(120) },
+});
+scenario("FISTTP m32", { source: storing("fild dword ptr [0x20000]\nfisttp dword ptr [target + 1]", move), expected: { edx: sumTo(120) } });
+scenario("MOVBE m32", { source: storing("mov ebx, ecx\nbswap ebx\nmovbe dword ptr [target + 1], ebx", move), expected: { edx: sumTo(120) } });
+scenario("PEXTRD m32 and PEXTRB m8", {
+  source: storing(
+    "movd xmm2, ecx\npshufd xmm2, xmm2, 0x3f\npextrd dword ptr [target + 1], xmm2, 3",
+    `${move}\npextrb byte ptr [target2 + 2], xmm2, 12\ntarget2:\nadd edx, 0`,
+  ),
   expected: { edx: 2 * sumTo(120) },
 });
 scenario("MOVDQU m128 straddling nothing, MOVDQA aligned", {

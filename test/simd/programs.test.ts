@@ -1,5 +1,5 @@
 /**
- * Random programs of MMX and SSE instructions, in loops with branches: what a region keeps of vector registers from one instruction to the next (whole vectors, words, the numbers in them), and writes back where it
+ * Random programs of MMX, SSE, AES and SHA instructions, in loops with branches: what a region keeps of vector registers from one instruction to the next (whole vectors, words, the numbers in them), and writes back where it
  * leaves, must be what tier 0 has, which works on memory and calls for whatever is not integer arithmetic. In WebAssembly with and without vectors, and in JavaScript.
  */
 import { describe, expect, it } from "vitest";

@@ -2,7 +2,8 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { GuestFault } from "../../runtime/cpu/cpu.ts";
 import { updateMode } from "../../runtime/cpu/mode.ts";
-import { cr0bit, cr4bit, slot, vector } from "../../translator/contract/slots.ts";
+import { cr0bit, cr4bit, eflag, slot, vector } from "../../translator/contract/slots.ts";
+import { extensionRows } from "../../translator/decode/tables/extensions.ts";
 import { groupRows } from "../../translator/decode/tables/groups.ts";
 import { mmxRows } from "../../translator/decode/tables/mmx.ts";
 import { sseRows } from "../../translator/decode/tables/sse.ts";
@@ -41,10 +42,12 @@ const get = (place: number, count: number) => Array.from(R.subarray(place, place
 const addps = [0x0f, 0x58, 0xc1];
 const paddbMmx = [0x0f, 0xfc, 0xc1];
 const paddbXmm = [0x66, 0x0f, 0xfc, 0xc1];
+const pshufbMmx = [0x0f, 0x38, 0x00, 0xc1];
+const pshufbXmm = [0x66, 0x0f, 0x38, 0x00, 0xc1];
 
 describe("every row has a lift", () => {
-  it("MMX, SSE, SSE2 and the cache control of group 15 and 16", () => {
-    const names = [...mmxRows, ...sseRows, ...sse2IntegerRows].map((row) => row[1]);
+  it("MMX, SSE to SSE4.2, AES, SHA and the cache control of group 15 and 16", () => {
+    const names = [...mmxRows, ...sseRows, ...sse2IntegerRows, ...extensionRows].map((row) => row[1]).filter((name) => name !== "fisttp");
     const others = groupRows.map((row) => row[1]).filter((name) => /fence|mxcsr|clflush|prefetch/.test(name));
     expect(others.length).toBeGreaterThanOrEqual(10);
     expect([...names, ...others].filter((name) => !(name in simdLifts))).toEqual([]);
@@ -53,7 +56,7 @@ describe("every row has a lift", () => {
 
 describe("availability", () => {
   it("SSE: #UD with EM or without OSFXSR, else #NM with TS", () => {
-    for (const code of [addps, paddbXmm, [0x0f, 0x28, 0xc1], [0x0f, 0xae, 0x19]]) {
+    for (const code of [addps, paddbXmm, pshufbXmm, [0x0f, 0x28, 0xc1], [0x0f, 0xae, 0x19]]) {
       R[slot.cr0] = cr0bit.pe | cr0bit.ts;
       expect(execute(...code)).toBe(vector.nm);
       R[slot.cr0] = cr0bit.pe | cr0bit.em | cr0bit.ts;
@@ -67,19 +70,23 @@ describe("availability", () => {
   });
 
   it("MMX: #UD with EM, #NM with TS, #MF with an exception pending; OSFXSR does not matter", () => {
-    R[slot.cr4] = 0;
-    R[slot.fpuTop] = 3;
-    expect(execute(...paddbMmx)).toBe(-1);
-    expect([R[slot.fpuTop], R[slot.fpuEmpty]]).toEqual([0, 0]);
-    R[slot.fpuStatus] = 0x81;
-    R[slot.fpuControl] = 0x37e;
-    R[slot.fpuTop] = 3;
-    expect(execute(...paddbMmx)).toBe(vector.mf);
-    expect(R[slot.fpuTop]).toBe(3);
-    R[slot.cr0] = cr0bit.pe | cr0bit.ts;
-    expect(execute(...paddbMmx)).toBe(vector.nm);
-    R[slot.cr0] = cr0bit.pe | cr0bit.ts | cr0bit.em;
-    expect(execute(...paddbMmx)).toBe(vector.ud);
+    for (const code of [paddbMmx, pshufbMmx]) {
+      R[slot.cr0] = cr0bit.pe | cr0bit.ne;
+      R[slot.cr4] = 0;
+      R[slot.fpuStatus] = 0;
+      R[slot.fpuTop] = 3;
+      expect(execute(...code)).toBe(-1);
+      expect([R[slot.fpuTop], R[slot.fpuEmpty]]).toEqual([0, 0]);
+      R[slot.fpuStatus] = 0x81;
+      R[slot.fpuControl] = 0x37e;
+      R[slot.fpuTop] = 3;
+      expect(execute(...code)).toBe(vector.mf);
+      expect(R[slot.fpuTop]).toBe(3);
+      R[slot.cr0] = cr0bit.pe | cr0bit.ts;
+      expect(execute(...code)).toBe(vector.nm);
+      R[slot.cr0] = cr0bit.pe | cr0bit.ts | cr0bit.em;
+      expect(execute(...code)).toBe(vector.ud);
+    }
   });
 
   it("instructions on both register files see a pending x87 exception", () => {
@@ -117,6 +124,21 @@ describe("availability", () => {
       [0x0f, 0x18, 0x09],
       [0xf3, 0x90],
       [0x0f, 0xc3, 0x01],
+    ]) {
+      expect(execute(...code)).toBe(-1);
+    }
+  });
+
+  it("CRC32, POPCNT and MOVBE do not need it", () => {
+    R[slot.cr0] = cr0bit.pe | cr0bit.em | cr0bit.ts;
+    R[slot.cr4] = 0;
+    R[slot.ecx] = 0x2000;
+    for (const code of [
+      [0xf2, 0x0f, 0x38, 0xf0, 0xc1],
+      [0xf2, 0x0f, 0x38, 0xf1, 0x01],
+      [0xf3, 0x0f, 0xb8, 0xc1],
+      [0x0f, 0x38, 0xf0, 0x01],
+      [0x0f, 0x38, 0xf1, 0x01],
     ]) {
       expect(execute(...code)).toBe(-1);
     }
@@ -186,6 +208,12 @@ describe("memory", () => {
       [0x0f, 0x14, 0x01],
       [0x66, 0x0f, 0x70, 0x01, 0],
       [0x66, 0x0f, 0x2d, 0x01],
+      [0x66, 0x0f, 0x38, 0x00, 0x01],
+      [0x66, 0x0f, 0x38, 0x2a, 0x01],
+      [0x66, 0x0f, 0x38, 0xdc, 0x01],
+      [0x0f, 0x38, 0xc8, 0x01],
+      [0x66, 0x0f, 0x3a, 0x08, 0x01, 0],
+      [0xf2, 0x0f, 0x7c, 0x01],
     ];
     for (const code of misaligned) {
       errorCode = -1;
@@ -198,8 +226,50 @@ describe("memory", () => {
       [0xf3, 0x0f, 0x7f, 0x01],
       [0xf3, 0x0f, 0x58, 0x01],
       [0xf2, 0x0f, 0x58, 0x01],
+      [0xf2, 0x0f, 0xf0, 0x01],
+      [0x66, 0x0f, 0x38, 0x20, 0x01],
+      [0x66, 0x0f, 0x3a, 0x62, 0x01, 0],
+      [0xf2, 0x0f, 0x12, 0x01],
     ]) {
       expect(execute(...code)).toBe(-1);
+    }
+  });
+
+  it("alignment checking in ring 3 is of the whole operand, like an AMD CPU's", () => {
+    R[slot.cr0] |= cr0bit.am;
+    R[slot.eflags] |= eflag.ac;
+    engine.cpu.memory.checkAlignment();
+    // movq mm, movsd, movddup, pmovsxbw; movq from mm, movsd, movq from xmm; lddqu, pcmpistri, movdqu; movdqu
+    const eight = [
+      [0x0f, 0x6f, 0x01],
+      [0xf2, 0x0f, 0x10, 0x01],
+      [0xf2, 0x0f, 0x12, 0x01],
+      [0x66, 0x0f, 0x38, 0x20, 0x01],
+      [0x0f, 0x7f, 0x01],
+      [0xf2, 0x0f, 0x11, 0x01],
+      [0x66, 0x0f, 0xd6, 0x01],
+    ];
+    const sixteen = [
+      [0xf2, 0x0f, 0xf0, 0x01],
+      [0x66, 0x0f, 0x3a, 0x63, 0x01, 0],
+      [0xf3, 0x0f, 0x6f, 0x01],
+      [0xf3, 0x0f, 0x7f, 0x01],
+    ];
+    for (const [forms, size] of [
+      [eight, 8],
+      [sixteen, 16],
+    ] as const) {
+      for (const code of forms) {
+        const at = (address: number, cpl: number): number => {
+          R[slot.cpl] = cpl;
+          updateMode(engine.cpu);
+          R[slot.ecx] = address;
+          return execute(...code);
+        };
+        expect(at(0x2000 + size / 2, 3)).toBe(vector.ac);
+        expect(at(0x2000 + size / 2, 0)).toBe(-1);
+        expect(at(0x2000 + size, 3)).toBe(-1);
+      }
     }
   });
 
@@ -209,7 +279,7 @@ describe("memory", () => {
     set(slot.fpuMantissaLow, 0x11111111);
     set(slot.fpuMantissaHigh, 0x22222222);
     ram.fill(0xee, page(0), page(2));
-    // movups, movdqu, movsd, movlps, movhps, movq (XMM), movq (MMX), movntq
+    // movups, movdqu, movsd, movlps, movhps, movq (XMM), movq (MMX), movntq, pextrd
     const stores = [
       [0x0f, 0x11, 0x01],
       [0xf3, 0x0f, 0x7f, 0x01],
@@ -219,9 +289,10 @@ describe("memory", () => {
       [0x66, 0x0f, 0xd6, 0x01],
       [0x0f, 0x7f, 0x01],
       [0x0f, 0xe7, 0x01],
-    ];
-    for (const code of stores) {
-      for (const before of [4, 7, 1]) {
+    ].map((code) => ({ code, distances: [4, 7, 1] }));
+    const narrow = { code: [0x66, 0x0f, 0x3a, 0x16, 0x01, 1], distances: [3, 2, 1] };
+    for (const { code, distances } of [...stores, narrow]) {
+      for (const before of distances) {
         R[slot.ecx] = page(1) - before;
         expect([execute(...code), errorCode, R[slot.cr2]]).toEqual([vector.pf, 3, page(1)]);
         expect(ram.subarray(page(1) - 16, page(1) + 16).every((byte) => byte === 0xee)).toBe(true);
@@ -231,7 +302,7 @@ describe("memory", () => {
 
   it("loads that straddle into an absent page leave the register", () => {
     enablePaging(0);
-    // movups, movsd, movlps, movhps, movq mm, addsd, paddb mm
+    // movups, movsd, movlps, movhps, movq mm, addsd, paddb mm, lddqu, pmovsxbw, pcmpistrm
     const loads = [
       [0x0f, 0x10, 0x01],
       [0xf2, 0x0f, 0x10, 0x01],
@@ -240,6 +311,9 @@ describe("memory", () => {
       [0x0f, 0x6f, 0x01],
       [0xf2, 0x0f, 0x58, 0x01],
       [0x0f, 0xfc, 0x01],
+      [0xf2, 0x0f, 0xf0, 0x01],
+      [0x66, 0x0f, 0x38, 0x20, 0x01],
+      [0x66, 0x0f, 0x3a, 0x62, 0x01, 0],
     ];
     for (const code of loads) {
       set(slot.xmm, 1, 2, 3, 4);

@@ -238,5 +238,5 @@ export function isUnspecified(c: { name: string; input: CpuState; expected: Outc
   if (trap?.vector === 14 && (trap.error & 0x11) === 0x11) return true;
   // x87 stores that an unmasked exception keeps from storing: whether they look at their destination is open.
   const unmasked = (c.input.fpu[fx.control] & 0x3f) !== 0x3f;
-  return trap !== undefined && memoryFaults.has(trap.vector) && unmasked && /^f(b|i)?stp? /.test(c.name);
+  return trap !== undefined && memoryFaults.has(trap.vector) && unmasked && /^f(b|i)?stt?p? /.test(c.name);
 }

@@ -1,5 +1,5 @@
 /*
- * Runs single MMX and SSE instructions on the CPU. Cases come in on standard input and outcomes go out on standard output, as the
+ * Runs single MMX, SSE, AES and SHA instructions on the CPU. Cases come in on standard input and outcomes go out on standard output, as the
  * packed structures below. Build: gcc -m32 -O2 -static -no-pie harness.c
  *
  * The instruction sees EAX from the case, ECX = EDI = address of its memory operand, XMM0, XMM1, MM0 and MM1, an x87 with all registers empty

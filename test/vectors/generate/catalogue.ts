@@ -1,6 +1,7 @@
 /** Every family of vectors: what it holds, and how many cases of each row. */
 import type { CaseGroup } from "../state.ts";
 import { control } from "./control.ts";
+import * as extensions from "./extensions.ts";
 import * as integers from "./integer.ts";
 import { Random } from "./random.ts";
 import { type Effort, expandRow, type Row } from "./rows.ts";
@@ -18,15 +19,17 @@ export interface Family {
   groups(r: Random): Iterable<CaseGroup>;
 }
 
-function fromRows(name: string, rows: readonly Row[], effort: Effort): Family {
+/** @param others what is not made from rows */
+function fromRows(name: string, rows: readonly Row[], effort: Effort, others?: (r: Random) => Iterable<CaseGroup>): Family {
   return {
     name,
-    *groups() {
+    *groups(r) {
       // A row's cases depend on the row alone: adding one leaves the others as they were.
       for (const [i, rw] of rows.entries()) {
         const id = `${seed}/${name}/${rw.name}/${[...(rw.prefixes ?? []), ...rw.opcode].join(".")}/${rw.digit}/${rw.operands.join()}/${rows.slice(0, i).filter((o) => o.name === rw.name).length}`;
         yield* expandRow(rw, new Random(id), effort);
       }
+      if (others) yield* others(r);
     },
   };
 }
@@ -50,4 +53,9 @@ export const catalogue: readonly Family[] = [
   fromRows("sse-float", simd.floatRows(), { encodings: 10, states: 12 }),
   fromRows("sse-convert", simd.conversionRows(), { encodings: 10, states: 14 }),
   { name: "simd-state", groups: simd.simdState },
+  fromRows("sse3", extensions.sse3Rows(), { encodings: 10, states: 11 }, extensions.sse3),
+  fromRows("ssse3", extensions.ssse3Rows(), { encodings: 6, states: 10 }, extensions.ssse3),
+  fromRows("sse41", extensions.sse41Rows(), { encodings: 5, states: 9 }, extensions.sse41),
+  fromRows("sse42", extensions.sse42Rows(), { encodings: 10, states: 6 }, extensions.sse42),
+  fromRows("aes-sha", extensions.aesShaRows(), { encodings: 9, states: 14 }, extensions.aesSha),
 ];

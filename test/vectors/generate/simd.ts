@@ -19,10 +19,10 @@ export function controlSimd(state: CpuState, r: Random): void {
   new DataView(state.fpu.buffer).setUint32(fx.mxcsr, mxcsr, true);
 }
 
-const floating = (state: CpuState, { r }: Context) => controlSimd(state, r);
+export const floating = (state: CpuState, { r }: Context) => controlSimd(state, r);
 
 /** x87 tags and TOP an MMX instruction finds: it leaves TOP 0 and every tag valid. */
-function stack(state: CpuState, { r }: Context): void {
+export function stack(state: CpuState, { r }: Context): void {
   if (r.chance(50)) return;
   state.fpu[fx.tag] = r.below(256);
   state.fpu[fx.status + 1] = r.below(8) << 3;
