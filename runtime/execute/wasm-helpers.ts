@@ -103,6 +103,22 @@ const site = (table: "TR" | "TW"): string => `(k, A, bytes) => {
       return P;
     }`;
 
+/** Vectors between memory and the slots from `at` on, which tier 0 calls: in a page of RAM, with #AC off. @param test beside that */
+const vectorAccess = (table: "TR" | "TW", size: 8 | 16, name: string, test = ""): string => {
+  const isStore = table === "TW";
+  const place = "(T ^ A)";
+  const word = (k: number): string => (isStore ? `U32[(T ^ A) + ${4 * k} >>> 0] = R[at + ${k}];` : `R[at + ${k}] = U32[(T ^ A) + ${4 * k} >>> 0];`);
+  const whole = isStore ? `v128.storePlace(${place}, v128.loadSlot(at));` : `v128.storeSlot(at, v128.loadPlace(${place}));`;
+  return `(A, at) => {
+      const T = ${table}[R[${tlbHalf}] + (A >>> 12)];
+      if ((T & 1) === 0 && (A & 4095) <= ${4096 - size} && (R[${slot.eflags}] & ${eflag.ac}) === 0${test}) {
+        ${size === 16 ? whole : word(0) + word(1)}
+        return 0;
+      }
+      return ${name}${elsewhere}(A, at);
+    }`;
+};
+
 export const helperTexts: readonly Readonly<Record<string, string>>[] = [
   {
     ld1: loadByte("TR", "ld1"),
@@ -249,6 +265,14 @@ const calloutHelpers: Readonly<Record<string, string>> = {
     }
     return v_restoreFlags${elsewhere}(image, size);
   }`,
+  v_load64: vectorAccess("TR", 8, "v_load64"),
+  v_load128: vectorAccess("TR", 16, "v_load128"),
+  v_load128Aligned: vectorAccess("TR", 16, "v_load128Aligned", " && (A & 15) === 0"),
+  v_store64: vectorAccess("TW", 8, "v_store64"),
+  v_store128: vectorAccess("TW", 16, "v_store128"),
+  v_store128Aligned: vectorAccess("TW", 16, "v_store128Aligned", " && (A & 15) === 0"),
+  v_copy64: "(to, from) => { const high = R[from + 1]; R[to] = R[from]; R[to + 1] = high; return 0; }",
+  v_copy128: "(to, from) => { v128.storeSlot(to, v128.loadSlot(from)); return 0; }",
   v_movs: `(size, addressSize, source, repeat) => {
     const n = R[${slot.ecx}];
     if (${isPlain} && n >>> 0 <= 4096 && n !== 0 && ${isUnchecked("source")} && ${isUnchecked(es)}) {
