@@ -265,6 +265,32 @@ const calloutHelpers: Readonly<Record<string, string>> = {
     }
     return v_restoreFlags${elsewhere}(image, size);
   }`,
+  v_readSegment: `(s) => { return R[${slot.selector} + s]; }`,
+  v_readSegmentToPush: `(s) => { return R[${slot.selector} + s]; }`,
+  v_readControl: `(number) => {
+    if (R[${slot.cpl}] !== 0 || number === 1 || number > 4) { return v_readControl${elsewhere}(number); }
+    return number === 0 ? R[${slot.cr0}] : R[${slot.cr2 - 2} + number];
+  }`,
+  v_cmpxchg8b: `(A) => {
+    const T = TW[R[${tlbHalf}] + (A >>> 12)];
+    if ((T & 1) !== 0 || (A & 4095) > 4088 || (R[${slot.eflags}] & ${eflag.ac}) !== 0) {
+      v_cmpxchg8b${elsewhere}(A);
+      return 0;
+    }
+    const P = T ^ A;
+    const low = U32[P >>> 0];
+    const high = U32[P + 4 >>> 0];
+    if (low === R[${slot.eax}] && high === R[${slot.edx}]) {
+      U32[P >>> 0] = R[${slot.ebx}];
+      U32[P + 4 >>> 0] = R[${slot.ecx}];
+      R[${slot.flagZero}] = 0;
+    } else {
+      R[${slot.eax}] = low;
+      R[${slot.edx}] = high;
+      R[${slot.flagZero}] = 1;
+    }
+    return 0;
+  }`,
   v_load64: vectorAccess("TR", 8, "v_load64"),
   v_load128: vectorAccess("TR", 16, "v_load128"),
   v_load128Aligned: vectorAccess("TR", 16, "v_load128Aligned", " && (A & 15) === 0"),

@@ -621,6 +621,12 @@ export class LinearMemory {
     return (A & (size - 1)) === 0 || !this.checksAlignment;
   }
 
+  /** Index in `physical.i32` of the word at `A`, a multiple of 4, if the `bytes` from there on lie in one page of RAM that the TLB has; else -1. */
+  wordsAt(A: number, bytes: number, isWrite: boolean): number {
+    const T = (isWrite ? this.TW : this.TR)[this.R[tlbHalf] + (A >>> 12)];
+    return (T & 1) === 0 && (A & 0xfff) + bytes <= 0x1000 ? (T ^ A) >>> 2 : -1;
+  }
+
   /** Raises #AC where an access of `size` bytes is misaligned and may not be. Those of up to four bytes see to it themselves. */
   requireAlignment(A: number, size: number): void {
     if ((A & (size - 1)) !== 0 && !this.mayBeMisaligned()) this.host.raiseNoted();

@@ -24,26 +24,26 @@ function fxsave(cpu: X87Host, linear: number): void {
   const { R, memory } = cpu;
   memory.probeWrite(linear, written);
   spillAll(cpu);
-  const words = [
-    R[slot.fpuControl] | (statusWord(cpu) << 16),
-    (~R[slot.fpuEmpty] & 0xff) | (R[slot.fpuOpcode] << 16),
-    R[slot.fpuIp],
-    R[slot.fpuCs] & 0xffff,
-    R[slot.fpuDp],
-    R[slot.fpuDs] & 0xffff,
-    R[slot.mxcsr],
-    mxcsrMask,
-  ];
-  for (let i = 0; i < 8; i++) memory.st4((linear + 4 * i) | 0, words[i]);
+  const image = new Int32Array(written / 4);
+  image[0] = R[slot.fpuControl] | (statusWord(cpu) << 16);
+  image[1] = (~R[slot.fpuEmpty] & 0xff) | (R[slot.fpuOpcode] << 16);
+  image[2] = R[slot.fpuIp];
+  image[3] = R[slot.fpuCs] & 0xffff;
+  image[4] = R[slot.fpuDp];
+  image[5] = R[slot.fpuDs] & 0xffff;
+  image[6] = R[slot.mxcsr];
+  image[7] = mxcsrMask;
   for (let i = 0; i < 8; i++) {
     const register = physical(R, i);
-    const address = (linear + registersAt + 16 * i) | 0;
-    memory.st4(address, R[slot.fpuMantissaLow + register]);
-    memory.st4((address + 4) | 0, R[slot.fpuMantissaHigh + register]);
-    memory.st4((address + 8) | 0, R[slot.fpuSignExponent + register] & 0xffff);
-    memory.st4((address + 12) | 0, 0);
+    const at = registersAt / 4 + 4 * i;
+    image[at] = R[slot.fpuMantissaLow + register];
+    image[at + 1] = R[slot.fpuMantissaHigh + register];
+    image[at + 2] = R[slot.fpuSignExponent + register] & 0xffff;
   }
-  for (let i = 0; i < 32; i++) memory.st4((linear + xmmAt + 4 * i) | 0, R[slot.xmm + i]);
+  for (let i = 0; i < 32; i++) image[xmmAt / 4 + i] = R[slot.xmm + i];
+  const place = memory.wordsAt(linear, written, true);
+  if (place >= 0) memory.physical.i32.set(image, place);
+  else for (let i = 0; i < image.length; i++) memory.st4((linear + 4 * i) | 0, image[i]);
 }
 
 function fxrstor(cpu: X87Host, linear: number): void {
@@ -51,7 +51,9 @@ function fxrstor(cpu: X87Host, linear: number): void {
   checkAlignment(cpu, linear);
   const { R, memory } = cpu;
   const image = new Int32Array(written / 4);
-  for (let i = 0; i < image.length; i++) image[i] = memory.ld4((linear + 4 * i) | 0);
+  const place = memory.wordsAt(linear, written, false);
+  if (place >= 0) image.set(memory.physical.i32.subarray(place, place + image.length));
+  else for (let i = 0; i < image.length; i++) image[i] = memory.ld4((linear + 4 * i) | 0);
   if ((image[6] & ~mxcsrMask) !== 0) cpu.raise(vector.gp, 0);
   loadControl(R, image[0]);
   loadStatusWord(cpu, (image[0] >>> 16) & 0x7f7f);
