@@ -166,7 +166,6 @@ export class WasmTier {
         JP: words(host.jumps.shared),
         RJ: words(host.targets.jumps),
         RG: words(host.targets.regions),
-        RN: words(host.targets.entries),
         X: { kind: "f64", offset: cpu.exitCounts.byteOffset },
         K: { kind: "f64", offset: cpu.x87Doubles.byteOffset },
         AT: words(cpu.aesTable),

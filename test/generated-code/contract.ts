@@ -55,8 +55,7 @@ const arrays: Readonly<Record<string, boolean>> = {
   TX: false,
   SW: false,
   RJ: false,
-  RG: false,
-  RN: true,
+  RG: true,
   K: false,
   AT: false,
 };

@@ -2,7 +2,7 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import type { Region } from "../../runtime/code/regions.ts";
 import { mode } from "../../translator/contract/mode-key.ts";
-import { firstRegionShape } from "../../translator/contract/region-targets.ts";
+import { firstRegionShape, rowShift, rowWords } from "../../translator/contract/region-targets.ts";
 import { slot } from "../../translator/contract/slots.ts";
 import { assemble, type Program } from "../support/assembler.ts";
 import { Core, place } from "../support/core.ts";
@@ -51,7 +51,7 @@ function begin(form: string, end: string): Region {
   expect(core.reg("eax")).toBe(sum);
   return callee;
 }
-const found = (region: Region): number => core.dispatcher.targets.entries[region.shape - firstRegionShape];
+const found = (region: Region): number => core.dispatcher.targets.regions[((region.shape - firstRegionShape) << rowShift) + rowWords.entered];
 
 describe.each(forms)("%s", (_, form, end) => {
   it("finds the region there", () => {
@@ -94,7 +94,7 @@ describe.each(forms)("%s", (_, form, end) => {
   it("does not find one of another mode", () => {
     const callee = begin(form, end);
     const { regions } = core.dispatcher.targets;
-    regions[2 * (callee.shape - firstRegionShape) + 1] ^= mode.user;
+    regions[((callee.shape - firstRegionShape) << rowShift) + rowWords.mode] ^= mode.user;
     const before = found(callee);
     run(place.code);
     expect(core.reg("eax")).toBe(sum);
