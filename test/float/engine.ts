@@ -55,6 +55,7 @@ export class TestHost implements X87Host {
     st2: (a: number, v: number): void => this.bytes.setUint16(this.at(a, 2), v, true),
     st4: (a: number, v: number): void => this.bytes.setInt32(this.at(a, 4), v, true),
     probeWrite: (a: number, size: number): void => void this.at(a, size),
+    requireAlignment: (): void => undefined,
     wordsAt: (): number => -1,
     physical: { i32: new Int32Array(0) },
   };

@@ -100,6 +100,7 @@ function loadAsDouble(cpu: X87Host, format: number, linear: number): number {
   const memory = cpu.memory;
   if (format === memoryFormat.dword) return memory.ld4(linear);
   if (format === memoryFormat.word) return (memory.ld2(linear) << 16) >> 16;
+  if (format === memoryFormat.double) memory.requireAlignment(linear, 8);
   let low = memory.ld4(linear);
   let high: number;
   if (format === memoryFormat.single) {
@@ -125,6 +126,7 @@ export function loadOperand(cpu: X87Host, f: FloatUnit, format: number, linear: 
       fromInt32(f, memory.ld4(linear));
       break;
     case memoryFormat.double: {
+      memory.requireAlignment(linear, 8);
       const low = memory.ld4(linear);
       extendDouble(f, low, memory.ld4((linear + 4) | 0));
       break;

@@ -35,6 +35,8 @@ export interface X87Memory {
   st2(linear: number, value: number): void;
   st4(linear: number, value: number): void;
   probeWrite(linear: number, size: number): void;
+  /** #AC, where an access of `size` bytes is misaligned and may not be. */
+  requireAlignment(linear: number, size: number): void;
   /** Index in `physical.i32` of the word there, if it and the bytes behind it are RAM of one page that may be accessed so, without a look at anything else; else -1. */
   wordsAt(linear: number, bytes: number, isWrite: boolean): number;
   readonly physical: { readonly i32: Int32Array };

@@ -61,6 +61,7 @@ function finishLoad(cpu: X87Host, f: FloatUnit, info: number, linear: number): v
 /** The commonest load, on its own: closures of one function share V8's call feedback. */
 function fldDouble(cpu: X87Host, info: number, linear: number): void {
   const f = begin(cpu);
+  cpu.memory.requireAlignment(linear, 8);
   const low = cpu.memory.ld4(linear);
   extendDouble(f, low, cpu.memory.ld4((linear + 4) | 0));
   quietLoaded(f);
@@ -126,12 +127,14 @@ function store4(cpu: X87Host, f: FloatUnit, linear: number): void {
 }
 function store8(cpu: X87Host, f: FloatUnit, linear: number): void {
   const memory = cpu.memory;
+  memory.requireAlignment(linear, 8);
   memory.probeWrite(linear, 8);
   memory.st4(linear, f.low);
   memory.st4((linear + 4) | 0, f.high);
 }
 export function store10(cpu: X87Host, f: FloatUnit, linear: number): void {
   const memory = cpu.memory;
+  memory.requireAlignment(linear, 8);
   memory.probeWrite(linear, 10);
   memory.st4(linear, f.low);
   memory.st4((linear + 4) | 0, f.high);
@@ -259,6 +262,7 @@ export const transferImplementations = {
   fldDouble,
   fldExtended: loadForm((cpu, f, linear) => {
     const memory = cpu.memory;
+    memory.requireAlignment(linear, 8);
     const low = memory.ld4(linear);
     const high = memory.ld4((linear + 4) | 0);
     setResult(f, low, high, memory.ld2((linear + 8) | 0));
@@ -270,11 +274,13 @@ export const transferImplementations = {
   fildWord: loadForm((cpu, f, linear) => fromInt32(f, (cpu.memory.ld2(linear) << 16) >> 16)),
   fildDword: loadForm((cpu, f, linear) => fromInt32(f, cpu.memory.ld4(linear))),
   fildQword: loadForm((cpu, f, linear) => {
+    cpu.memory.requireAlignment(linear, 8);
     const low = cpu.memory.ld4(linear);
     fromInt64(f, low, cpu.memory.ld4((linear + 4) | 0));
   }),
   fbld: loadForm((cpu, f, linear) => {
     const memory = cpu.memory;
+    memory.requireAlignment(linear, 8);
     const word0 = memory.ld4(linear);
     const word1 = memory.ld4((linear + 4) | 0);
     fromBcd(f, word0, word1, memory.ld2((linear + 8) | 0));

@@ -405,6 +405,19 @@ export function* alignment(r: Random): Generator<CaseGroup> {
     ["movbe Mv,Gv/16", [0x66, 0x0f, 0x38, 0xf1, 0x06]],
     ["fisttp int16", [0xdf, 0x0e]],
     ["fisttp int32", [0xdb, 0x0e]],
+    ["fisttp int64", [0xdd, 0x0e]],
+    ["fld real32", [0xd9, 0x06]],
+    ["fld real64", [0xdd, 0x06]],
+    ["fld real80", [0xdb, 0x2e]],
+    ["fild int64", [0xdf, 0x2e]],
+    ["fadd real64", [0xdc, 0x06]],
+    ["fcom real64", [0xdc, 0x16]],
+    ["fst real64", [0xdd, 0x16]],
+    ["fstp real80", [0xdb, 0x3e]],
+    ["fistp int64", [0xdf, 0x3e]],
+    ["fbld", [0xdf, 0x26]],
+    ["fbstp", [0xdf, 0x36]],
+    ["fnstcw", [0xd9, 0x3e]],
     ["pshufb Pq,Qq", [0x0f, 0x38, 0x00, 0x06]],
     ["pshufb Vdq,Wdq", [0x66, 0x0f, 0x38, 0x00, 0x06]],
     ["movddup Vq,Wq", [0xf2, 0x0f, 0x12, 0x06]],
@@ -425,7 +438,7 @@ export function* alignment(r: Random): Generator<CaseGroup> {
       ...single(
         `${name} alignment`,
         [...bytes],
-        states(r, 12, (s) => {
+        states(r, 24, (s) => {
           s.eflags |= 0x40000;
           s.gpr[esi] = layout.data + 0x200 + r.below(16);
         }),
