@@ -147,7 +147,7 @@ describe("after SeaBIOS", () => {
     if (mustSkip("the MP table", fetched)) return;
     const found = mpTable(ours);
     // APIC version 14h, enabled, bootstrap, CPUID's signature.
-    expect(found.processors).toEqual([expect.stringMatching(/^00001403730600007fab8807/)]);
+    expect(found.processors).toEqual([expect.stringMatching(/^00001403c90605007fab8807/)]);
     // IRQ0 at pin 2 of the I/O APIC, none at pin 0.
     expect(found.others).toContain("0300000001000002");
     expect(found.others.filter((entry) => entry.startsWith("03") && entry.endsWith("00"))).toEqual([]);
@@ -191,7 +191,7 @@ const inventory = [
   /Wake-up Type: Power Switch/,
   /Chassis Information\n\tManufacturer: xlat86\n\tType: Other\n/,
   /Socket Designation: CPU 0\n\tType: Central Processor\n/,
-  /ID: 73 06 00 00 7F AB 88 07/,
+  /ID: C9 06 05 00 7F AB 88 07/,
   /Status: Populated, Enabled\n/,
   /Core Count: 1\n\tCore Enabled: 1\n\tThread Count: 1\n/,
   /Error Correction Type: None\n\tMaximum Capacity: 96 MB\n\tError Information Handle: Not Provided\n\tNumber Of Devices: 1\n/,
