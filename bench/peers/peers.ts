@@ -95,11 +95,13 @@ export async function firmwareDirectory(): Promise<string> {
   return directory;
 }
 
-/**
- * 32-bit, without the long mode that would change nothing here, and with no more of SSE than xlat86's processor has: the guest's libraries choose their
- * routines by CPUID.
- */
-const QEMU_PROCESSOR = "n270,-pni,-ssse3,-movbe";
+/** What a Goldmont server processor has that xlat86's has not, and SHA, which TCG has not. */
+const WITHOUT =
+  "pclmulqdq rdrand rdseed erms smep smap fsgsbase xsave xsaveopt xsavec xgetbv1 clflushopt 3dnowprefetch x2apic tsc-deadline spec-ctrl ssbd arch-capabilities rdctl-no skip-l1dfl-vmentry syscall lm sha-ni".split(
+    " ",
+  );
+/** The processor that xlat86 has, as near as may be: the guest's libraries choose their routines by CPUID. */
+const QEMU_PROCESSOR = ["Denverton-v2", ...WITHOUT.map((feature) => `-${feature}`)].join(",");
 
 const qemu: Peer = {
   name: "qemu",
