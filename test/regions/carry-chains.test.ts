@@ -93,6 +93,18 @@ const chains: Record<string, (a: number, b: number) => Result> = {
     const low = add(a, b);
     return add(b, low.value, low);
   },
+  // What keeps some of the flags that ADC left in another block: INC all but CF, a rotation all but CF and OF.
+  "add eax, ebx\n adc ebx, eax\n jo over\n over: inc eax": (a, b) => {
+    const low = add(a, b);
+    const stepped = add(low.value, 1);
+    return { value: stepped.value, flags: (stepped.flags & ~cf) | (add(b, low.value, low).flags & cf) };
+  },
+  "add eax, ebx\n adc ebx, eax\n jo over\n over: rol al, 1": (a, b) => {
+    const low = add(a, b);
+    const top = (low.value >>> 7) & 1;
+    const turned = { cf: top, of: top ^ ((low.value >>> 6) & 1) };
+    return { value: low.value, flags: (add(b, low.value, low).flags & ~(cf | of)) | (turned.cf ? cf : 0) | (turned.of ? of : 0) };
+  },
 };
 
 for (const [text, result] of Object.entries(chains)) {

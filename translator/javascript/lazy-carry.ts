@@ -111,14 +111,11 @@ export class LazyCarry {
     return [js.assign(first, a), js.assign(second, b)];
   }
 
-  private setSum(a: Expression, b: Expression, by: number, c: Expression = js.literal(0)): Statement[] {
-    // The third first: it may come from the vector as it was.
-    return [
-      ...(this.hasThird ? [js.set(third, c)] : []),
-      js.set(first, a),
-      js.set(second, b),
-      ...(this.hasNarrow ? [js.set(shift, js.literal(by))] : []),
-    ];
+  private setSum(a: Expression, b: Expression, by: number, c?: Expression): Statement[] {
+    const both = [js.set(first, a), js.set(second, b)];
+    const more = this.hasThird ? [js.set(third, c ?? js.literal(0))] : [];
+    // What may come from the vector as it was is first: the carry that ADC and SBB take in, or else a whole vector made of it.
+    return [...(c === undefined ? [...both, ...more] : [...more, ...both]), ...(this.hasNarrow ? [js.set(shift, js.literal(by))] : [])];
   }
 
   /** Constants where there is no rotation, so that nothing of one is held in registers from there on. */
