@@ -51,6 +51,11 @@ export class GuardedStores {
     const T = memory.TW[this.cpu.R[tlbHalf] + (A >>> 12)];
     // Plain RAM without code: it was sent here for being misaligned.
     if ((T & 1) === 0 && offset + size <= 0x1000) return this.storePlainly(A, size, value);
+    const registers = memory.registersAt(A, size, true);
+    if (registers !== undefined && !memory.watching && memory.isAlignmentFine(A, size)) {
+      physical.writeRegisters(registers, offset, size, size === 4 ? value : value & ((1 << (8 * size)) - 1));
+      return 0;
+    }
     const address = memory.tryTranslate(A, walkFlag.write);
     if (address < 0) return 0;
     // Data beside code, as small real-mode programs have it.

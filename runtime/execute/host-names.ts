@@ -77,7 +77,7 @@ export function hostNames(cpu: Cpu, { C, H, J }: CodeArrays, callouts: Readonly<
     // Regions in JavaScript find no others: each would be a call within the one before. They have no sites either; a tree that WebAssembly refused finds these empty, too.
     RJ: new Int32Array(0),
     RG: new Int32Array(0),
-    SW: memory.SW,
+    SW: memory.sites.SW,
     isOnSite: () => 0,
     readSite: () => -1,
     writeSite: () => -1,

@@ -15,11 +15,12 @@
  * second way.
  */
 
-import { placeKind, siteCount, siteTable as siteTableImported, siteWords as siteWordsImported } from "../../translator/contract/sites.ts";
+import { placeKind } from "../../translator/contract/sites.ts";
 import { cr0bit as cr0bitImported, eflag as eflagImported, slot as slotImported, vector as vectorImported } from "../../translator/contract/slots.ts";
-import { DevicePages } from "./device-pages.ts";
+import { DevicePages, type RegisterPage } from "./device-pages.ts";
 import { type PageWalker, walkFlag as walkFlagImported } from "./page-walk.ts";
 import type { PhysicalMemory } from "./physical.ts";
+import { SiteTable } from "./site-table.ts";
 
 // Bound here because V8 folds a module's own constants, but not those it imports.
 const cr0bit = cr0bitImported;
@@ -27,8 +28,6 @@ const eflag = eflagImported;
 const slot = slotImported;
 const vector = vectorImported;
 const walkFlag = walkFlagImported;
-const siteWords = siteWordsImported;
-const siteTable = siteTableImported;
 
 // Bound in this module: V8 folds a module's own constants, not those it imports (measured: 3.2 to 1.2 ns for three such reads).
 const { tlbHalf } = slot;
@@ -61,9 +60,8 @@ export class LinearMemory {
   readonly TR: Int32Array;
   readonly TW: Int32Array;
   readonly TX: Int32Array;
-  /** Sites of regions (contract/sites.ts), and the numbers of those that are not empty, behind how many they are. */
-  readonly SW: Int32Array;
-  readonly SL: Int32Array;
+  /** Where accesses of regions were last. */
+  readonly sites: SiteTable;
   /** True while a data breakpoint is armed: no read or write entry is made, so that every access comes here. */
   watching = false;
   /** True while #AC may be raised at CPL 3: no user entry for reads or writes is made (`checkAlignment`). */
@@ -95,9 +93,7 @@ export class LinearMemory {
     this.TR = physical.host.int32(2 * halfSize).fill(invalid);
     this.TW = physical.host.int32(2 * halfSize).fill(invalid);
     this.TX = physical.host.int32(2 * halfSize).fill(invalid);
-    this.SW = physical.host.int32(siteWords * siteCount);
-    for (let k = 1; k < this.SW.length; k += siteWords) this.SW[k] = -1;
-    this.SL = physical.host.int32(siteCount + 1);
+    this.sites = new SiteTable(physical.host, this.TR, this.TW);
   }
 
   // ---- reads at the current privilege; unsigned for 1 and 2 bytes, int32 for 4
@@ -128,6 +124,8 @@ export class LinearMemory {
     const T = this.TR[this.R[tlbHalf] + (A >>> 12)];
     if ((T & 1) === 0) return this.physical.u8[(T ^ A) >>> 0];
     if (this.watching) this.host.watch(A, 1, false);
+    const registers = this.registersAt(A, 1, false);
+    if (registers !== undefined) return this.physical.readRegisters(registers, A & 0xfff, 1);
     const at = this.tryTranslate(A, 0);
     return at < 0 ? 0 : this.physical.readAt1(at);
   };
@@ -141,6 +139,8 @@ export class LinearMemory {
       return u8[at] | (u8[at + 1] << 8);
     }
     if (this.watching) this.host.watch(A, 2, false);
+    const registers = this.registersAt(A, 2, false);
+    if (registers !== undefined) return this.physical.readRegisters(registers, A & 0xfff, 2);
     return this.slowRead2(A, 0);
   };
 
@@ -156,6 +156,8 @@ export class LinearMemory {
       return (i32[word] >>> shift) | (i32[word + 1] << (32 - shift));
     }
     if (this.watching) this.host.watch(A, 4, false);
+    const registers = this.registersAt(A, 4, false);
+    if (registers !== undefined) return this.physical.readRegisters(registers, A & 0xfff, 4);
     return this.slowRead4(A, 0);
   };
 
@@ -253,6 +255,8 @@ export class LinearMemory {
       return;
     }
     if (this.watching) this.host.watch(A, 1, true);
+    const registers = this.registersAt(A, 1, true);
+    if (registers !== undefined) return this.physical.writeRegisters(registers, A & 0xfff, 1, value & 0xff);
     const at = this.tryTranslate(A, walkFlag.write);
     if (at >= 0) this.physical.writeAt1(at, value);
   };
@@ -268,6 +272,8 @@ export class LinearMemory {
       return;
     }
     if (this.watching) this.host.watch(A, 2, true);
+    const registers = this.registersAt(A, 2, true);
+    if (registers !== undefined) return this.physical.writeRegisters(registers, A & 0xfff, 2, value & 0xffff);
     const low = this.tryTranslate(A, walkFlag.write);
     if (low < 0) return;
     if ((A & 0xfff) !== 0xfff) return this.physical.writeAt2(low, value);
@@ -292,6 +298,8 @@ export class LinearMemory {
       return;
     }
     if (this.watching) this.host.watch(A, 4, true);
+    const registers = this.registersAt(A, 4, true);
+    if (registers !== undefined) return this.physical.writeRegisters(registers, A & 0xfff, 4, value);
     const low = this.tryTranslate(A, walkFlag.write);
     if (low < 0) return;
     if ((A & 0xfff) <= 0xffc) return this.physical.writeAt4(low, value);
@@ -408,6 +416,13 @@ export class LinearMemory {
     return this.walkAndFill(A, this.R[tlbHalf] === 0 ? access : access | walkFlag.user);
   }
 
+  /** The registers that an access of `size` bytes at the current privilege falls among whole, where its page is known to lead to a device. */
+  registersAt(A: number, size: number, isWrite: boolean): RegisterPage | undefined {
+    const registers = this.devices.registers(this.R[tlbHalf] + (A >>> 12), isWrite);
+    const offset = A & 0xfff;
+    return registers !== undefined && offset >= registers.first && offset + size <= registers.end ? registers : undefined;
+  }
+
   /**
    * The place of `bytes` bytes from linear address `first` on, if generated code may access them in line, for the access at `A` among them; fills the TLB as that access would. -1: it may not, or
    * a guest exception was noted.
@@ -450,7 +465,7 @@ export class LinearMemory {
     const page = this.physical.locate(walker.page, isWrite);
     const location = page + (A & 0xfff);
     if (!this.physical.isRam(page)) {
-      if ((access & walkFlag.fetch) === 0) this.devices.note(index, isWrite, page);
+      if ((access & walkFlag.fetch) === 0) this.devices.note(index, isWrite, page, this.physical.registersOn(page));
       return location;
     }
     if (isWrite) this.pageWritten?.(page);
@@ -459,7 +474,7 @@ export class LinearMemory {
     if (access & walkFlag.fetch) this.TX[index] = entry;
     else if (!this.watching && !(this.checksAlignment && (access & walkFlag.user) !== 0)) {
       // A write may find a page table entry changed that INVLPG was not told of.
-      if ((this.TR[index] & 1) === 0 && this.TR[index] !== entry) this.emptySitesOf(A);
+      if ((this.TR[index] & 1) === 0 && this.TR[index] !== entry) this.sites.emptyOnPage(A);
       this.TR[index] = entry;
       if (isWrite) this.TW[index] = this.physical.codePages[page >>> 12] === 0 ? entry : entry | guarded;
     }
@@ -478,42 +493,7 @@ export class LinearMemory {
 
   /** Times a site was asked in vain, for statistics. */
   get siteMisses(): number {
-    let sum = 0;
-    for (let k = 3; k < this.SW.length; k += siteWords) sum += this.SW[k] >>> 0;
-    return sum;
-  }
-
-  private emptySites(): void {
-    const { SW, SL } = this;
-    for (let i = SL[0]; i > 0; i--) SW[SL[i] + 1] = -1;
-    SL[0] = 0;
-  }
-
-  /** Those that the TLB does not bear out any more: what is global stays. */
-  private emptyForgottenSites(): void {
-    const { SW, SL, TR, TW } = this;
-    let left = 0;
-    for (let i = 1; i <= SL[0]; i++) {
-      const k = SL[i];
-      const page = SW[k];
-      const table = Math.trunc(k / (siteWords * siteTable));
-      const index = (table < 2 ? 0 : halfSize) + (page >>> 12);
-      const T = (table & 1) === 0 ? TR[index] : TW[index];
-      if ((T & 1) === 0 && (((T ^ page) - page - SW[k + 2]) | 0) === 0) SL[++left] = k;
-      else SW[k + 1] = -1;
-    }
-    SL[0] = left;
-  }
-
-  /** Those of the page at linear address `A`, or, where that is undefined, of the page at place `P`. */
-  private emptySitesOf(A: number | undefined, P = 0): void {
-    const { SW, SL } = this;
-    for (let i = SL[0]; i > 0; i--) {
-      const k = SL[i];
-      if (A === undefined ? ((SW[k] + SW[k + 2]) ^ P) >>> 12 !== 0 : (SW[k] ^ A) >>> 12 !== 0) continue;
-      SW[k + 1] = -1;
-      SL[i] = SL[SL[0]--];
-    }
+    return this.sites.misses;
   }
 
   /** What most of the pages in half `half` of TR (an index) have as their entry; undefined: they differ. */
@@ -560,8 +540,8 @@ export class LinearMemory {
       this.drop(this.filledGlobal, this.filledGlobalCount);
       this.filledGlobalCount = 0;
       this.largeRegions.fill(0);
-      this.emptySites();
-    } else this.emptyForgottenSites();
+      this.sites.empty();
+    } else this.sites.emptyForgotten();
   }
 
   private drop(list: Int32Array, count: number): void {
@@ -575,10 +555,10 @@ export class LinearMemory {
   /** INVLPG. */
   invalidatePage(A: number): void {
     if (this.largeRegions[A >>> 22] === 0) {
-      this.emptySitesOf(A);
+      this.sites.emptyOnPage(A);
       return this.invalidateIndex(A >>> 12);
     }
-    this.emptySites();
+    this.sites.empty();
     const first = (A >>> 22) << 10;
     for (let i = first; i < first + 1024; i++) this.invalidateIndex(i);
   }
@@ -591,7 +571,7 @@ export class LinearMemory {
 
   /** The page at this offset now holds translated code: no alias of it may be written without us. */
   protectPhysicalPage(address: number): void {
-    this.emptySitesOf(undefined, address);
+    this.sites.emptyAtPlace(address);
     this.protectIn(this.filled, this.filledCount, address);
     this.protectIn(this.filledGlobal, this.filledGlobalCount, address);
   }

@@ -13,6 +13,7 @@
  */
 import type { RegisterBank, SavedState } from "../devices/device.ts";
 import type { MapLayer, MemoryAccess, MemorySpace } from "../devices/memory-space.ts";
+import type { RegisterPage } from "./device-pages.ts";
 import { guestBase, HostMemory } from "./host-memory.ts";
 import { type Mapping, MemoryMap } from "./memory-map.ts";
 
@@ -321,6 +322,27 @@ export class PhysicalMemory implements MemorySpace {
   }
 
   // ---- what is no memory, and pages that several things share
+
+  /** The registers on the page at `location`, if they are one device's. */
+  registersOn(location: number): RegisterPage | undefined {
+    const page = location - elsewhere;
+    const segments = this.mapped.within(page, page + pageSize);
+    if (segments.length !== 1) return undefined;
+    const { base, end, mapping } = segments[0];
+    if (mapping.bank === null) return undefined;
+    return { bank: mapping.bank, origin: page - mapping.base, first: Math.max(0, base - page), end: Math.min(pageSize, end - page) };
+  }
+
+  /** Bytes [offset, offset + size) of that page, all of them the device's; 4 as int32. */
+  readRegisters(registers: RegisterPage, offset: number, size: 1 | 2 | 4): number {
+    this.accessesElsewhere++;
+    const value = registers.bank.read(registers.origin + offset, size);
+    return size === 4 ? value | 0 : value;
+  }
+  writeRegisters(registers: RegisterPage, offset: number, size: 1 | 2 | 4, value: number): void {
+    this.accessesElsewhere++;
+    registers.bank.write(registers.origin + offset, size, value);
+  }
 
   private readElsewhere(address: number, size: 1 | 2 | 4): number {
     this.accessesElsewhere++;

@@ -102,6 +102,83 @@ describe.each(tiers)("$name", (tier) => {
   });
 });
 
+describe.each(tiers)("$name, registers that are a part of a page", (tier) => {
+  /** What each device was asked, and `value` of offset for answers: each read tells where it went. */
+  function mapParts(core: Core, parts: readonly (readonly [first: number, end: number])[]): string[] {
+    const asked: string[] = [];
+    toUnmap.push(() => parts.forEach(([first, end]) => void core.physical.unmap(devices[0] + first, end - first)));
+    parts.forEach(([first, end], k) => {
+      core.physical.map(devices[0] + first, end - first, {
+        read: (offset, size) => {
+          asked.push(`${k}: read ${size} at ${offset}`);
+          return (0x80_81_82_83 + 0x1000 * k + offset) & (size === 4 ? -1 : size === 2 ? 0xffff : 0xff);
+        },
+        write: (offset, size, value) => void asked.push(`${k}: write ${size} at ${offset} ${value >>> 0}`),
+      });
+    });
+    core.map(window, devices[0], all);
+    core.flush();
+    return asked;
+  }
+  /** `source` many times, so that regions are made of it; what the last round asked, and EAX. */
+  function lastRound(parts: readonly (readonly [number, number])[], source: string): { asked: string[]; eax: number } {
+    const core = tier.core().protectedMode(tier.ring);
+    const asked = mapParts(core, parts);
+    core.load(assemble(`mov ecx, 40\n1:\n${source}\ndec ecx\njnz 1b\nint3`));
+    expect(core.run().vector).toBe(vector.bp);
+    expect(asked.length % 40).toBe(0);
+    return { asked: asked.slice((-asked.length / 40) | 0), eax: core.reg("eax") };
+  }
+
+  it("sizes, and offsets from where the device begins", () => {
+    const { asked, eax } = lastRound(
+      [[0x100, 0x200]],
+      `movzx edx, byte ptr [${window + 0x101}]\nmovsx eax, word ptr [${window + 0x102}]\nadd edx, eax\nmov eax, [${window + 0x1fc}]\nadd eax, edx
+      mov byte ptr [${window + 0x105}], -1\nmov word ptr [${window + 0x106}], -2\nmov dword ptr [${window + 0x108}], -3`,
+    );
+    expect(asked).toEqual([
+      "0: read 1 at 1",
+      "0: read 2 at 2",
+      "0: read 4 at 252",
+      "0: write 1 at 5 255",
+      "0: write 2 at 6 65534",
+      "0: write 4 at 8 4294967293",
+    ]);
+    expect(eax).toBe((0x84 + ((0x8285 << 16) >> 16) + (0x80818283 + 252)) >>> 0);
+  });
+
+  it("accesses that reach out of it: what is beside it is open bus", () => {
+    const { asked, eax } = lastRound(
+      [[0x100, 0x200]],
+      `mov eax, [${window + 0x1fe}]\nmov edx, [${window + 0x40}]\nand eax, edx\nmov dword ptr [${window + 0xfe}], 0x44332211`,
+    );
+    expect(asked).toEqual(["0: read 1 at 254", "0: read 1 at 255", "0: write 1 at 0 51", "0: write 1 at 1 68"]);
+    expect(eax).toBe(0xffff8281);
+  });
+
+  it("two devices on a page", () => {
+    const parts = [
+      [0, 0x800],
+      [0x800, 0x1000],
+    ] as const;
+    const { asked } = lastRound(
+      parts,
+      `mov eax, [${window + 0x7f8}]\nmov eax, [${window + 0x800}]\nmov dword ptr [${window + 0x7fc}], 1\nmov dword ptr [${window + 0xffc}], 2`,
+    );
+    expect(asked).toEqual(["0: read 4 at 2040", "1: read 4 at 0", "0: write 4 at 2044 1", "1: write 4 at 2044 2"]);
+  });
+
+  it("a device that goes on over pages", () => {
+    const core = tier.core().protectedMode(tier.ring);
+    const asked = mapParts(core, [[0x0, 0x2000]]);
+    core.map(window, devices[0] + 0x1000, all);
+    core.flush();
+    core.load(assemble(`mov ecx, 40\n1:\nmov eax, [${window + 0x10}]\ndec ecx\njnz 1b\nint3`));
+    core.run();
+    expect([...new Set(asked)]).toEqual(["0: read 4 at 4112"]);
+  });
+});
+
 const changes = {
   INVLPG: `invlpg [${window}]`,
   "a write of CR3": "mov edx, cr3\nmov cr3, edx",
