@@ -18,6 +18,8 @@ export interface AskedFor<Place> {
 export class RegionJobs<Place extends { readonly header: number }> {
   private readonly byId = new Map<number, AskedFor<Place>>();
   private readonly byHeader = new Map<number, AskedFor<Place>>();
+  /** By each physical page that they have bytes on, in the order they were asked for: hundreds may wait, and each end of a slice asks. */
+  private readonly byPage = new Map<number, AskedFor<Place>[]>();
   private lastId = 0;
 
   get isEmpty(): boolean {
@@ -30,6 +32,11 @@ export class RegionJobs<Place extends { readonly header: number }> {
     const job = { id, ...wanted, since: performance.now(), waits: 0 };
     this.byId.set(id, job);
     this.byHeader.set(job.place.header, job);
+    for (const page of job.ranges.keys()) {
+      const others = this.byPage.get(page);
+      if (others === undefined) this.byPage.set(page, [job]);
+      else others.push(job);
+    }
     return id;
   }
 
@@ -39,6 +46,11 @@ export class RegionJobs<Place extends { readonly header: number }> {
     if (job === undefined) return undefined;
     this.byId.delete(id);
     this.byHeader.delete(job.place.header);
+    for (const page of job.ranges.keys()) {
+      const left = (this.byPage.get(page) ?? []).filter((other) => other !== job);
+      if (left.length === 0) this.byPage.delete(page);
+      else this.byPage.set(page, left);
+    }
     return job;
   }
 
@@ -49,12 +61,12 @@ export class RegionJobs<Place extends { readonly header: number }> {
 
   /** The first of those that a byte belongs to. */
   around(page: number, offset: number): AskedFor<Place> | undefined {
-    for (const job of this.byId.values()) if (includes(job.ranges, page, offset)) return job;
-    return undefined;
+    return this.byPage.get(page)?.find(({ ranges }) => includes(ranges, page, offset));
   }
 
   clear(): void {
     this.byId.clear();
     this.byHeader.clear();
+    this.byPage.clear();
   }
 }
