@@ -5,6 +5,7 @@
 
 import { mode } from "../../translator/contract/mode-key.ts";
 import { deepestCall, targetMask, targetShift } from "../../translator/contract/region-targets.ts";
+import { siteList } from "../../translator/contract/sites.ts";
 import { cr0bit, eflag, jsCall, segment, slot } from "../../translator/contract/slots.ts";
 import { modeMask, shapeBits } from "../code/code-cache.ts";
 import { coverageFrames } from "../code/coverage.ts";
@@ -92,11 +93,14 @@ const site = (table: "TR" | "TW"): string => `(k, A, bytes) => {
       SW[k + 3] = (SW[k + 3] + 1) | 0;
       if ((T & 1) !== 0 || end > 4096) { return -1; }
       const P = T ^ A;
-      if (SW[k + 1] !== 0) {
+      const state = SL[${siteList.state} + (k >>> 2)];
+      if ((state & ${siteList.listed}) === 0) {
         const n = (SL[0] + 1) | 0;
         SL[0] = n;
         SL[n] = k;
+        SL[${siteList.state} + (k >>> 2)] = state | ${siteList.listed};
       }
+      SL[${siteList.marks} + ((A >>> 12) & ${siteList.markMask})] = 1;
       SW[k] = A & -4096;
       SW[k + 1] = 0;
       SW[k + 2] = (P - A) | 0;

@@ -16,6 +16,13 @@ export const siteRange = Object.freeze({ supervisor: 0, user: 2 * siteTable });
 export const siteCount = 4 * siteTable;
 
 /**
+ * An array of the host's beside it, `SL`, so that the host finds those that remember something: how many are in the list behind it, that list of their numbers (of their first words in SW), from `marks` on
+ * a word for each 4096th page, not 0 where a site may have remembered such a page, and from `state` on a word for each site, with `listed` where it is in that list. Whoever fills a site sees to it that it
+ * is, and marks its page; the host has a list of its own for sites that outlive writes of CR3 (memory/site-table.ts).
+ */
+export const siteList = Object.freeze({ marks: siteCount + 1, markMask: 4095, state: siteCount + 4097, listed: 1, words: 2 * siteCount + 4097 });
+
+/**
  * What `findPlace` is told of the access that asks for a group of them: that it writes itself, and that the place must be one that can be written. Where there is none for all of the group in one page,
  * the region *gives up*: it leaves with the instruction not yet begun, tier 0 executes that one alone, and no access of the group needs a way out of its own. An instruction at which regions give up often
  * is doubtful: in the regions made from then on its group's accesses ask one by one.
