@@ -5,7 +5,13 @@ import { constantsOf } from "./src/web/host/constants.ts";
 
 /** JavaScript only: the declarations come from `tsc -p tsconfig.build.json` (TypeScript 7 has no JavaScript API for tsup to call). */
 export default defineConfig(({ outDir: folder = "dist" }) => ({
-  entry: { index: "src/index.ts", node: "src/node.ts", cli: "src/cli/main.ts", "region-worker": "src/machine/background/worker.ts" },
+  entry: {
+    index: "src/index.ts",
+    node: "src/node.ts",
+    cli: "src/cli/main.ts",
+    "region-worker": "src/machine/background/worker.ts",
+    "web-region-worker": "src/machine/background/web-worker.ts",
+  },
   outDir: folder,
   format: "esm",
   platform: "node",

@@ -32,6 +32,7 @@ export {
   type MachineOptions,
   type ModuleOptions,
 } from "./machine/options.ts";
+export type { RegionWorker, RegionWorkerEvent } from "./machine/region-worker.ts";
 export { type RegisterName, registerNames, type SegmentInfo } from "./machine/registers.ts";
 export type { Medium, RemovableDrive, RemovableDrives, RemovablePlace } from "./machine/removable-drives.ts";
 export type { Sampler } from "./machine/sampler.ts";

@@ -158,6 +158,8 @@ export class Regions {
   /** Blocks that computed jumps went to: a bit for each word of the code array, set at their headers. */
   private readonly entered: Int32Array;
   translated = 0;
+  /** Of these, the ones made on the other thread. */
+  madeBeside = 0;
   invalidated = 0;
   evicted = 0;
   /** Times a region left an instruction to tier 0. */
@@ -437,6 +439,11 @@ export class Regions {
     return isCallable && this.lent.callsSubroutines ? 1 : this.lent.smallestRegion;
   }
 
+  /** Whether regions that the other thread was asked for have not come. */
+  get isWaiting(): boolean {
+    return !this.jobs.isEmpty;
+  }
+
   /** Takes in what the other thread has made. */
   receive(): void {
     const { thread } = this;
@@ -457,7 +464,9 @@ export class Regions {
     }
     const started = performance.now();
     const code = codeOf(made.facts, job.snapshot, this.translator);
+    const before = this.translated;
     this.putInPlace(job, code, (shape) => (this.wasm as RegionCompiler).addCompiled(made.module, made.imports, made.name, shape));
+    this.madeBeside += this.translated - before;
     this.milliseconds += performance.now() - started;
   }
 

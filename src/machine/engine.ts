@@ -12,7 +12,9 @@ import { slot } from "../../translator/contract/slots.ts";
 import { JavaScriptTranslator } from "../../translator/index.ts";
 import { PreparedData } from "../../translator/prepared/data.ts";
 import { hasSpareCore } from "./background/node.ts";
+import { beginNodeThread } from "./background/node-channel.ts";
 import { BackgroundThread } from "./background/thread.ts";
+import { webThread } from "./background/web-channel.ts";
 import { observeExecution, observeTranslator } from "./debug.ts";
 import { wholeStringCallouts } from "./lockstep.ts";
 import type { ResolvedOptions } from "./options.ts";
@@ -27,6 +29,8 @@ const smallestSlice = 1 << 14;
 const largestSlice = 1 << 26;
 /** A slice that takes so many times as long as it should ends there: a guest that does nothing but take exceptions is a hundred times slower than one that computes. */
 const patience = 4;
+/** Milliseconds of a slice while a region is to come from a browser's worker: what that says is heard between slices. */
+const waitingSlice = 2;
 /** Executions of a block before it is worth a region. */
 const hotExecutions = 16_000;
 
@@ -41,6 +45,8 @@ export class Engine {
   #slice = virtualSlice;
   /** Guest time, which is the host's, at which the slice has taken too long. */
   #overdue = Number.POSITIVE_INFINITY;
+  /** And from which on it ends if a region is waited for. */
+  #turnDue = Number.POSITIVE_INFINITY;
   /** Guest time of the last poll, and since the one before. */
   #polledAt = 0;
   #betweenPolls = 0;
@@ -56,7 +62,7 @@ export class Engine {
     this.#translator = translator;
     const observed = options.debug ? observeTranslator(translator, options.debug, () => cpu.R[slot.page]) : translator;
     const { sampler } = options;
-    this.#thread = this.#makesRegionsBeside(inLockstep) ? new BackgroundThread({ disabled: [...options.disable], x87: options.x87 }) : undefined;
+    this.#thread = inLockstep ? undefined : this.#regionThread();
     this.#dispatcher = new Dispatcher(cpu, observed, {
       // To read the host's time costs more than to deliver an interrupt.
       poll: inLockstep ? () => {} : this.#adapts ? (hasTimePassed) => hasTimePassed && this.#poll() : () => clock.runDue(),
@@ -71,9 +77,10 @@ export class Engine {
   }
 
   /** Not where runs are to repeat themselves, nor for who watches how it is done. */
-  #makesRegionsBeside(inLockstep: boolean): boolean {
-    const { clock, debug, passes, disable, engine } = this.#options;
-    return engine === "translate" && clock === "host" && !inLockstep && !debug && !passes && !disable.has("background") && hasSpareCore();
+  #regionThread(): BackgroundThread | undefined {
+    const { clock, debug, passes, disable, engine, x87, regionWorker } = this.#options;
+    if (engine !== "translate" || clock !== "host" || debug || passes || disable.has("background") || !hasSpareCore()) return undefined;
+    return new BackgroundThread({ disabled: [...disable], x87 }, regionWorker ? webThread(regionWorker) : beginNodeThread);
   }
 
   /** A translator like the engine's own, for a look at what it does. */
@@ -98,6 +105,7 @@ export class Engine {
     this.#betweenPolls = now - this.#polledAt;
     this.#polledAt = now;
     if (now > this.#overdue) this.#dispatcher.stop();
+    else if (now > this.#turnDue && this.#dispatcher.regions.isWaiting) this.#dispatcher.stop("slice");
   }
 
   /** Runs for about `milliseconds` of host time, and not much more than `instructions`. */
@@ -105,6 +113,7 @@ export class Engine {
     const started = performance.now();
     const before = this.instructions;
     this.#overdue = this.#clock.now() + patience * milliseconds * 1e6;
+    if (this.#options.regionWorker) this.#turnDue = this.#clock.now() + waitingSlice * 1e6;
     const reason = this.#dispatcher.run(Math.min(this.#slice, instructions));
     const now = performance.now();
     const isOverdue = now - started > patience * milliseconds;
@@ -113,7 +122,7 @@ export class Engine {
       // Half way each time: one slice with a large decode in it should not make the next ones tiny.
       this.#slice = Math.min(largestSlice, Math.max(smallestSlice, Math.round((this.#slice + wanted) / 2)));
     }
-    this.#overdue = Number.POSITIVE_INFINITY;
+    this.#overdue = this.#turnDue = Number.POSITIVE_INFINITY;
     return reason;
   }
 
@@ -190,6 +199,7 @@ export class Engine {
       blocks: cache.blocks,
       regions: regions.translated,
       regionSeconds: regions.milliseconds / 1000,
+      backgroundRegions: regions.madeBeside,
       backgroundSeconds: regions.backgroundMilliseconds / 1000,
       codeCacheBytes: cache.used * 4,
       codeCacheCapacity: cache.C.length * 4,

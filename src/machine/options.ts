@@ -9,6 +9,7 @@ import type { PreparedData } from "../../translator/prepared/data.ts";
 import { describeSize } from "../boot/error.ts";
 import type { GuestFile } from "../boot/plan.ts";
 import { nearest } from "./nearest.ts";
+import type { RegionWorker } from "./region-worker.ts";
 import type { Sampler } from "./sampler.ts";
 
 /** Bytes, or bytes with the name that error messages use for them. */
@@ -99,6 +100,12 @@ export interface MachineOptions {
   readonly cpuidLevel?: number;
   /** Optimisations to do without, by name (translator/contract/optimisations.ts). None by default. */
   readonly disable?: Iterable<OptimisationName>;
+  /**
+   * For browsers: begins a worker with the script `xlat86/region-worker`, in which hot code is translated while the guest runs on. Called once at most, when there is something to do, and
+   * not where the host has one core; not with the virtual clock or debug output. Where there is none, where this throws and where the worker has an error, hot code is translated on the guest's
+   * thread. The worker ends with the machine. In Node the machine has a thread of its own.
+   */
+  readonly regionWorker?: () => RegionWorker;
   /** Told every so often where the guest is: a `GuestTrace`, say. */
   readonly sampler?: Sampler;
   /**
@@ -136,6 +143,7 @@ export interface ResolvedOptions {
   readonly x87: X87Arithmetic;
   readonly cpuidLevel: number;
   readonly disable: ReadonlySet<OptimisationName>;
+  readonly regionWorker: (() => RegionWorker) | undefined;
   readonly sampler: Sampler | undefined;
   /** @internal */
   readonly passes: readonly Pass[] | undefined;
@@ -260,6 +268,7 @@ const shapes: { readonly [K in keyof MachineOptions]?: readonly [expected: strin
   vga: ["true or false", (value) => typeof value === "boolean"],
   append: ["a string", (value) => typeof value === "string"],
   modules: ["an array of { image, commandLine? }", (value) => Array.isArray(value) && value.every(isRecord)],
+  regionWorker: ["a function that begins a worker", (value) => typeof value === "function"],
   disable: ["a list of names of optimisations", (value) => isRecord(value) && Symbol.iterator in value],
   debug: [
     "{ categories, write(category, text) }",
@@ -318,6 +327,7 @@ export function resolveOptions(options: MachineOptions): ResolvedOptions {
     x87: oneOf("x87", options.x87, x87Arithmetics),
     cpuidLevel: checkCpuidLevel(options.cpuidLevel ?? cpuidLevels.most),
     disable: checkOptimisations(options.disable ?? []),
+    regionWorker: options.regionWorker,
     sampler: options.sampler,
     passes: options.passes,
     prepared: options.prepared,

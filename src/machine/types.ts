@@ -53,7 +53,8 @@ export interface MachineStats {
   readonly regions: number;
   /** Host seconds spent making regions on the guest's thread: translation, and V8's parsing of the result. */
   readonly regionSeconds: number;
-  /** The same on the thread beside it. */
+  /** Of the regions, those made on the thread beside it, and host seconds that it spent, also with what it made for practice or in vain. */
+  readonly backgroundRegions: number;
   readonly backgroundSeconds: number;
   /** Decoded code of tier 0 in use, bytes of its array; how many there are; how often it was full and everything forgotten. */
   readonly codeCacheBytes: number;

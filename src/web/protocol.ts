@@ -84,6 +84,8 @@ export interface SpeedReport {
   readonly tierZeroShareOfAll: number;
   readonly blocks: number;
   readonly regions: number;
+  /** Of these, the ones made on the thread beside the guest's. */
+  readonly backgroundRegions: number;
   readonly regionsLive: number;
   readonly regionTextLength: number;
   /** Host seconds spent making regions, and their share of the time the machine ran. */

@@ -32,6 +32,12 @@ export const resetByCf9 = kernel([...outAl(0xcf9, 0x06), ...cliHlt]);
 export const spin = kernel([0xeb, 0xfe]);
 /** Says "z", then halts with interrupts off. */
 export const sleep = kernel([...text("z"), ...cliHlt, 0xeb, 0xfc]);
+/** So many loops, each run two million rounds after the other, without end: mov ecx, 2000000; again: add eax, k; dec ecx; jnz again. A region is made of each. */
+export const hotLoops = (loops: number): Uint8Array => {
+  const code = Array.from({ length: loops }, (_, k) => [0xb9, 0x80, 0x84, 0x1e, 0x00, 0x05, k, 0, 0, 0, 0x49, 0x75, 0xf8]).flat();
+  const back = -(code.length + 5);
+  return kernel([...code, 0xe9, back & 0xff, (back >> 8) & 0xff, 0xff, 0xff]);
+};
 /** inc eax; inc ebx; jmp -4 */
 export const count = kernel([0x40, 0x43, 0xeb, 0xfc]);
 /** Sends back what it receives by polling, until "q": exits with 0. */

@@ -3,6 +3,7 @@ import { execFileSync } from "node:child_process";
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { build } from "esbuild";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { root } from "../architecture/source.ts";
 
@@ -28,8 +29,8 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 describe("the package", () => {
   it("has the files its package.json names, with source maps", () => {
     const { bin: commands, exports, types } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
-    for (const file of [commands.xlat86, exports["."].default, exports["."].types, exports["./node"].default, exports["./node"].types, types])
-      expect(existsSync(join(installed(), file)), file).toBe(true);
+    const named = [".", "./node", "./region-worker"].flatMap((name) => [exports[name].default, exports[name].types]);
+    for (const file of [commands.xlat86, types, ...named]) expect(existsSync(join(installed(), file)), file).toBe(true);
     for (const file of ["dist/index.js.map", "dist/cli.js.map"]) expect(existsSync(join(installed(), file)), file).toBe(true);
     expect(readFileSync(join(installed(), commands.xlat86), "utf8")).toMatch(/^#!\/usr\/bin\/env node\n/);
   });
@@ -47,7 +48,7 @@ describe("the package", () => {
         else packages.add(name!);
       }
     };
-    visit(join(installed(), "dist/index.js"));
+    for (const file of ["dist/index.js", "dist/web-region-worker.js"]) visit(join(installed(), file));
     expect([...packages].sort()).toEqual(["acorn", "astring", "fflate"]);
   });
 
@@ -69,6 +70,23 @@ describe("the package", () => {
       expect({ status, stdout }).toEqual({ status: 3, stdout: "packaged" });
     }
     expect(exec(node, [join(installed(), "dist/cli.js"), "--version"])).toMatch(/^xlat86 \d+\.\d+\.\d+\n$/);
+  });
+
+  it("has the script of a browser's region worker, which bundlers take in", async () => {
+    writeFileSync(join(folder, "region-worker.mjs"), 'import "xlat86/region-worker";\n');
+    const { outputFiles } = await build({
+      entryPoints: [join(folder, "region-worker.mjs")],
+      ...{ bundle: true, write: false, format: "esm", platform: "browser", treeShaking: true, logLevel: "error" },
+    });
+    const bundle = join(folder, "bundled.mjs");
+    writeFileSync(bundle, outputFiles[0]!.contents);
+    writeFileSync(
+      join(folder, "begin.mjs"),
+      `globalThis.postMessage = (message) => process.stdout.write(message.kind);
+      await import("./bundled.mjs");
+      globalThis.onmessage({ data: { kind: "begin", options: { disabled: [], x87: "exact", layout: {} } } });`,
+    );
+    expect(exec(node, ["begin.mjs"])).toBe("ready");
   });
 
   it("has the commonest handlers ready", () => {
@@ -103,6 +121,7 @@ describe("the package", () => {
       machine.on("serial", (bytes) => { const n: number = bytes.length; void n; });
       const exit: ExitInfo = await machine.run({ timeout: 1 });
       if (exit.reason === "debug-exit") { const code: number = exit.code; void code; }
+      createMachine({ kernel: new Uint8Array(4), regionWorker: () => new Worker("region-worker.js", { type: "module" }) });
       // @ts-expect-error no such event
       machine.on("nothing", () => {});
       // @ts-expect-error a reason is a word

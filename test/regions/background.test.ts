@@ -2,6 +2,7 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { shapeBits } from "../../runtime/code/code-cache.ts";
 import type { RegionAnswer } from "../../runtime/code/region-thread.ts";
+import { beginNodeThread } from "../../src/machine/background/node-channel.ts";
 import { BackgroundThread } from "../../src/machine/background/thread.ts";
 import { linearCode, mode } from "../../translator/contract/mode-key.ts";
 import { changedByte, rangesOf } from "../../translator/contract/region-snapshot.ts";
@@ -319,7 +320,7 @@ describe("the thread itself", () => {
   it("makes what it is sent once it has begun and learned", async () => {
     const { layout } = regions().wasm ?? {};
     if (layout === undefined) throw new Error("no WebAssembly here");
-    const real = new BackgroundThread({ disabled: [], x87: "exact" });
+    const real = new BackgroundThread({ disabled: [], x87: "exact" }, beginNodeThread);
     try {
       expect(real.state).toBe("absent");
       const snapshot = new JavaScriptTranslator().snapshot(requestOf(Uint8Array.of(0x40, 0x40, 0x40, 0xc3), 0));

@@ -26,6 +26,7 @@ beforeAll(async () => {
   writeFileSync(join(folder, "index.html"), '<html data-host="worker">');
   writeFileSync(join(folder, "page.js"), "0");
   writeFileSync(join(folder, "worker.js"), "0");
+  writeFileSync(join(folder, "region-worker.js"), "0");
   server = await RemoteServer.open({ folder, host: "127.0.0.1", port: 0 });
   const samples = new HotPlaces();
   machine = createMachine({ kernel: demoImage(), append: DEMO_INTERACTIVE, memory: 64 << 20, sampler: samples });
@@ -135,8 +136,8 @@ describe("the address", () => {
     ]) {
       expect((await get(path)).status, path).toBe(404);
     }
-    // Nothing there makes code of text: the worker's script is not.
-    expect((await get(`${pathname}worker.js`)).status).toBe(404);
+    // Nothing there makes code: the scripts that do are not there.
+    for (const script of ["worker.js", "region-worker.js"]) expect((await get(`${pathname}${script}`)).status).toBe(404);
     const { headers } = await get(pathname);
     expect(headers["content-security-policy"]).not.toContain("unsafe-eval");
     expect(headers["referrer-policy"]).toBe("no-referrer");

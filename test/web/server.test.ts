@@ -16,6 +16,7 @@ beforeAll(async () => {
   writeFileSync(join(base, "site/index.html"), "<!doctype html>");
   writeFileSync(join(base, "site/page.js"), "0");
   writeFileSync(join(base, "site/worker.js"), "1");
+  writeFileSync(join(base, "site/region-worker.js"), "2");
   writeFileSync(join(base, "site/sub/disk image.img"), "0123456789");
   writeFileSync(join(base, "site/empty.img"), "");
   writeFileSync(join(base, "site/.hidden"), "secret");
@@ -65,7 +66,10 @@ describe("the page's server", () => {
     expect(await policy("/")).not.toContain("unsafe-eval");
     expect(await policy("/page.js")).not.toContain("unsafe-eval");
     expect(await policy("/nothing")).not.toContain("unsafe-eval");
-    expect(await policy("/worker.js")).toContain("script-src 'self' 'unsafe-eval'");
+    expect(await policy("/worker.js")).toContain("script-src 'self' 'unsafe-eval'; worker-src 'self'");
+    expect(await policy("/region-worker.js")).toContain("script-src 'self' 'wasm-unsafe-eval'");
+    expect(await policy("/region-worker.js")).not.toContain("'unsafe-eval'");
+    expect(await policy("/region-worker.js")).not.toContain("connect-src");
   });
 
   it.each([

@@ -35,10 +35,11 @@ const { process } = globalThis as { process?: NodeProcess };
 
 export const workerThreads = process?.getBuiltinModule?.("node:worker_threads") as WorkerThreads | undefined;
 
-/** Whether the host has a core that the guest leaves idle, and threads that can use it. */
+/** Whether the host has a core that the guest leaves idle. */
 export function hasSpareCore(): boolean {
   const os = process?.getBuiltinModule?.("node:os") as OperatingSystem | undefined;
-  return workerThreads !== undefined && os !== undefined && os.availableParallelism() > 1;
+  const { navigator } = globalThis as { navigator?: { readonly hardwareConcurrency?: number } };
+  return (os?.availableParallelism() ?? navigator?.hardwareConcurrency ?? 1) > 1;
 }
 
 /** Lets other threads go first, where that can be said of a thread: only Linux takes 0 for the thread, to others it is the process. */

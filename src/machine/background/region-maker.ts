@@ -13,6 +13,9 @@ export interface RegionMakerOptions {
   readonly layout: WasmLayout;
 }
 
+/** Jobs that wait are done together, up to so many: the first is late by the time that the others take. */
+export const mostTogether = 4;
+
 /** Shapes are cheap, but a guest has as many as it likes. */
 const mostShapes = 20_000;
 

@@ -1,14 +1,11 @@
-/** The script of the thread that makes regions. */
+/** The script of the thread that makes regions in Node. */
 import type { RegionJob } from "../../../runtime/code/region-thread.ts";
 import { workerThreads, yieldToOthers } from "./node.ts";
-import { RegionMaker } from "./region-maker.ts";
+import { mostTogether, RegionMaker } from "./region-maker.ts";
 import { forgottenMost, words } from "./worker-data.ts";
 
 /** The guest goes first where cores are few: V8's compiler needs one, too. */
 const niceness = 10;
-
-/** Jobs that wait are done together, up to so many: the first is late by the time that the others take. */
-const mostTogether = 4;
 
 const data = workerThreads?.workerData;
 if (data != null) {

@@ -1,4 +1,4 @@
-/** Bundles the page and its worker into a folder that any web server can serve. Both are ES modules; the worker is a file of its own because it has a policy of its own. */
+/** Bundles the page and its workers into a folder that any web server can serve. All scripts are ES modules; workers are files of their own because they have policies of their own. */
 import { copyFile, mkdir, rm, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -24,6 +24,7 @@ export async function buildPage(folder: string, plugins: readonly Plugin[] = [])
     entryPoints: {
       page: join(sources, "page/main.ts"),
       worker: join(sources, "worker/main.ts"),
+      "region-worker": join(sources, "../machine/background/web-worker.ts"),
       style: join(sources, "page/style.css"),
     },
     absWorkingDir: folder,

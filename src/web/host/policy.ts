@@ -1,6 +1,6 @@
 /**
  * The Content-Security-Policy that the page needs (docs/web.md explains each line). The translator's output becomes code by `new Function`, which is what 'unsafe-eval'
- * allows; only the worker does that. A worker is under the policy that comes with its own script, so the page itself goes without.
+ * allows; only the machine's worker does that. A worker is under the policy that comes with its own script, so the page itself goes without.
  */
 const common = ["default-src 'none'", "base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'"];
 
@@ -23,9 +23,20 @@ export const remotePagePolicy = (host: string): string =>
     "; ",
   );
 
-export const workerPolicy: string = [
+const workerPolicy: string = [
   ...common,
   "script-src 'self' 'unsafe-eval'",
+  // The worker that it begins itself.
+  "worker-src 'self'",
   // Images by address may be anywhere.
   "connect-src 'self' http: https:",
 ].join("; ");
+
+/** Of the worker that makes regions: WebAssembly, and nothing of text. */
+const regionWorkerPolicy: string = [...common, "script-src 'self' 'wasm-unsafe-eval'"].join("; ");
+
+/** By the paths of the scripts that make code; all else is served with the page's policy. */
+export const workerPolicies: ReadonlyMap<string, string> = new Map([
+  ["/worker.js", workerPolicy],
+  ["/region-worker.js", regionWorkerPolicy],
+]);

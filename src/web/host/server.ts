@@ -3,11 +3,9 @@ import { realpath } from "node:fs/promises";
 import { createServer } from "node:http";
 import { answerWithFile, refuse } from "./files.ts";
 import { type Address, type ListeningServer, listen } from "./listen.ts";
-import { pagePolicy, workerPolicy } from "./policy.ts";
+import { pagePolicy, workerPolicies } from "./policy.ts";
 
 export { ServeError } from "./listen.ts";
-
-const workerFile = "/worker.js";
 
 export interface ServeOptions extends Address {
   readonly folder: string;
@@ -19,7 +17,7 @@ export type RunningServer = Pick<ListeningServer, "url" | "close">;
 export async function serve({ folder, ...address }: ServeOptions): Promise<RunningServer> {
   const root = await realpath(folder);
   const server = createServer((request, response) => {
-    const policy = (path: string): string => (path === workerFile ? workerPolicy : pagePolicy);
+    const policy = (path: string): string => workerPolicies.get(path) ?? pagePolicy;
     answerWithFile({ root, request, response, url: request.url ?? "/", policy }).catch(() => {
       if (!response.headersSent) refuse(response, 500, "the server could not read the file");
       else response.destroy();

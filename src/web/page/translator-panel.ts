@@ -36,7 +36,11 @@ export class TranslatorPanel {
     const names: readonly (readonly [name: string, label: string, title: string])[] = [
       ["speed", "million instructions a second", "Guest instructions; 0 while the guest is halted"],
       ["tierZero", "run by tier 0", "The rest runs as JavaScript made for it (regions). Of the last moment; in brackets of the whole run"],
-      ["regions", "regions", "Pieces of guest code that are JavaScript functions now; in brackets how many were made"],
+      [
+        "regions",
+        "regions",
+        "Pieces of guest code that are functions of the host's now; in brackets how many were made, and how many of them by a second worker, beside the guest",
+      ],
       ["text", "of JavaScript", "Text of the regions in place"],
       ["translation", "translating", "Host time spent making regions, with the browser's parsing, and its share of the whole run"],
       ["blocks", "blocks decoded", "Basic blocks prepared for tier 0; in brackets how many were dropped because their bytes were written"],
@@ -74,7 +78,8 @@ export class TranslatorPanel {
     };
     set("speed", millions(report.perSecond));
     set("tierZero", percent(report.tierZeroShare), `(${percent(report.tierZeroShareOfAll)})`);
-    set("regions", count(report.regionsLive), `(${count(report.regions)})`);
+    const beside = report.backgroundRegions > 0 ? `, ${count(report.backgroundRegions)} beside` : "";
+    set("regions", count(report.regionsLive), `(${count(report.regions)}${beside})`);
     set("text", describeBytes(report.regionTextLength));
     set("translation", `${report.regionSeconds.toFixed(2)} s`, `(${percent(report.regionShare)})`);
     set("blocks", count(report.blocks), `(${count(report.invalidations)})`);

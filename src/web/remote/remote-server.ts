@@ -9,7 +9,7 @@ import type { Duplex } from "node:stream";
 import { type WebSocket, WebSocketServer } from "ws";
 import { answerWithFile, refuse } from "../host/files.ts";
 import { type Address, type ListeningServer, listen } from "../host/listen.ts";
-import { remotePagePolicy } from "../host/policy.ts";
+import { remotePagePolicy, workerPolicies } from "../host/policy.ts";
 import type { FromHost } from "../protocol.ts";
 import type { MachineSession } from "../session/machine-session.ts";
 import { describeProblem } from "../session/problems.ts";
@@ -126,8 +126,8 @@ export class RemoteServer {
       });
       return void response.end(this.index);
     }
-    // The machine is here: nobody needs a script that makes code of text.
-    if (path === "/worker.js") return refuse(response, 404, "there is no such file");
+    // The machine is here: nobody needs a script that makes code.
+    if (workerPolicies.has(path)) return refuse(response, 404, "there is no such file");
     await answerWithFile({ root: this.root, request, response, url, policy: () => policy });
   }
 

@@ -36,6 +36,7 @@ export class Speedometer {
       tierZeroShareOfAll: share(stats.tierZeroInstructions, stats.instructions),
       blocks: stats.blocks,
       regions: stats.regions,
+      backgroundRegions: stats.backgroundRegions,
       regionsLive: stats.regionsLive,
       regionTextLength: stats.regionTextLength,
       regionSeconds: stats.regionSeconds,

@@ -13,6 +13,10 @@ import { type ImageEvents, openDrive, openMedium, readWhole } from "./images.ts"
 
 const bootMenuWait = 8000;
 
+/** A worker of this worker's, where browsers have such. */
+const regionWorker: Pick<MachineOptions, "regionWorker"> =
+  typeof Worker === "undefined" ? {} : { regionWorker: () => new Worker("region-worker.js", { type: "module", name: "xlat86 regions" }) };
+
 interface MachineThatIsOn {
   readonly machine: Machine;
   readonly session: MachineSession;
@@ -55,7 +59,7 @@ export class WorkerSession {
     try {
       const options = await this.options(setup);
       const samples = new HotPlaces();
-      const machine = createMachine({ ...options, sampler: samples });
+      const machine = createMachine({ ...options, sampler: samples, ...regionWorker });
       const media = new MediaChanger(machine.drives, (place) => this.closeImage(place));
       const session = new MachineSession({
         ...{ machine, samples, media, hasDisplay },
