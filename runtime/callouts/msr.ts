@@ -11,7 +11,7 @@ const efer = { nxe: 1 << 11 } as const;
 
 /** The time-stamp counter as a whole number below 2^53. */
 function timeStamp(cpu: Cpu): number {
-  return Math.floor(cpu.board.clock.now() * cpu.board.tscPerNanosecond) + cpu.tscOffset;
+  return Math.floor(cpu.board.clock.counter() * cpu.board.tscPerNanosecond) + cpu.tscOffset;
 }
 
 interface MsrRow {

@@ -74,6 +74,9 @@ export abstract class MachineClock implements Clock, Saveable {
   private readonly queue = new TimerQueue();
 
   abstract now(): number;
+  counter(): number {
+    return this.now();
+  }
   abstract save(): SavedState;
   protected abstract restoreTime(state: SavedState): void;
 
@@ -111,6 +114,9 @@ export abstract class MachineClock implements Clock, Saveable {
   }
 }
 
+/** Nanoseconds that a reading of a counter takes at least. */
+const betweenReadings = 10;
+
 /** Guest time follows host time while the machine runs and stands still while it is paused. Starts paused, at 0. */
 export class HostClock extends MachineClock {
   private readonly hostMilliseconds: () => number;
@@ -118,6 +124,8 @@ export class HostClock extends MachineClock {
   private elapsed = 0;
   private anchor = 0;
   private running = false;
+  /** The last reading of `counter`. */
+  private counted = 0;
 
   /** @param hostMilliseconds a monotonic host time in milliseconds, such as `performance.now` */
   constructor(hostMilliseconds: () => number) {
@@ -129,6 +137,17 @@ export class HostClock extends MachineClock {
     if (!this.running) return this.elapsed;
     const now = this.elapsed + Math.floor((this.hostMilliseconds() - this.anchor) * 1e6);
     return Math.max(now, this.elapsed);
+  }
+
+  /**
+   * Browsers' time goes in steps of 5 µs to a millisecond. Between them readings are counted, each for less time than it takes, so that the count stays behind the true time: Linux seeds its random
+   * numbers from differences of the time-stamp counter, and waits for ever where it finds none.
+   */
+  override counter(): number {
+    const now = this.now();
+    if (now > this.counted) this.counted = now;
+    else if (this.running) this.counted += betweenReadings;
+    return this.counted;
   }
 
   get paused(): boolean {
@@ -158,6 +177,7 @@ export class HostClock extends MachineClock {
   protected restoreTime(state: SavedState): void {
     this.elapsed = state.now as number;
     this.anchor = this.hostMilliseconds();
+    this.counted = this.elapsed;
   }
 }
 

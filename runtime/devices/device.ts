@@ -42,6 +42,8 @@ export interface RegisterBank {
 export interface Clock {
   /** Nanoseconds of guest time since power-on; never goes back. A double: exact to 104 days. */
   now(): number;
+  /** The same for counters that software reads again and again: no two readings while the guest runs are equal where the host's time goes in steps. */
+  counter(): number;
   /** A timer that calls `expired(deadline)` once guest time reaches the deadline it was last armed with. */
   timer(expired: (deadline: number) => void): Timer;
 }

@@ -17,7 +17,7 @@ export function usualRequest(): TierRequest {
   const board: CpuBoard = {
     physical: new PhysicalMemory(1 << 16),
     ports: { read: () => -1, write() {} },
-    clock: { now: () => 0, timer: () => ({ at() {}, cancel() {}, deadline: Number.POSITIVE_INFINITY }) },
+    clock: { now: () => 0, counter: () => 0, timer: () => ({ at() {}, cancel() {}, deadline: Number.POSITIVE_INFINITY }) },
     interrupts: { pending: false, acknowledge: () => 0 },
     tscPerNanosecond: 1,
     setFerr() {},

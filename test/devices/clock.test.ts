@@ -20,6 +20,25 @@ describe("HostClock", () => {
     expect(clock.millisecondsUntil(0)).toBe(0);
   });
 
+  test("readings of a counter differ where the host's time goes in steps, and never go back", () => {
+    let host = 0;
+    const clock = new HostClock(() => host);
+    expect([clock.counter(), clock.counter()]).toEqual([0, 0]);
+    clock.resume();
+    host = 0.1;
+    const readings = Array.from({ length: 5 }, () => clock.counter());
+    expect(readings).toEqual([100_000, 100_010, 100_020, 100_030, 100_040]);
+    expect(clock.now()).toBe(100_000);
+    clock.pause();
+    expect([clock.counter(), clock.counter()]).toEqual([100_040, 100_040]);
+    clock.resume();
+    expect(clock.counter()).toBe(100_050);
+    host = 0.2;
+    expect(clock.counter()).toBe(200_000);
+    clock.restore({ now: 7 });
+    expect(clock.counter()).toBe(17);
+  });
+
   test("a second resume or pause changes nothing", () => {
     let host = 0;
     const clock = new HostClock(() => host);

@@ -103,7 +103,7 @@ export class Core {
           this.portWrite(port, size, value);
         },
       },
-      clock: { now: () => this.now, timer: () => ({ at() {}, cancel() {}, deadline: Infinity }) },
+      clock: { now: () => this.now, counter: () => this.now, timer: () => ({ at() {}, cancel() {}, deadline: Infinity }) },
       interrupts: {
         get pending() {
           return interrupts.pending;

@@ -78,7 +78,7 @@ export class Machine {
         },
         write: (port, size, value) => void this.accesses.push({ port, size, value }),
       },
-      clock: { now: () => this.now, timer: () => ({ at() {}, cancel() {}, deadline: Infinity }) },
+      clock: { now: () => this.now, counter: () => this.now, timer: () => ({ at() {}, cancel() {}, deadline: Infinity }) },
       interrupts: { pending: false, acknowledge: () => 0 },
       tscPerNanosecond: 1,
       setFerr() {},

@@ -15,7 +15,7 @@ function board(interrupts: InterruptController, memory: PhysicalMemory, apic?: C
   return {
     ...{ physical: memory, interrupts, tscPerNanosecond: 1, setFerr() {} },
     ports: { read: () => 0xff, write() {} },
-    clock: { now: () => 0, timer: () => ({ at() {}, cancel() {}, deadline: Number.POSITIVE_INFINITY }) },
+    clock: { now: () => 0, counter: () => 0, timer: () => ({ at() {}, cancel() {}, deadline: Number.POSITIVE_INFINITY }) },
     ...(apic === undefined ? {} : { apic }),
   };
 }
