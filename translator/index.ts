@@ -372,12 +372,13 @@ export class JavaScriptTranslator implements Translator {
       ordered,
       addresses,
       usualEntry: this.does("entries") ? request.usualEntry : undefined,
+      hasLowPlaces: this.does("places") && request.hasLowPlaces === true,
       doubtful: doubtfulIn(ordered, request),
     };
   }
 
   /** @param isSilent nobody observes it */
-  regionOf({ name, key, ordered, addresses, usualEntry, doubtful }: RegionSource, isSilent = false): RegionParts {
+  regionOf({ name, key, ordered, addresses, usualEntry, hasLowPlaces, doubtful }: RegionSource, isSilent = false): RegionParts {
     const observe = isSilent ? undefined : this.observe;
     const successors = ordered.map((block) => block.successors);
     const numbers = new Map(ordered.map((block, k) => [block.offset, k]));
@@ -410,6 +411,7 @@ export class JavaScriptTranslator implements Translator {
         doubtful,
         x87InDoubles: this.x87InDoubles,
         usualEntry,
+        hasLowPlaces,
         soft: softBytes(ordered),
       },
       this.pureTemplates,

@@ -90,6 +90,8 @@ export interface Surroundings {
   page(k: number): RegionPage | undefined;
   /** The read TLB's entry of most pages that it has in this mode, if there is one. */
   readonly usualEntry: number | undefined;
+  /** Whether all memory lies below 2 GiB of the buffer. */
+  readonly hasLowPlaces: boolean;
   /** The word at a linear address, if the data TLB leads there. */
   word(linear: number): number | undefined;
   segmentBase(s: number): number;
@@ -405,6 +407,7 @@ export class Regions {
       name: `f_${((around.base + (address & 0xfff)) >>> 0).toString(16)}`,
       base: around.base,
       usualEntry: around.usualEntry,
+      hasLowPlaces: around.hasLowPlaces,
       heat: (offset) => {
         const k = offset >> 12;
         let onPage = heats.get(k);

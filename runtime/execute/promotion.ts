@@ -133,6 +133,7 @@ export class Promotion {
       base,
       // Programs have their pages wherever there was one: what most have in common today is another thing tomorrow.
       usualEntry: half === 0 ? memory.usualEntry(half) : undefined,
+      hasLowPlaces: memory.hasLowPlaces,
       segmentBase: (s) => (s === segment.cs ? codeBase : R[slot.segmentBase + s]),
       within: isEdge ? [-base, this.codeLimit(header) - base + 1] : undefined,
       page: (k) => {

@@ -65,8 +65,8 @@ const load = (table: "TR" | "TW", size: 2 | 4, name: string): string =>
  * what they are.
  */
 const besideCode = (size: 1 | 2 | 4, isSame: string, then: string): string => `
-    if (T !== -1 && (T & ${guarded}) === ${guarded}${size === 1 ? "" : ` && (A & 4095) <= ${4096 - size} && (R[${slot.eflags}] & ${eflag.ac}) === 0`}) {
-      const P = (T & -4096) ^ A;
+    if ((T & 1) !== 0 && (T | ${1 << 31}) !== -1${size === 1 ? "" : ` && (A & 4095) <= ${4096 - size} && (R[${slot.eflags}] & ${eflag.ac}) === 0`}) {
+      const P = T ^ ${guarded} ^ A;
       const frame = (P >>> 12) & ${coverageFrames - 1};
       const bit = P & 31;
       const isBeside = KP[frame] === P >>> 12 && bit <= ${32 - size} && ((KB[(frame << 7) | ((P >>> 5) & 127)] >>> bit) & ${(1 << size) - 1}) === 0;

@@ -141,6 +141,8 @@ class Inspection {
       mode: this.mode,
       name: `f_${(request.address >>> 0).toString(16)}`,
       heat: request.heat ?? (() => 1),
+      // As in a machine of less than 2 GiB.
+      hasLowPlaces: true,
     });
     if (request.installed !== undefined) return request.installed;
     if (code === undefined) return undefined;

@@ -27,6 +27,8 @@ export const optimisations = {
   giveUp: "regions: accesses that ask together are not looked at one by one: where they cannot be made in line, tier 0 goes on (with sites)",
   immediates: "regions: immediates and displacements that were written over before are read from memory, so that the region lives on",
   entries: "regions of ring 0: loads from memory that is mapped as most is do not wait for the TLB",
+  places:
+    "regions: where all memory lies below 2 GiB, one test of an access's place says whether it can be made in line; without, entry and address are looked at",
   forward: "pass: reads of state become the values written before, inside a block",
   simplify: "pass: algebra on values (in tier 0 too)",
   dead: "pass: writes of state that nothing sees are dropped (in fused handlers too), and flags that only who leaves a loop sees are written there",

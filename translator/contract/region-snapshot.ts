@@ -18,8 +18,9 @@ export interface RegionSnapshot {
   readonly soft: Int32Array;
   /** Page offsets of doubtful instructions (`RegionFacts.doubtful`). */
   readonly doubtful: Int32Array;
-  /** As in the request (translator.ts). */
+  /** Both as in the request (translator.ts). */
   readonly usualEntry: number | undefined;
+  readonly hasLowPlaces: boolean;
   /** The region has no more exits than these. */
   readonly mostExits: number;
 }

@@ -126,6 +126,8 @@ export interface RegionRequest {
   segmentBase(s: number): number;
   /** The read TLB's entry (runtime/memory/linear.ts) of most pages that are read in this mode, if there is one: many systems map most of their memory alike. Only a hint. */
   readonly usualEntry?: number | undefined;
+  /** Whether all memory lies below 2 GiB of the buffer (runtime/memory/linear.ts). */
+  readonly hasLowPlaces?: boolean;
   /** Whether the byte at this page offset was written over when a region had been made of it. Absent: none was. */
   readonly isPatched?: ((offset: number) => boolean) | undefined;
   /** Whether regions gave up too often at the instruction at this page offset (sites.ts). Absent: none did. */

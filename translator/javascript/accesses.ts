@@ -4,12 +4,14 @@ import type { LoadStatement, StoreStatement, Value } from "../ir/micro.ts";
 import type { SiteAccess, SiteGroup } from "../region/sites.ts";
 import type { Expression, Statement } from "./estree.ts";
 import * as js from "./estree.ts";
-import { isPlainAccess, isUsualAccess, placeAt } from "./plain-access.ts";
+import { isPlainAccess, isPlainPlace, isUsualAccess, nowhere, placeAt } from "./plain-access.ts";
 
 /** What accesses want to know of the function that they are in. */
 export interface AccessTarget {
   /** The entry that most pages have in the read TLB, if it is known. */
   readonly usualEntry?: number | undefined;
+  /** Whether all memory lies below 2 GiB of the buffer (`nowhere`). */
+  readonly hasLowPlaces?: boolean;
   /** Which half of a TLB: an expression to add to the page number, or undefined for the lower half known statically. */
   tlbHalf(): Expression | undefined;
   /** Places of groups, which outlive a block. */
@@ -50,7 +52,7 @@ export class Accesses {
   private readonly emitter: AccessEmitter;
   /** Of groups that were asked for, in this block or one before it. */
   private readonly siteBases: Map<SiteGroup, SiteBase>;
-  /** TLB entry local of the latest load for writing, by the text of its address; forgotten when a local named there changes. */
+  /** Local of the latest load for writing, its place or its TLB entry, by the text of its address; forgotten when a local named there changes. */
   private readonly writeEntries = new Map<string, string>();
 
   constructor(target: AccessTarget, emitter: AccessEmitter) {
@@ -86,14 +88,27 @@ export class Accesses {
   }
 
   private loadByTlb(s: LoadStatement, address: Expression): Access {
-    const name = this.entry(s.forWrite ? "TW" : "TR", address);
-    if (s.forWrite) this.writeEntries.set(keyOf(address), name);
-    const entry = js.identifier(name);
     const { usualEntry } = this.target;
     // The place does not depend on what the TLB says: the processor reads both at once.
-    if (usualEntry !== undefined && !s.forWrite && !isLikelyMisaligned(s))
+    if (usualEntry !== undefined && !s.forWrite && !isLikelyMisaligned(s)) {
+      const entry = js.identifier(this.entry("TR", address));
       return { test: isUsualAccess(entry, address, s.size, usualEntry), place: placeAt(usualEntry, address) };
-    return { test: isPlainAccess(entry, address, s.size, isLikelyMisaligned(s)), place: js.binary("^", entry, address) };
+    }
+    const name = this.placeOrEntry(s.forWrite ? "TW" : "TR", address);
+    if (s.forWrite) this.writeEntries.set(keyOf(address), name);
+    return this.plain(name, s, address);
+  }
+
+  /** The local of a place, if that alone can be tested; else of the TLB entry. */
+  private placeOrEntry(table: "TR" | "TW", address: Expression): string {
+    if (this.target.hasLowPlaces !== true) return this.entry(table, address);
+    return this.bind("E", js.binary("^", this.entryAt(table, address), address)).name;
+  }
+  /** @param name what `placeOrEntry` gave */
+  private plain(name: string, s: LoadStatement | StoreStatement, address: Expression): Access {
+    const found = js.identifier(name);
+    if (this.target.hasLowPlaces === true) return { test: isPlainPlace(found, s.size, isLikelyMisaligned(s)), place: found };
+    return { test: isPlainAccess(found, address, s.size, isLikelyMisaligned(s)), place: js.binary("^", found, address) };
   }
 
   /** @param slow what is done where it cannot be made in line */
@@ -105,8 +120,7 @@ export class Accesses {
   }
 
   private storeByTlb(s: StoreStatement, address: Expression): Access {
-    const entry = js.identifier(this.writeEntries.get(keyOf(address)) ?? this.entry("TW", address));
-    return { test: isPlainAccess(entry, address, s.size, isLikelyMisaligned(s)), place: js.binary("^", entry, address) };
+    return this.plain(this.writeEntries.get(keyOf(address)) ?? this.placeOrEntry("TW", address), s, address);
   }
 
   private atSite({ group, offset }: SiteAccess, address: Expression, isWrite: boolean): Access {
@@ -166,20 +180,15 @@ export class Accesses {
    *
    *     const V = (T | A) & 4095; const E = T ^ A;          // asked: V <= 4096 - bytes, of one byte 4094
    *
-   * With the usual entry the place does not depend on what the TLB says, as in `loadByTlb`.
+   * or, where all places are low, V = (E & 80000FFFh) >>> 0. With the usual entry the place does not depend on what the TLB says, as in `loadByTlb`.
    *
    * @param find the place, where the TLB does not have it
    */
   private bindByTlb(group: SiteGroup, first: Expression, find: Expression): SiteBase {
     const { isWrite } = group;
-    const T = js.identifier(this.entry(isWrite ? "TW" : "TR", first));
     const usual = isWrite ? undefined : this.target.usualEntry;
-    const offset = js.literal(0xfff);
-    const low =
-      usual === undefined
-        ? js.binary("&", js.binary("|", T, first), offset)
-        : js.binary(">>>", js.binary("|", placeAt(usual, T), js.binary("&", first, offset)), js.literal(0));
-    const place = usual === undefined ? js.binary("^", T, first) : placeAt(usual, first);
+    const found = js.identifier(usual === undefined ? this.placeOrEntry(isWrite ? "TW" : "TR", first) : this.entry("TR", first));
+    const { low, place } = this.placeInPage(found, first, usual);
     if (this.target.mayGiveUp === true) {
       const test = js.mostly(js.binary("<=", low, js.literal(lastOffset(group))), true);
       const base = this.bindSurely(test, place, (E) => this.orGiveUp(E, find));
@@ -188,6 +197,18 @@ export class Accesses {
     const inPage = this.bind("V", low);
     const base = this.bind("E", js.toInt32(place));
     return this.bound(group, { base: base.name, distance: undefined, isSure: false, inPage: inPage.name, asked: 0 });
+  }
+
+  /** @param found what `placeOrEntry` gave, but the entry if there is a usual one */
+  private placeInPage(found: Expression, first: Expression, usual: number | undefined): { low: Expression; place: Expression } {
+    const offset = js.literal(0xfff);
+    if (usual !== undefined) {
+      const low = js.binary("|", placeAt(usual, found), js.binary("&", first, offset));
+      return { low: js.binary(">>>", low, js.literal(0)), place: placeAt(usual, first) };
+    }
+    if (this.target.hasLowPlaces === true)
+      return { low: js.binary(">>>", js.binary("&", found, js.literal(nowhere | 0xfff)), js.literal(0)), place: found };
+    return { low: js.binary("&", js.binary("|", found, first), offset), place: js.binary("^", found, first) };
   }
 
   private bound(group: SiteGroup, known: SiteBase): SiteBase {
@@ -210,10 +231,13 @@ export class Accesses {
 
   /** The local of a TLB entry. */
   entry(table: "TR" | "TW", address: Expression): string {
+    return this.bind("T", this.entryAt(table, address)).name;
+  }
+  private entryAt(table: "TR" | "TW", address: Expression): Expression {
     this.emitter.free(table);
     const page = js.binary(">>>", address, js.literal(12));
     const half = this.target.tlbHalf();
-    return this.bind("T", js.index(table, half === undefined ? page : js.binary("+", half, page))).name;
+    return js.index(table, half === undefined ? page : js.binary("+", half, page));
   }
 
   /** Guest memory at a constant place, aligned or not, zero-extended. */

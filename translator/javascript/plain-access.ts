@@ -7,8 +7,21 @@
 import type { Expression } from "./estree.ts";
 import * as js from "./estree.ts";
 
+/**
+ * Where all memory lies below 2 GiB of the buffer, a place `T ^ A` has bit 31 clear, and what an entry that is not valid gives has it set (runtime/memory/linear.ts): one test of the place
+ * says what two of entry and address say elsewhere.
+ */
+export const nowhere = -0x80000000;
+
 /** The tree of the test for JavaScript, where WebAssembly may ask about the page. */
 export type PlainAccess = Extract<Expression, { type: "BinaryExpression" }> & { readonly bytes: 2 | 4 | 8 | 16 };
+
+/** As `isPlainAccess`, where all places are low (`nowhere`), P being T ^ A. */
+export function isPlainPlace(P: Expression, size: number, isLikelyMisaligned: boolean): Expression {
+  if (size === 1) return js.mostly(js.binary(">=", P, js.literal(0)), true);
+  const test = js.mostly(js.binary("===", js.binary("&", P, js.literal(nowhere | (size - 1))), js.literal(0)), true);
+  return isLikelyMisaligned ? ({ ...test, bytes: size } as PlainAccess) : test;
+}
 
 /** @param size in bytes; @param isLikelyMisaligned and the element is named by its address */
 export function isPlainAccess(T: Expression, A: Expression, size: number, isLikelyMisaligned: boolean): Expression {

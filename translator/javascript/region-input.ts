@@ -36,8 +36,9 @@ export interface RegionInput {
   readonly doubtful: ReadonlySet<number>;
   /** Whether x87 registers hold plain doubles. */
   readonly x87InDoubles?: boolean;
-  /** As in the request (contract/translator.ts). */
+  /** Both as in the request (contract/translator.ts). */
   readonly usualEntry: number | undefined;
+  readonly hasLowPlaces: boolean;
   /** As in the facts. */
   readonly soft: ReadonlySet<number>;
 }

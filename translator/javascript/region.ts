@@ -562,6 +562,9 @@ class RegionPrinter implements Target, RegionSite {
   get usualEntry(): number | undefined {
     return this.input.usualEntry;
   }
+  get hasLowPlaces(): boolean {
+    return this.input.hasLowPlaces;
+  }
   get hasFlagsForFaults(): boolean {
     return this.input.isCarryLazy;
   }

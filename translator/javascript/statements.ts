@@ -338,6 +338,7 @@ export class StatementEmitter {
         tlbEntry: (table, address) => js.identifier(this.accesses.entry(table, address)),
         leaveIfTold: () => this.target.leaveIfTold?.() ?? [],
         usualEntry: this.target.usualEntry,
+        hasLowPlaces: this.target.hasLowPlaces === true,
       });
       if (result !== undefined) this.resultOf(s).expression = result;
       return;

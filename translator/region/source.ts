@@ -20,6 +20,7 @@ export interface RegionSource {
   readonly addresses: ReadonlyMap<number, number>;
   /** As in the request (contract/translator.ts). */
   readonly usualEntry: number | undefined;
+  readonly hasLowPlaces: boolean;
   /** As in the facts. */
   readonly doubtful: ReadonlySet<number>;
 }
@@ -37,7 +38,7 @@ interface InstructionDecoder {
 
 /** @param page those that the source was discovered on */
 export function snapshotOf(
-  { name, key, ordered, addresses, usualEntry, doubtful }: RegionSource,
+  { name, key, ordered, addresses, usualEntry, hasLowPlaces, doubtful }: RegionSource,
   page: (k: number) => RegionPage | undefined,
 ): RegionSnapshot {
   const endOf = ({ instructions }: RegionBlock): number => instructions[instructions.length - 1].next;
@@ -68,6 +69,7 @@ export function snapshotOf(
     soft: Int32Array.from(softBytes(ordered)),
     doubtful: Int32Array.from(doubtful),
     usualEntry,
+    hasLowPlaces,
     // Each way out of a block, EIP wrapping around or not, and the function that it calls.
     mostExits: 2 * successors + ordered.length,
   };
@@ -82,7 +84,7 @@ export function snapshotOf(
 
 /** Decodes the blocks once more. */
 export function sourceOf(
-  { name, mode, bytes, blocks, pages, soft, usualEntry, doubtful }: RegionSnapshot,
+  { name, mode, bytes, blocks, pages, soft, usualEntry, hasLowPlaces, doubtful }: RegionSnapshot,
   decoder: InstructionDecoder,
 ): RegionSource {
   const addresses = new Map<number, number>();
@@ -113,5 +115,5 @@ export function sourceOf(
     k += successors;
     from += length;
   }
-  return { name, key: mode, ordered, addresses, usualEntry, doubtful: new Set(doubtful) };
+  return { name, key: mode, ordered, addresses, usualEntry, hasLowPlaces, doubtful: new Set(doubtful) };
 }

@@ -6,7 +6,7 @@
 import type { Expression } from "estree";
 import type { ArrayPlace } from "../contract/wasm.ts";
 import * as js from "../javascript/estree.ts";
-import type { PlainAccess } from "../javascript/plain-access.ts";
+import { nowhere, type PlainAccess } from "../javascript/plain-access.ts";
 import type { Opcode, ValueType } from "./encoder.ts";
 import type { WasmHost } from "./host.ts";
 import { isNotNegative, type Known, literalOf, localType, Names, Refused, refuse, type Type, typeOfNumber, typeOfOperation } from "./names.ts";
@@ -442,10 +442,11 @@ export class ExpressionWriter extends VectorWriter {
     if (this.value(e) === "f64") throw new Refused("a double as a condition");
   }
 
-  /** ((T | A) & 0xfff) <= 0x1000 - bytes: see ../javascript/plain-access.ts. */
+  /** ((T | A) & 0xfff) <= 0x1000 - bytes, or the same of a place: see ../javascript/plain-access.ts. */
   private liesInPage({ left, bytes }: PlainAccess): void {
-    this.int((left as { left: Expression }).left);
-    this.constant(0xfff);
+    const asked = left as { left: Expression; right: Expression };
+    this.int(asked.left);
+    this.constant(0xfff | ((literalOf(asked.right) ?? refuse("an access")) & nowhere));
     this.op("i32.and");
     this.constant(0x1000 - bytes);
     this.op("i32.le_u");

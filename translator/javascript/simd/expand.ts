@@ -23,8 +23,9 @@ export interface Expansion {
   callout(result?: string): Statement[];
   /** Leaves the region behind the instruction if the callout said so: what a store does on its slow path. */
   leaveIfTold(): Statement[];
-  /** As the target of statements has it. */
+  /** Both as the target of statements has them. */
   readonly usualEntry: number | undefined;
+  readonly hasLowPlaces: boolean;
   /** Declares a local with the TLB entry of the page at `address`. */
   tlbEntry(table: "TR" | "TW", address: Expression): Expression;
 }

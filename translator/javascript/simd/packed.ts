@@ -5,7 +5,7 @@
 import type { CalloutName } from "../../contract/callouts.ts";
 import type { Expression, Statement } from "../estree.ts";
 import * as js from "../estree.ts";
-import { isPlainAccess, isUsualAccess, placeAt } from "../plain-access.ts";
+import { isPlainAccess, isPlainPlace, isUsualAccess, placeAt } from "../plain-access.ts";
 import { type Format, isStaging } from "./accesses.ts";
 import { type Expand, type Expansion, fallBack, largest } from "./expand.ts";
 import type { WholeVectors } from "./whole.ts";
@@ -194,18 +194,30 @@ const integersToDoubles: Expand = (e) => {
 
 // ---- moves
 
-const placeOfAccess = (T: Expression, A: Expression): Expression => js.binary("^", T, A);
+interface Access {
+  readonly test: Expression;
+  readonly place: Expression;
+}
+
+/** An access as that of general registers is (../accesses.ts). */
+function accessTo(e: Expansion, table: "TR" | "TW", size: 8 | 16, isAligned: boolean): Access {
+  const [A] = e.args;
+  const T = e.tlbEntry(table, A);
+  e.free("v128");
+  const usual = isAligned && table === "TR" ? e.usualEntry : undefined;
+  if (usual !== undefined) return { test: isUsualAccess(T, A, size, usual), place: placeAt(usual, A) };
+  const place = js.binary("^", T, A);
+  if (!e.hasLowPlaces) return { test: isPlainAccess(T, A, size, !isAligned), place };
+  const name = e.name("E");
+  e.push(js.declare("const", name, place));
+  return { test: isPlainPlace(js.identifier(name), size, !isAligned), place: js.identifier(name) };
+}
 
 function load(size: 8 | 16, isAligned: boolean): Expand {
   return (e) => {
     const places = placesOf(e);
-    const [A] = e.args;
     const [, n] = e.numbers;
-    const T = e.tlbEntry("TR", A);
-    e.free("v128");
-    const usual = isAligned ? e.usualEntry : undefined;
-    const test = usual === undefined ? isPlainAccess(T, A, size, !isAligned) : isUsualAccess(T, A, size, usual);
-    const place = usual === undefined ? placeOfAccess(T, A) : placeAt(usual, A);
+    const { test, place } = accessTo(e, "TR", size, isAligned);
     const loaded = js.method("v128", size === 16 ? "loadPlace" : "loadHalf", [place]);
     const value = size === 16 || isStaging(n) ? loaded : withHalf(e, places.vector(n), loaded, n);
     const slow = [...e.callout(), ...places.refresh(n, size >> 2)];
@@ -224,16 +236,13 @@ function withHalf(e: Expansion, vector: Expression, from: Expression, n: number)
 function store(size: 8 | 16, isAligned: boolean): Expand {
   return (e) => {
     const places = placesOf(e);
-    const [A] = e.args;
     const [, n] = e.numbers;
-    const T = e.tlbEntry("TW", A);
-    e.free("v128");
-    const place = placeOfAccess(T, A);
+    const { test, place } = accessTo(e, "TW", size, isAligned);
     const fast =
       size === 16
         ? js.method("v128", "storePlace", [place, places.vector(n)])
         : js.method("v128", "storeHalf", [place, places.vector(n), js.literal((n & 2) >> 1)]);
-    e.push(js.ifStatement(isPlainAccess(T, A, size, !isAligned), [js.expressionStatement(fast)], [...e.callout(), ...e.leaveIfTold()]));
+    e.push(js.ifStatement(test, [js.expressionStatement(fast)], [...e.callout(), ...e.leaveIfTold()]));
   };
 }
 
