@@ -10,6 +10,7 @@ import type { WasmImport, WasmLayout } from "../../translator/contract/wasm.ts";
 import { type CodeCache, modeMask, shapeBits } from "./code-cache.ts";
 import { compile, type HostNames } from "./compile.ts";
 import { Doubts } from "./doubts.ts";
+import { type Evictable, Eviction, type RegionLimits } from "./eviction.ts";
 import { Losses } from "./losses.ts";
 import { wrapping } from "./pseudo-shapes.ts";
 import { includes, overlaps, type RangesByPage, rangesByPage, without } from "./ranges.ts";
@@ -19,7 +20,7 @@ import type { RegionAnswer, RegionThread } from "./region-thread.ts";
 
 export type RegionFunction = (p: number) => number;
 
-export interface Region {
+export interface Region extends Evictable {
   readonly code: RegionCode;
   readonly run: RegionFunction;
   /** Header of the block it stands in for, and what of that block it replaced: instruction count, first shape number. */
@@ -29,9 +30,6 @@ export interface Region {
   /** What that block's counter of executions was, and how many of these tier 0 did for which no earlier region accounts. */
   readonly executions: number;
   readonly coldExecutions: number;
-  /** And when regions were evicted last; entries until then, older ones counting half each time. */
-  executionsSeen: number;
-  use: number;
   /** Its own shape number. */
   readonly shape: number;
   /** Physical addresses that its static exits lead to, with their page offsets relative to the entry's page. */
@@ -67,8 +65,7 @@ export interface RegionHost {
   readonly callsSubroutines: boolean;
   /** Executions of the code behind a CALL from which on it is taken in with the caller. */
   readonly hotCall: number;
-  /** Characters of text that all of them may have. */
-  readonly regionText?: number | undefined;
+  readonly regionLimits?: Partial<RegionLimits> | undefined;
   readonly addStub: (link: number, offset: number, page: number, wraps: number) => void;
 }
 
@@ -107,6 +104,14 @@ interface RegionKind extends Pick<Region, "isDeep" | "growth" | "takesIn" | "dou
   readonly wantedBy?: number;
 }
 
+/** What V8 makes of a region. */
+interface Compiled {
+  /** As `Evictable` has it. */
+  readonly module: WebAssembly.Module | undefined;
+  /** Makes the function, for a shape number. */
+  run(shape: number): RegionFunction;
+}
+
 /** Where a region begins. */
 interface RegionPlace extends RegionKind {
   readonly header: number;
@@ -139,12 +144,6 @@ const largestSharedDeep = 200;
 
 /** Pages around the entry's that code is taken from. */
 const maximumReach = (1 << (faultPlace.offsetBits - 13)) - 8;
-
-/** Characters of text of all live regions: V8 holds seven to eight bytes for each, in what it made of them (docs/PERFORMANCE.md). */
-const usualText = 1 << 26;
-/** What is left of that by an eviction, and the share of regions that is too young to judge. */
-const keptText = 3 / 4;
-const youngRegions = 1 / 4;
 
 /** Places in a block that are renewed one by one. */
 const mostWritten = 16;
@@ -191,6 +190,7 @@ export class Regions {
   private readonly byPage = new Map<number, Region[]>();
   /** Regions by the physical addresses that their static exits lead to. */
   private readonly byExit = new Map<number, Region[]>();
+  private readonly eviction: Eviction<Region>;
   private readonly losses = new Losses();
   private readonly doubts = new Doubts();
   /** Blocks for which no region can be made: not tried again. */
@@ -206,6 +206,7 @@ export class Regions {
     this.translator = translator;
     this.host = host;
     this.lent = lent;
+    this.eviction = new Eviction(lent.regionLimits, (region) => this.executions(region));
     this.nextShape = lent.firstShape;
     this.entered = new Int32Array((cache.C.length >>> 5) + 1);
   }
@@ -361,7 +362,7 @@ export class Regions {
     } else {
       const code = made as RegionCode;
       cache.top += code.exits.length;
-      region = this.install(place, code, links, (shape) => this.compiled(code, links, shape));
+      region = this.install(place, code, links, { module: undefined, run: (shape) => this.compiled(code, links, shape) });
       code.release();
       if (this.wasm !== undefined) this.thread?.madeHere(this.wasm.layout);
     }
@@ -384,7 +385,7 @@ export class Regions {
       this.jobs.take(id);
       const code = this.translator.regionFrom(snapshot);
       if (code === undefined) this.onlyHere.add(place.header);
-      else this.putInPlace(job, code, (shape) => this.compiled(code, links, shape));
+      else this.putInPlace(job, code, { module: undefined, run: (shape) => this.compiled(code, links, shape) });
       code?.release();
       this.milliseconds += performance.now() - started;
     }
@@ -468,20 +469,21 @@ export class Regions {
     const started = performance.now();
     const code = codeOf(made.facts, job.snapshot, this.translator);
     const before = this.translated;
-    this.putInPlace(job, code, (shape) => (this.wasm as RegionCompiler).addCompiled(made.module, made.imports, made.name, shape));
+    const { module, imports, name } = made;
+    this.putInPlace(job, code, { module, run: (shape) => (this.wasm as RegionCompiler).addCompiled(module, imports, name, shape) });
     this.madeBeside += this.translated - before;
     this.milliseconds += performance.now() - started;
   }
 
-  /** What was asked for is made. @param compile as `install` has it */
-  private putInPlace({ place, snapshot, links }: AskedFor<RegionPlace>, code: RegionCode, compile: (shape: number) => RegionFunction): void {
+  /** What was asked for is made. @param compiled as `install` has it */
+  private putInPlace({ place, snapshot, links }: AskedFor<RegionPlace>, code: RegionCode, compiled: Compiled): void {
     if (code.instructions < this.least(code.isCallable)) {
       this.refused.add(place.header);
       return;
     }
     if (!this.isWanted(place, snapshot, code)) return;
     if (code.exits.length > snapshot.mostExits) throw new Error(`${snapshot.name}: more exits than ${snapshot.mostExits}`);
-    this.install(place, code, links, compile);
+    this.install(place, code, links, compiled);
   }
 
   /** Whether a region that was asked for can be put in place: its block lives, and memory is as it was. (A block that has been asked for gets no other region.) */
@@ -495,8 +497,8 @@ export class Regions {
     return false;
   }
 
-  /** Puts a region in place. @param compile makes its function, for a shape number */
-  private install(place: RegionPlace, code: RegionCode, links: number, compile: (shape: number) => RegionFunction): Region {
+  /** Puts a region in place. */
+  private install(place: RegionPlace, code: RegionCode, links: number, compiled: Compiled): Region {
     const { C } = this.cache;
     const { header, address, mode, isDeep, growth, takesIn, doubted, page, replaces, wantedBy } = place;
     const before = replaces !== undefined && this.live.get(replaces.shape) === replaces ? replaces : undefined;
@@ -505,7 +507,7 @@ export class Regions {
       this.lent.addStub(links + k, offset, address & ~0xfff, code.wrapping.has(k) ? wrapping : 0);
     });
     const shape = this.freeShapes.pop() ?? this.nextShape++;
-    const run = compile(shape);
+    const run = compiled.run(shape);
     this.textLength += code.size;
     const executions = C[header + 1] >>> 0;
     const region: Region = {
@@ -517,7 +519,10 @@ export class Regions {
       executions,
       coldExecutions: before === undefined ? executions : 0,
       executionsSeen: executions,
+      slices: 0,
       use: 0,
+      idlePeriods: 0,
+      module: compiled.module,
       shape,
       isDeep,
       growth,
@@ -534,7 +539,7 @@ export class Regions {
       mode,
     };
     this.live.set(shape, region);
-    if (this.textLength > (this.lent.regionText ?? usualText)) this.evict(region);
+    this.evict(this.eviction.beyondLimit(this.live.values(), region, this.textLength));
     this.lent.handlers[shape] = run;
     this.lent.targets.add(shape, address, mode);
     // The region keeps the budget itself: the block counts as none.
@@ -558,22 +563,14 @@ export class Regions {
     return region;
   }
 
-  /** Too much host memory hangs on regions: those entered least give their blocks back, the young after the others. */
-  private evict(newest: Region): void {
-    for (const region of this.live.values()) {
-      const executions = this.executions(region);
-      region.use = region.use / 2 + ((executions - region.executionsSeen) >>> 0);
-      region.executionsSeen = executions;
-    }
-    const byUse = (list: Region[]): Region[] => list.sort((a, b) => a.use - b.use);
-    const others = [...this.live.values()].filter((region) => region !== newest);
-    const young = others.splice(Math.ceil((1 - youngRegions) * others.length));
-    const enough = keptText * (this.lent.regionText ?? usualText);
-    for (const region of [...byUse(others), ...byUse(young)]) {
-      if (this.textLength <= enough) break;
-      this.giveBack(region);
-      this.evicted++;
-    }
+  /** Host memory hangs on regions. @param retired guest instructions */
+  evictIdle(retired: number): void {
+    this.evict(this.eviction.idle(this.live.values(), retired, this.textLength));
+  }
+
+  private evict(regions: readonly Region[]): void {
+    for (const region of regions) this.giveBack(region);
+    this.evicted += regions.length;
   }
 
   /** As WebAssembly if that can be. */
@@ -657,10 +654,12 @@ export class Regions {
     return sum;
   }
 
-  /** If a region heads the block at `header`: brings the block's counter up to date, which other regions leave alone. */
+  /** A slice ended at `header`. If a region heads the block: brings the block's counter up to date, which other regions leave alone. */
   settle(header: number): void {
     const region = this.live.get(this.cache.C[header + 2] & shapeBits);
-    if (region !== undefined) this.executions(region);
+    if (region === undefined) return;
+    this.executions(region);
+    region.slices++;
   }
 
   private executions({ header, shape }: Region): number {

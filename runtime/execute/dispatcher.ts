@@ -26,6 +26,7 @@ import { BlockBuilder } from "../code/block-builder.ts";
 import { CodeCache, modeMask as modeMaskImported, shapeBits as shapeBitsImported } from "../code/code-cache.ts";
 import { hasTailCallsAndVectors } from "../code/compile.ts";
 import { Coverage } from "../code/coverage.ts";
+import type { RegionLimits } from "../code/eviction.ts";
 import {
   dispatchBlock as dispatchBlockImported,
   faultBlock as faultBlockImported,
@@ -113,8 +114,8 @@ export interface DispatcherOptions {
   readonly fuseThreshold?: number;
   /** Guest instructions a region must have to be worth it (3); tests that want every instruction in a region say 1. */
   readonly smallestRegion?: number;
-  /** Characters of text that all regions may have; more, and those used least are dropped. */
-  readonly regionText?: number;
+  /** Beyond which regions are dropped, and when (code/eviction.ts). */
+  readonly regionLimits?: Partial<RegionLimits>;
   /** Makes regions beside the guest; absent: it waits for them. */
   readonly regionThread?: RegionThread | undefined;
   /** Names of optimisations to leave out (contract/optimisations.ts). */
@@ -223,7 +224,7 @@ export class Dispatcher {
       hotCall: Math.min(hotCall, (options.regionThreshold ?? 0) / 4),
       callsSubroutines: options.disabled?.has("returns") !== true,
       smallestRegion: options.smallestRegion ?? 3,
-      regionText: options.regionText,
+      regionLimits: options.regionLimits,
       addStub: (link, offset, page, wraps) => this.builder.addStub(link, offset, page, wraps),
     });
     const region = options.disabled?.has("regions") === true ? Number.POSITIVE_INFINITY : (options.regionThreshold ?? Number.POSITIVE_INFINITY);
@@ -473,7 +474,7 @@ export class Dispatcher {
     if (C[p] === 0 && (C[p + 2] & shapeBits) < firstRegionShape) return p;
     R[budget] += C[p];
     C[p + 1]--;
-    this.promotion.sample(p);
+    this.promotion.sample(p, this.retired);
     R[eipSlot] = (R[pageSlot] + (C[p + 2] >>> 16)) | 0;
     this.entry.eipIsCurrent = true;
     this.sliceEnded?.((C[p + 2] & shapeBits) >= firstRegionShape);

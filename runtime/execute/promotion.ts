@@ -42,10 +42,11 @@ export class Promotion {
     this.thresholds = thresholds;
   }
 
-  /** The block at `header` was about to run; R[page] is its page. */
-  sample(header: number): void {
+  /** The block at `header` was about to run; R[page] is its page. @param retired guest instructions */
+  sample(header: number, retired: number): void {
     const { C } = this.cache;
     this.regions.receive();
+    this.regions.evictIdle(retired);
     this.regions.settle(header);
     const executions = C[header + 1];
     if (executions < Math.min(this.thresholds.fuse, this.thresholds.region)) return;

@@ -48,7 +48,7 @@ const BOOT_MODULES = ["ata_piix", "sd_mod", "sr_mod", "virtio_pci", "virtio_blk"
 const DISK_MEBIBYTES = 1536;
 const DISK_LABEL = "debian";
 /** Counts changes of how the disk is made: a cached one of another recipe is made anew. */
-const RECIPE = 2;
+const RECIPE = 3;
 
 export type DebianBus = "ide" | "virtio";
 

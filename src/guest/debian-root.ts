@@ -37,10 +37,17 @@ exit 0
 `;
 
 const STOP_SCRIPT = `#!/bin/sh
-# Run by init at the end, when all other processes have gone.
+# Run by init before it ends all other processes. One that is writing, a login that has just begun for instance, keeps the disk busy: it is waited for, then told to end.
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin
+trap "" TERM
 sync
-mount -n -o remount,ro / && echo "The disk is clean."
+for try in 1 2 3 4 5 6 7 8; do
+  mount -n -o remount,ro / 2>/dev/null && { echo "The disk is clean."; exit 0; }
+  [ $try -ge 4 ] && kill -TERM -1
+  sleep 0.5
+done
+echo "The disk is still written to."
+exit 1
 `;
 
 const INITTAB = `::sysinit:/etc/xlat86/start

@@ -184,9 +184,9 @@ describe("a region made beside the guest", () => {
     const header = [...cache.live()].find(({ executions }) => executions > 10)?.header ?? 0;
     cache.C[header + 1] = veryOften;
     core.R[slot.page] = place.code;
-    promotion.sample(header);
+    promotion.sample(header, 0);
     expect(regions().live.size).toBe(0);
-    for (const end = performance.now() + longAgo; performance.now() < end && regions().live.size === 0; ) promotion.sample(header);
+    for (const end = performance.now() + longAgo; performance.now() < end && regions().live.size === 0; ) promotion.sample(header, 0);
     expect([...regions().live.values()].map((region) => region.header)).toEqual([header]);
     // Not to be made there as well.
     const [late] = asked.filter((job) => !thread.jobs.includes(job));
@@ -227,8 +227,8 @@ describe("a region made beside the guest", () => {
     expect(shallow.map(({ isDeep }) => isDeep)).toEqual([false]);
     cache.C[header + 1] = veryOften;
     core.R[slot.page] = place.code;
-    promotion.sample(header);
-    promotion.sample(header);
+    promotion.sample(header, 0);
+    promotion.sample(header, 0);
     expect(thread.jobs.length).toBe(1);
     expect([...regions().live.values()]).toEqual(shallow);
     thread.finish();

@@ -37,7 +37,7 @@ function seeCalls(callee: Region, returnTo: number, times: number): void {
   core.cpu.memory.st4(place.stack - 64, returnTo);
   R[slot.esp] = place.stack - 64;
   R[slot.page] = place.code;
-  for (let k = 0; k < times; k++) promotion.sample(callee.header);
+  for (let k = 0; k < times; k++) promotion.sample(callee.header, 0);
   R[slot.esp] = esp;
   R[slot.page] = page;
 }
@@ -148,7 +148,7 @@ describe("a loop with two regions", () => {
     expect(core.makeRegion(loop.labels.again).code.instructions).toBe(70);
     cache.C[half.header + 1] = veryOften;
     core.R[slot.page] = place.code;
-    promotion.sample(half.header);
+    promotion.sample(half.header, 0);
     const whole = [...regions.live.values()].find(({ header }) => header === half.header);
     expect(whole?.isDeep).toBe(true);
     expect(whole?.code.instructions).toBe(2 * 70 + 2);

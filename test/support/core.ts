@@ -5,6 +5,7 @@
  * Two tiers to compare: `cold` is tier 0 alone; `hot` makes a region of every block as soon as it has run.
  */
 import { spillAll, statusWord } from "../../runtime/callouts/x87/registers.ts";
+import type { RegionLimits } from "../../runtime/code/eviction.ts";
 import type { RegionThread } from "../../runtime/code/region-thread.ts";
 import type { Region } from "../../runtime/code/regions.ts";
 import { Cpu, type CpuBoard } from "../../runtime/cpu/cpu.ts";
@@ -64,8 +65,8 @@ export interface CoreOptions {
   readonly regionThreshold?: number;
   /** Makes regions. */
   readonly regionThread?: RegionThread;
-  /** Characters of text that all regions may have. */
-  readonly regionText?: number;
+  /** Beyond which regions are dropped. */
+  readonly regionLimits?: Partial<RegionLimits>;
   /** Optimisations that the dispatcher leaves out. */
   readonly disabled?: ReadonlySet<string>;
   /** Nanoseconds between looks around, for all of them. */
@@ -125,7 +126,7 @@ export class Core {
       fuseThreshold: options.fuseThreshold ?? 0,
       regionThread: options.regionThread,
       ...(options.disabled === undefined ? {} : { disabled: options.disabled }),
-      ...(options.regionText === undefined ? {} : { regionText: options.regionText }),
+      ...(options.regionLimits === undefined ? {} : { regionLimits: options.regionLimits }),
       ...(options.regionThreshold === undefined ? {} : { regionThreshold: options.regionThreshold }),
       ...(options.betweenPolls === undefined ? {} : { betweenPolls: () => options.betweenPolls as number }),
       ...(options.slice === undefined ? {} : { sliceInstructions: options.slice }),
