@@ -34,8 +34,20 @@ const sample = (): void => {
   const before = process.memoryUsage();
   (globalThis as { gc?: () => void }).gc?.();
   const after = process.memoryUsage();
-  const { instructions, shapes, blocks, regions, regionsLive, regionTextLength, codeCacheBytes, codeCacheFlushes, invalidations } = machine.stats();
-  const counters = { instructions, shapes, blocks, regions, regionsLive, regionTextLength, codeCacheBytes, codeCacheFlushes, invalidations };
+  const { instructions, shapes, blocks, regions, regionsLive, regionsEvicted, regionTextLength, codeCacheBytes, codeCacheFlushes, invalidations } =
+    machine.stats();
+  const counters = {
+    instructions,
+    shapes,
+    blocks,
+    regions,
+    regionsLive,
+    regionsEvicted,
+    regionTextLength,
+    codeCacheBytes,
+    codeCacheFlushes,
+    invalidations,
+  };
   const memory = { resident: before.rss, heap: before.heapUsed, live: after.heapUsed, external: after.external + after.arrayBuffers };
   writeSync(1, `SAMPLE ${JSON.stringify({ at, rounds, ...memory, ...counters })}\n`);
 };

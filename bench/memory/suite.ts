@@ -21,20 +21,11 @@ interface Taken {
   readonly [name: string]: number;
 }
 
-/**
- * What a region comes to in V8's heap (what it can be printed from again) and in resident memory (its WebAssembly, too). Measured: both against the number of live regions over
- * four minutes. A guest's rarer code becomes regions for many minutes, up to a limit (runtime/code/regions.ts), so both are also judged without them.
- */
-const HEAP_OF_A_REGION = 17 * 1024;
-const RESIDENT_OF_A_REGION = 69 * 1024;
-
 /** What must stay: V8's heap after a collection, memory outside it, and what the operating system counts. */
 const JUDGED: Readonly<Record<string, (sample: Taken) => number>> = {
   "live heap": (sample) => sample.live,
-  "live heap without regions": (sample) => sample.live - HEAP_OF_A_REGION * sample.regionsLive,
   "outside the heap": (sample) => sample.external,
   resident: (sample) => sample.resident,
-  "resident without regions": (sample) => sample.resident - RESIDENT_OF_A_REGION * sample.regionsLive,
 };
 const mebibytes = (bytes: number): string => (bytes / 2 ** 20).toFixed(1);
 
@@ -86,22 +77,29 @@ function report(taken: readonly Taken[], seconds: number, said: readonly string[
     name,
     verdict: judge(taken.map((sample) => ({ at: sample.at, value: value(sample) }))),
   }));
-  const isGrownByRegions = (grown: string): boolean =>
-    verdicts.some(({ name, verdict }) => name === `${grown} without regions` && verdict !== null && !verdict.grows);
-  for (const { name, verdict } of verdicts) {
-    if (verdict?.grows && !isGrownByRegions(name)) {
-      problems.push(`memory: ${name} GROWS by ${mebibytes(verdict.perMinute)} MiB a minute`);
-    }
-  }
+  for (const { name, verdict } of verdicts)
+    if (verdict?.grows) problems.push(`memory: ${name} GROWS by ${mebibytes(verdict.perMinute)} MiB a minute`);
   const step = Math.max(1, Math.ceil(taken.length / ROWS));
   const shown = taken.filter((_, k) => k % step === step - 1 || k === taken.length - 1);
-  const head = ["s", "rounds", "million instructions", "resident (MiB)", "live heap", "outside", "shapes", "regions live", "regions made", "flushes"];
+  const head = [
+    "s",
+    "rounds",
+    "million instructions",
+    "resident (MiB)",
+    "live heap",
+    "outside",
+    "shapes",
+    "regions live",
+    "regions made",
+    "evicted",
+    "flushes",
+  ];
   const rows = shown.map((s) => [
     s.at.toFixed(0),
     `${s.rounds}`,
     (s.instructions / 1e6).toFixed(0),
     ...[s.resident, s.live, s.external].map(mebibytes),
-    ...[s.shapes, s.regionsLive, s.regions, s.codeCacheFlushes].map(String),
+    ...[s.shapes, s.regionsLive, s.regions, s.regionsEvicted, s.codeCacheFlushes].map(String),
   ]);
   const verdictRows = verdicts.map(({ name, verdict }) =>
     verdict === null
@@ -110,7 +108,7 @@ function report(taken: readonly Taken[], seconds: number, said: readonly string[
           name,
           ...[verdict.first, verdict.last, verdict.most].map(mebibytes),
           `${mebibytes(verdict.perMinute)} (${(100 * verdict.growth).toFixed(1)} % in all)`,
-          !verdict.grows ? "FLAT" : isGrownByRegions(name) ? "GROWS with its regions" : "GROWS",
+          verdict.grows ? "GROWS" : "FLAT",
         ],
   );
   const text = `Memory of the process, ${(seconds / 60).toFixed(1)} min of a Linux guest of 128 MiB in a shell loop (bench/memory/guest.ts). After the first 30 %, MiB; GROWS is a fitted line that rises by more than 5 % of the mean:\n

@@ -1,6 +1,6 @@
 /**
  * Which regions give their blocks back to tier 0, so that host memory does not grow with every block that a guest ever executed often. All regions together have a limit of text: beyond
- * it go those entered least. And well below it, what has hardly been entered for some periods goes: a shell's guest meets new code for hours, some of it sixteen thousand times, and
+ * it go those entered least. And well below it, what has hardly been entered for two periods goes: a shell's guest meets new code for hours, some of it sixteen thousand times, and
  * seldom again (docs/PERFORMANCE.md, memory).
  */
 import type { RegionCode } from "../../translator/contract/translator.ts";
@@ -14,16 +14,16 @@ export interface RegionLimits {
   readonly period: number;
 }
 
-export const usualLimits: RegionLimits = { text: 1 << 26, idleText: 1 << 24, period: 2 ** 32 };
+export const usualLimits: RegionLimits = { text: 1 << 26, idleText: 1 << 23, period: 2 ** 32 };
 
 /** What is left of the limit by an eviction, and the share of regions that is too young to judge. */
 const keptText = 3 / 4;
 const youngRegions = 1 / 4;
-/** Entries in a period below which a region is idle: on tier 0 they take a tenth of a millisecond longer. A slice that ends there counts as some: who loops is seldom entered. */
-const leastEntries = 512;
-const entriesOfSlice = 64;
+/** Entries in a period below which a region is idle: on tier 0 they take a third of a millisecond longer. A slice that ends there counts as some: who loops is seldom entered. */
+const leastEntries = 2048;
+const entriesOfSlice = 256;
 /** Idle periods, one behind the other, until it goes. */
-const idlePeriods = 3;
+const idlePeriods = 2;
 
 /** What is known of a region. */
 export interface Evictable {

@@ -508,6 +508,7 @@ export class Regions {
     });
     const shape = this.freeShapes.pop() ?? this.nextShape++;
     const run = compiled.run(shape);
+    const ranges = rangesByPage(code.ranges, page);
     this.textLength += code.size;
     const executions = C[header + 1] >>> 0;
     const region: Region = {
@@ -533,8 +534,8 @@ export class Regions {
           page(offset >> 12) === undefined ? [] : [[((page(offset >> 12) as RegionPage).address + (offset & 0xfff)) | 0, offset] as const],
         ),
       ),
-      ranges: rangesByPage(code.ranges, page),
-      fixed: rangesByPage(without(code.ranges, code.soft), page),
+      ranges,
+      fixed: code.soft.size === 0 ? ranges : rangesByPage(without(code.ranges, code.soft), page),
       written: before?.written ?? [],
       mode,
     };
