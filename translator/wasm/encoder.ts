@@ -287,7 +287,9 @@ export function encodeModule({ functions, imports, pages, mayHaveMore, tableSize
     out.name("table");
     out.byte(1);
     out.byte(0x70);
-    out.byte(0);
+    // As many at most: V8 compares with a constant then.
+    out.byte(1);
+    out.unsigned(tableSize);
     out.unsigned(tableSize);
     imports.forEach((i, k) => {
       out.name("m");
