@@ -133,6 +133,7 @@ const largestGrowing = 200;
 /** Made anew so many times because it gave up often, a region does not give up at all any more. */
 const mostDoubted = 2;
 const insidePatience = 16;
+const mostDropped = 5;
 /**
  * Slices that end in code that the other thread has not made yet, until it is made here: by then the guest has lost about the time on tier 0 that making it takes. Before so many milliseconds that
  * thread is not late.
@@ -191,6 +192,8 @@ export class Regions {
   /** Regions by the physical addresses that their static exits lead to. */
   private readonly byExit = new Map<number, Region[]>();
   private readonly eviction: Eviction<Region>;
+  /** How often a block's region was dropped for being idle, up to so many times: the next one must be earned by twice as many executions each time. */
+  private readonly dropped = new Map<number, number>();
   private readonly losses = new Losses();
   private readonly doubts = new Doubts();
   /** Blocks for which no region can be made: not tried again. */
@@ -223,7 +226,7 @@ export class Regions {
   patience(header: number): number {
     const address = this.cache.C[header - 3];
     const page = address >>> 12;
-    const losses = this.losses.patience(page);
+    const losses = this.losses.patience(page) * 2 ** (this.dropped.get(header) ?? 0);
     if (this.byExit.has(address) || (this.entered[header >>> 5] & (1 << header)) !== 0) return losses;
     const offset = address & 0xfff;
     const isInside =
@@ -566,7 +569,9 @@ export class Regions {
 
   /** Host memory hangs on regions. @param retired guest instructions */
   evictIdle(retired: number): void {
-    this.evict(this.eviction.idle(this.live.values(), retired, this.textLength));
+    const idle = this.eviction.idle(this.live.values(), retired, this.textLength);
+    for (const { header } of idle) this.dropped.set(header, Math.min(mostDropped, 1 + (this.dropped.get(header) ?? 0)));
+    this.evict(idle);
   }
 
   private evict(regions: readonly Region[]): void {
@@ -713,6 +718,7 @@ export class Regions {
   /** The block at `header` is no more: what comes in its place is another matter. */
   died(header: number): void {
     this.refused.delete(header);
+    this.dropped.delete(header);
     this.onlyHere.delete(header);
   }
 
@@ -733,6 +739,7 @@ export class Regions {
     this.byExit.clear();
     this.entered.fill(0);
     this.refused.clear();
+    this.dropped.clear();
     this.onlyHere.clear();
     this.timesCalled.clear();
     this.jobs.clear();
