@@ -3,9 +3,11 @@
 
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build, buildSync } from "esbuild";
+import { argumentsToBeginAnew } from "../../src/cli/worker-threads.ts";
 import { preparedPlugin } from "../../src/prepare/generate.ts";
 import { constantsOf } from "../../src/web/host/constants.ts";
 import type { Command } from "./peer.ts";
@@ -29,8 +31,11 @@ export function buildChild(project: string, script: string): string {
 
 const asOneFile = { bundle: true, packages: "external", platform: "node", format: "esm", logLevel: "error" } as const;
 
-/** As the command does: V8's bytecode is kept between runs. */
-const keepsBytecode = ["--import", "data:text/javascript,import module from 'node:module'; module.enableCompileCache?.()"];
+/** As the command does: V8's bytecode is kept between runs, and on two cores it has one worker thread, which v86 gains by as well. */
+const asCommand = [
+  ...["--import", "data:text/javascript,import module from 'node:module'; module.enableCompileCache?.()"],
+  ...(argumentsToBeginAnew({ cores: availableParallelism(), execArgv: [], nodeOptions: process.env.NODE_OPTIONS ?? "", argv: [] }) ?? []),
+];
 
 /**
  * The command for a child process whose script imports this project's sources, which are made part of it as `npm run build` would. @param options Node's own
@@ -42,7 +47,7 @@ export async function builtCommand(script: string, job: unknown, options: readon
     file = await buildChildWithProject(script);
     built.set(script, file);
   }
-  return { program: process.execPath, args: ["--no-warnings", ...keepsBytecode, ...options, file, JSON.stringify(job)] };
+  return { program: process.execPath, args: ["--no-warnings", ...asCommand, ...options, file, JSON.stringify(job)] };
 }
 const PROJECT = fileURLToPath(new URL("../..", import.meta.url));
 /** Scripts are built once. */

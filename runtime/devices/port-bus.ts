@@ -19,8 +19,9 @@ class Mapping {
   readonly bank: RegisterBank;
 
   constructor(base: number, count: number, bank: RegisterBank) {
-    this.base = base;
-    this.count = count;
+    // As int32: one base that V8 keeps as a double (addresses of PCI are) would make the offset of every access to any port one.
+    this.base = base | 0;
+    this.count = count | 0;
     this.bank = bank;
   }
 }

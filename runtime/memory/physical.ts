@@ -330,7 +330,8 @@ export class PhysicalMemory implements MemorySpace {
     if (segments.length !== 1) return undefined;
     const { base, end, mapping } = segments[0];
     if (mapping.bank === null) return undefined;
-    return { bank: mapping.bank, origin: page - mapping.base, first: Math.max(0, base - page), end: Math.min(pageSize, end - page) };
+    // Locations are doubles; what is left of them here must not be, for each access adds to it.
+    return { bank: mapping.bank, origin: (page - mapping.base) | 0, first: Math.max(0, base - page) | 0, end: Math.min(pageSize, end - page) | 0 };
   }
 
   /** Bytes [offset, offset + size) of that page, all of them the device's; 4 as int32. */

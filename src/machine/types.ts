@@ -66,7 +66,7 @@ export interface MachineStats {
   /** Blocks and regions dropped because their bytes were written; of these the regions. */
   readonly invalidations: number;
   readonly regionInvalidations: number;
-  /** Regions dropped because all of them took too much of the host's memory, those used least first. */
+  /** Regions dropped because they were hardly entered any more, or because all of them took too much of the host's memory. */
   readonly regionsEvicted: number;
   /** Hardware interrupts delivered. */
   readonly interrupts: number;
