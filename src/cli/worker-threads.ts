@@ -1,6 +1,6 @@
 /**
  * V8's worker threads, of which Node has four unless told otherwise when it begins. On two cores they and the thread that makes regions take the guest's core from it: with one worker
- * first and second runs of programs take 8 to 11 % less time, a Linux boot 6 to 9 % (docs/PERFORMANCE.md). So the command begins anew with that option, in the same process.
+ * programs that begin and Linux boots take about 7 % less time, up to 11 (docs/PERFORMANCE.md). So the command begins anew with that option, in the same process.
  */
 import { availableParallelism } from "node:os";
 
