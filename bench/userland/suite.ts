@@ -35,11 +35,19 @@ function takeTimes(run: Run, peer: Peer, workloads: readonly Workload[], times: 
         problems.push(`userland/${workload.name}: ${peer.name}: pass ${index} printed "${pass.result}"${wanted}`);
         continue;
       }
+      const { lasts } = workload;
+      if (lasts !== undefined && !isAboutAsLong(pass.seconds, lasts))
+        problems.push(`userland/${workload.name}: ${peer.name}: pass ${index} took ${pass.seconds.toFixed(1)} s for ${lasts} s by the guest's clock`);
       note(times, workload.name, peer.name, index, workload.seconds?.(pass.result) ?? pass.seconds);
       // Work that is not the same for all has no processor time to compare.
       if (!workload.seconds && pass.cpuSeconds !== null) note(processorTimes, workload.name, peer.name, index, pass.cpuSeconds);
     }
   }
+}
+
+/** Whether the host's time is the guest's, with half of it and two seconds more for the program's start and end. */
+function isAboutAsLong(hostSeconds: number, guestSeconds: number): boolean {
+  return hostSeconds > guestSeconds * 0.95 && hostSeconds < guestSeconds * 1.5 + 2;
 }
 
 function medians(times: AllTimes): UserlandTimes {
@@ -99,24 +107,32 @@ function rowsOf(workloads: readonly Pick<Workload, "name">[], times: UserlandTim
   });
 }
 
-/** The tables: first and second run of each workload. */
+/** The tables: first and second run of each workload; those beyond the set apart. */
 export function userlandReport(
-  workloads: readonly Pick<Workload, "name" | "what">[],
+  workloads: readonly Pick<Workload, "name" | "what" | "more">[],
   found: { times: UserlandTimes; processorTimes: UserlandTimes },
   peers: readonly string[],
   packages: readonly string[],
 ): string {
-  const format = { unit: "s", digits: 2 };
+  const tableOf = (some: readonly Pick<Workload, "name">[], times: UserlandTimes) => ratioTable(rowsOf(some, times), peers, { unit: "s", digits: 2 });
+  const set = workloads.filter(({ more }) => !more);
+  const more = workloads.filter((workload) => workload.more);
   const withProcessorTime = workloads.filter(({ name }) => found.processorTimes[name] !== undefined);
-  const processor =
-    withProcessorTime.length === 0
-      ? ""
-      : `\n\nThe same, processor seconds of all threads of the process (what a busy host changes least):\n
-${ratioTable(rowsOf(withProcessorTime, found.processorTimes), peers, format)}`;
-  return `Inside Linux, with Debian's i386 userland (${packages.length} packages), seconds for the first and the second run:\n
-${ratioTable(rowsOf(workloads, found.times), peers, format)}${processor}
-
-${workloads.map(({ name, what }) => `- ${name}: ${what}`).join("\n")}`;
+  const parts: [readonly unknown[], string, () => string][] = [
+    [
+      set,
+      `Inside Linux, with Debian's i386 userland (${packages.length} packages), seconds for the first and the second run:`,
+      () => tableOf(set, found.times),
+    ],
+    [more, "More of the same programs, a fixed amount of work from the start of the process to its end:", () => tableOf(more, found.times)],
+    [
+      withProcessorTime,
+      "All that do a fixed amount of work, processor seconds of all threads of the peer (what a busy host changes least):",
+      () => tableOf(withProcessorTime, found.processorTimes),
+    ],
+  ];
+  const tables = parts.filter(([some]) => some.length > 0).map(([, title, table]) => `${title}\n\n${table()}\n`);
+  return [...tables, ...workloads.map(({ name, what }) => `- ${name}: ${what}`)].join("\n");
 }
 
 export const userlandSuite: Suite = {

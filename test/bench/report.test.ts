@@ -6,8 +6,8 @@ import { parseOptions } from "../../bench/options.ts";
 import { ratioTable, type ValueRow } from "../../bench/report.ts";
 import { hotCost, memoryTable } from "../../bench/scaling/suite.ts";
 import { type Suite, selectParts } from "../../bench/suite.ts";
+import { opensslSeconds, opensslSpeeds, rsaSeconds, rsaSpeeds, sevenZipSeconds, sevenZipSpeeds } from "../../bench/userland/self-measured.ts";
 import { userlandReport } from "../../bench/userland/suite.ts";
-import { sevenZipSpeeds } from "../../bench/userland/workloads.ts";
 
 describe("options", () => {
   test("defaults, values and the short form", () => {
@@ -70,6 +70,16 @@ test("userlandReport: two rows a workload, a dash where a peer failed", () => {
   expect(text).toContain("- sort: sorting");
 });
 
+test("userlandReport: what is beyond the set has a table and a mean of its own", () => {
+  const found = { times: { sort: { xlat86: [1, 1], v86: [2, 2] }, join: { xlat86: [1, 1], v86: [8, 8] } }, processorTimes: {} };
+  const workloads = [
+    { name: "sort", what: "sorting" },
+    { name: "join", what: "joining", more: true as const },
+  ];
+  const means = userlandReport(workloads, found, ["xlat86", "v86"], []).match(/geometric mean.*/g) ?? [];
+  expect(means.map((mean) => Number(mean.split("|").at(-2)))).toEqual([0.5, 0.13]);
+});
+
 test("nanoResult: the first half of the passes warms up, and an operation without effect is told", () => {
   const passes = [
     { seconds: 9, result: "1000 1000" },
@@ -96,4 +106,21 @@ test("memoryTable: the sample nearest to each moment", () => {
 test("sevenZipSpeeds reads the line of averages, and nothing else", () => {
   expect(sevenZipSpeeds("Avr:      8211    77   9503   7316  |      53528   105   4117   4329")).toEqual({ compressing: 8211, decompressing: 53528 });
   expect(sevenZipSpeeds("ERROR: data error")).toBeNull();
+  expect(sevenZipSeconds("Avr: 1024 77 9503 7316 | 8192 105 4117 4329")).toBe(1.5);
+});
+
+test("opensslSpeeds reads a line of six speeds, each as much as the others for the seconds", () => {
+  const line = "sha256             1000.00k    10000.00k    10000.00k   100000.00k   100000.00k    1000000.00k";
+  expect(opensslSpeeds(line)).toEqual([1e6, 1e7, 1e7, 1e8, 1e8, 1e9]);
+  expect(opensslSeconds(line)).toBeCloseTo(10 ** 0.5, 9);
+  for (const wrong of ["sha256 1.00k 2.00k", `${line.replace("1000.00k", "0.00k")}`, "speed: Unknown algorithm sha257", ""])
+    expect(opensslSpeeds(wrong)).toBeNull();
+});
+
+test("rsaSpeeds reads the line of a key's size, and nothing that failed", () => {
+  const line = "rsa 2048 bits 0.020000s 0.001000s     50.0   1000.0";
+  expect(rsaSpeeds(line)).toEqual({ signing: 50, verifying: 1000 });
+  expect(rsaSeconds(line)).toBeCloseTo(2.1, 9);
+  expect(rsaSpeeds("RSA verify failure")).toBeNull();
+  expect(rsaSpeeds("rsa 2048 bits 0.020000s 0.001000s      0.0   1000.0")).toBeNull();
 });
