@@ -10,17 +10,25 @@ function multiply(a: number, b: number): number {
   return product;
 }
 
-function substitute(x: number): number {
-  // The inverse is the 254th power: of 0 it is 0.
-  let inverse = 1;
-  for (let n = 0; n < 254; n++) inverse = multiply(inverse, x);
+/** Inverses in GF(2^8), of 0: 0. All elements but 0 are powers of 3, and the inverse of 3^n is 3^(255 - n). */
+function inverses(): number[] {
+  const powers = [1];
+  for (let n = 1; n < 255; n++) powers.push(multiply(powers[n - 1], 3));
+  const inverse = new Array<number>(256).fill(0);
+  powers.forEach((x, n) => {
+    inverse[x] = powers[(255 - n) % 255];
+  });
+  return inverse;
+}
+
+function substitute(inverse: number): number {
   let result = 0x63;
   for (let shift = 0; shift < 5; shift++) result ^= (inverse << shift) | (inverse >> (8 - shift));
   return result & 0xff;
 }
 
 /** SubBytes and InvSubBytes, 256 bytes each. */
-export const substitution: readonly number[] = Object.freeze(Array.from({ length: 256 }, (_, x) => substitute(x)));
+export const substitution: readonly number[] = Object.freeze(inverses().map(substitute));
 const inverseSubstitution: readonly number[] = Object.freeze(Array.from({ length: 256 }, (_, x) => substitution.indexOf(x)));
 
 /** What a byte x of row 0 adds to its column in MixColumns (02 01 01 03 times x, from the lowest byte up) and in InvMixColumns (0e 09 0d 0b). */

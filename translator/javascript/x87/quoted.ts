@@ -24,6 +24,12 @@ function copy(node: Node, names: Readonly<Record<string, Expression>>): Node {
   return out;
 }
 
+/** A constant that takes a while to make (acorn's first texts are 13 ms of a start), and that most guests never need. */
+function whenNeeded<T>(make: () => T): () => T {
+  let made: T | undefined;
+  return () => (made ??= make());
+}
+
 /** Declares locals in straight-line code. */
 export interface Declaring {
   name(hint: string): string;
@@ -35,16 +41,18 @@ export interface Declaring {
  * @returns what the defined names have become
  */
 export class Definitions<Name extends string> {
-  private readonly list: readonly { readonly name: string; readonly value: Node }[];
+  private readonly list: () => readonly { readonly name: string; readonly value: Node }[];
 
   constructor(text: string) {
-    const { body } = parse(text, { ecmaVersion: 2022 }) as unknown as { body: { expression: { left: Node; right: Node } }[] };
-    this.list = Object.freeze(body.map(({ expression: { left, right } }) => Object.freeze({ name: left.name as string, value: right })));
+    this.list = whenNeeded(() => {
+      const { body } = parse(text, { ecmaVersion: 2022 }) as unknown as { body: { expression: { left: Node; right: Node } }[] };
+      return body.map(({ expression: { left, right } }) => ({ name: left.name as string, value: right }));
+    });
   }
 
   define(into: Declaring, given: Readonly<Record<string, Expression>>): Record<Name, Expression> {
     const names: Record<string, Expression> = { ...given };
-    for (const { name, value } of this.list) {
+    for (const { name, value } of this.list()) {
       // Numbers are the caller's, to tell names apart: a1 must not become what a with number 1 does.
       const local = into.name(`${name.replace(/\d/g, "")}_`);
       into.push(js.declare("const", local, copy(value, names) as unknown as Expression));
@@ -56,14 +64,13 @@ export class Definitions<Name extends string> {
 
 /** An expression. */
 export class Quoted {
-  private readonly tree: Node;
+  private readonly tree: () => Node;
 
   constructor(text: string) {
-    const { body } = parse(`(${text})`, { ecmaVersion: 2022 }) as unknown as { body: { expression: Node }[] };
-    this.tree = body[0].expression;
+    this.tree = whenNeeded(() => (parse(`(${text})`, { ecmaVersion: 2022 }) as unknown as { body: { expression: Node }[] }).body[0].expression);
   }
 
   fill(names: Readonly<Record<string, Expression>>): Expression {
-    return copy(this.tree, names) as unknown as Expression;
+    return copy(this.tree(), names) as unknown as Expression;
   }
 }
