@@ -79,6 +79,10 @@ export class Emitter {
     this.body.byte(opcode["i32.const"]);
     this.body.signed(value);
   }
+  longConstant(value: number): void {
+    this.op("i64.const");
+    this.body.signed(value);
+  }
   doubleConstant(value: number): void {
     this.op("f64.const");
     this.body.double(value);

@@ -3,8 +3,9 @@
  * JavaScript does the work.
  */
 import type { Expression, Statement } from "estree";
+import type { ReturnTo } from "./calls.ts";
 import type { FunctionType } from "./encoder.ts";
-import { ExpressionWriter, type ReturnTo } from "./expressions.ts";
+import { ExpressionWriter } from "./expressions.ts";
 import type { WasmHost } from "./host.ts";
 import { localType, Names, Refused, refuse } from "./names.ts";
 

@@ -1,23 +1,14 @@
 /** Expressions on vectors as WebAssembly: calls of the methods that vectors.ts lists. */
 import type { Expression } from "estree";
-import type { ArrayPlace } from "../contract/wasm.ts";
-import { Emitter } from "./emitter.ts";
-import type { ValueType } from "./encoder.ts";
-import { type Known, literalOf, refuse, type Type } from "./names.ts";
+import { ConditionWriter } from "./conditions.ts";
+import { literalOf, refuse, type Type } from "./names.ts";
 import { type VectorInstruction, type VectorOperand, vectorOperation } from "./vectors.ts";
 
 type Call = Expression & { type: "CallExpression" };
 
 const zeros: readonly number[] = Object.freeze(Array.from({ length: 16 }, () => 0));
 
-export abstract class VectorWriter extends Emitter {
-  protected abstract int(e: Expression): void;
-  protected abstract double(e: Expression): void;
-  protected abstract value(e: Expression): Type;
-  protected abstract choose(test: Expression, consequent: () => void, alternate: (() => void) | undefined, result?: ValueType): void;
-  protected abstract place(array: string): ArrayPlace;
-  protected abstract known(name: string): Known;
-
+export abstract class VectorWriter extends ConditionWriter {
   /** Pushes a vector. */
   protected vectorValue(e: Expression): void {
     if (e.type === "ConditionalExpression")
@@ -41,7 +32,7 @@ export abstract class VectorWriter extends Emitter {
     if (name === "shuffle") this.shuffle(args);
     else if (name === "zero") this.vectorConstant(zeros);
     else if (name === "const") this.vectorConstant(args.map((e) => this.lane(e)));
-    else if (name === "splat" && this.numberOf(args[0]) !== undefined) this.splat(object, this.numberOf(args[0]) as number);
+    else if (name === "splat" && this.constantOf(args[0]) !== undefined) this.splat(object, this.constantOf(args[0]) as number);
     else if (object === "v128" && /^(load|store)/.test(name)) this.transfer(name, args);
     else this.operation(`${object}.${name}` as VectorInstruction, operands, args);
     if (result !== "f32") return result;
@@ -125,7 +116,7 @@ export abstract class VectorWriter extends Emitter {
 
   /** A lane's number: a literal, or what operators make of literals (an immediate's bits). */
   private lane(e: Expression): number {
-    if (e.type !== "BinaryExpression") return this.numberOf(e) ?? refuse("a lane");
+    if (e.type !== "BinaryExpression") return this.constantOf(e) ?? refuse("a lane");
     const a = this.lane(e.left as Expression);
     const b = this.lane(e.right);
     switch (e.operator) {
@@ -142,9 +133,5 @@ export abstract class VectorWriter extends Emitter {
       default:
         return refuse("a lane");
     }
-  }
-
-  private numberOf(e: Expression): number | undefined {
-    return e.type === "Identifier" ? this.known(e.name).constant : literalOf(e);
   }
 }
