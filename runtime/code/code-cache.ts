@@ -14,7 +14,7 @@
  * Blocks lie one behind the other from the start of the array, for what runs together is best kept together; stubs, which are seldom run more than once, from its end.
  * Links hold ~header of the next block. A dead block is *poisoned*: each of its instructions' shape word becomes the `poison` shape, so that whoever arrives, through
  * a link or in the middle of running it, leaves to the dispatcher at that very instruction, and is given back what the rest of the block had cost. Nobody needs to
- * know who links to a block. Where another block was decoded since, the dead one becomes a way to it (Dispatcher.revive).
+ * know who links to a block. Where another block was decoded since, the dead one becomes a way to it (Links.revive).
  */
 import { type ModeKey, modeWidth as modeWidthImported } from "../../translator/contract/mode-key.ts";
 import type { Coverage } from "./coverage.ts";

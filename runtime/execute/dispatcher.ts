@@ -4,14 +4,13 @@
  *
  * Terms. A *slice* is a number of guest instructions after which the dispatcher looks around; `R[budget]` counts it down, block by block. A *stub* is a block of no
  * guest instructions that stands in for one not yet decoded: it decodes it, links it and goes there. *Shape numbers* below `firstShape` are the dispatcher's own
- * pseudo-instructions (stubs, poison, page-straddle check); the translator's follow.
+ * pseudo-instructions (stubs, poison, page-straddle check: pseudo-handlers.ts); the translator's follow.
  *
  * What must always hold: between instructions all architectural state but EIP is in the slots; EIP is R[pageSlot] + the page offset stored with the instruction at
  * index p, except where `Entry.eipIsCurrent` says that R[eipSlot] itself is right.
  */
-import type { CalloutName } from "../../translator/contract/callouts.ts";
 import { exitReason as exitReasonImported, ringCount as ringCountImported } from "../../translator/contract/exits.ts";
-import { linearCode as linearCodeImported, type ModeKey, mode, modeWidth as modeWidthImported } from "../../translator/contract/mode-key.ts";
+import { linearCode as linearCodeImported, mode } from "../../translator/contract/mode-key.ts";
 import {
   eflag as eflagImported,
   faultPlace,
@@ -26,39 +25,31 @@ import { BlockBuilder } from "../code/block-builder.ts";
 import { CodeCache, modeMask as modeMaskImported, shapeBits as shapeBitsImported } from "../code/code-cache.ts";
 import { hasTailCallsAndVectors } from "../code/compile.ts";
 import { Coverage } from "../code/coverage.ts";
-import type { RegionLimits } from "../code/eviction.ts";
 import {
   dispatchBlock as dispatchBlockImported,
   faultBlock as faultBlockImported,
   firstRegionShape as firstRegionShapeImported,
-  firstShape as firstShapeImported,
   fixedWords as fixedWordsImported,
   type Handler,
-  maximumBlockInstructions,
   pseudo as pseudoImported,
   stopBlock as stopBlockImported,
 } from "../code/pseudo-shapes.ts";
 import { RegionTargets } from "../code/region-targets.ts";
-import type { RegionThread } from "../code/region-thread.ts";
 import { Regions } from "../code/regions.ts";
 import { attention as attentionImported, type Cpu } from "../cpu/cpu.ts";
-import { instructionBreakpoints } from "../cpu/debug.ts";
-import {
-  deliverDebugException,
-  deliverException,
-  deliverHardwareInterrupt,
-  eventKind as eventKindImported,
-  isFault,
-  noteDebugCauses,
-} from "../cpu/interrupts.ts";
+import { deliverDebugException, deliverException, deliverHardwareInterrupt, eventKind as eventKindImported, isFault } from "../cpu/interrupts.ts";
 import { usualCodeWords } from "../memory/host-memory.ts";
+import type { DispatcherOptions } from "./dispatcher-options.ts";
 import { Entry } from "./entry.ts";
 import { GuardedStores } from "./guarded-stores.ts";
-import { type Callout, hostNames, notingNames } from "./host-names.ts";
+import { hostNames, notingNames } from "./host-names.ts";
 import { JumpCache, jumpCacheWords, sharedJumpWords } from "./jump-cache.ts";
 import { Links } from "./links.ts";
+import { PartialBlocks } from "./partial-blocks.ts";
 import { Promotion } from "./promotion.ts";
+import { definePseudoInstructions } from "./pseudo-handlers.ts";
 import { regionCalls } from "./region-calls.ts";
+import { SingleStep } from "./single-step.ts";
 import { WasmTier } from "./wasm-tier.ts";
 
 // Bound here because V8 folds a module's own constants, but not those it imports.
@@ -69,13 +60,11 @@ const jsCall = jsCallImported;
 const attention = attentionImported;
 const eventKind = eventKindImported;
 const slot = slotImported;
-const { budget, page: pageSlot, tlbHalf, mode: modeSlot, eip: eipSlot } = slot;
+const { budget, page: pageSlot, mode: modeSlot, eip: eipSlot } = slot;
 const { singleStep } = mode;
 const linearCode = linearCodeImported;
-const modeWidth = modeWidthImported;
 const modeMask = modeMaskImported;
 const csBase = slot.segmentBase + segment.cs;
-const csLimit = slot.segmentLimit + segment.cs;
 const exitReason = exitReasonImported;
 const ringCount = ringCountImported;
 const vector = vectorImported;
@@ -84,7 +73,6 @@ const stopBlock = stopBlockImported;
 const dispatchBlock = dispatchBlockImported;
 const faultBlock = faultBlockImported;
 const fixedWords = fixedWordsImported;
-const firstShape = firstShapeImported;
 const firstRegionShape = firstRegionShapeImported;
 const shapeBits = shapeBitsImported;
 
@@ -100,55 +88,21 @@ const longestSlice = 8;
 
 export type StopReason = "halted" | "shutdown" | "slice" | "requested";
 
-export interface DispatcherOptions {
-  /** Words of the code array: the usual number (8 Mi) or fewer. */
-  readonly codeWords?: number;
-  /** Guest instructions between two looks at time. */
-  readonly sliceInstructions?: number;
-  /** Executions after which a block found running at a slice's end is worth a region; Infinity: tier 0 alone. */
-  readonly regionThreshold?: number;
-  /**
-   * Executions after which a block found running at a slice's end has its instructions fused (2000; never where tier 0 is WebAssembly and there are regions); 0: every
-   * block, as it is decoded. Where the translator has superinstructions prepared, those are used from the first.
-   */
-  readonly fuseThreshold?: number;
-  /** Guest instructions a region must have to be worth it (3); tests that want every instruction in a region say 1. */
-  readonly smallestRegion?: number;
-  /** Beyond which regions are dropped, and when (code/eviction.ts). */
-  readonly regionLimits?: Partial<RegionLimits>;
-  /** Makes regions beside the guest; absent: it waits for them. */
-  readonly regionThread?: RegionThread | undefined;
-  /** Names of optimisations to leave out (contract/optimisations.ts). */
-  readonly disabled?: ReadonlySet<string>;
-  /** Told where the guest is, R[eip], whenever a slice has ended at a block not yet begun, and whether a region heads that block. */
-  readonly sliceEnded?: (inRegion: boolean) => void;
-  /**
-   * Runs before each look at interrupts: expires timers that are due. @param hasTimePassed a slice was used up, or the guest waits: a look for another reason, an interrupt
-   * mostly, comes within a slice of the one before
-   */
-  readonly poll: (hasTimePassed: boolean) => void;
-  /** Nanoseconds from the last poll but one to the last, of those with `hasTimePassed`; absent: slices in loops are no longer than others. */
-  readonly betweenPolls?: () => number;
-  /** The VMM's functions, if they are not to be the plain ones: a debugger's wrap them. */
-  readonly callouts?: Readonly<Record<CalloutName, Callout>>;
-  /** Told of each block, and of each instruction executed singly, before it runs. Makes every block the end of a slice: for debugging, without regions. */
-  readonly traceBlock?: (eip: number, mode: ModeKey) => void;
-}
-
 export class Dispatcher {
   readonly cache: CodeCache;
   readonly regions: Regions;
   readonly promotion: Promotion;
   readonly targets: RegionTargets;
+  readonly stepper: SingleStep;
   private readonly cpu: Cpu;
   private readonly wasm: WasmTier | undefined;
-  private readonly translator: Translator;
   private readonly C: Int32Array;
   private readonly TX: Int32Array;
   private readonly jumps: JumpCache;
   private readonly links: Links;
   private readonly builder: BlockBuilder;
   private readonly entry: Entry;
+  private readonly partial: PartialBlocks;
   /** Handlers by shape number. */
   private readonly H: Handler[];
   /** What regions know of their callers (contract/slots.ts, jsCall). */
@@ -159,8 +113,6 @@ export class Dispatcher {
   private readonly traceBlock: DispatcherOptions["traceBlock"];
   private readonly sliceEnded: DispatcherOptions["sliceEnded"];
   private readonly keepsJumps: boolean;
-  /** A single instruction is under way in `step`. */
-  private stepping = false;
   private stopping: StopReason | undefined;
   private readonly stores: GuardedStores;
   private hasTooManyShapes = false;
@@ -177,7 +129,6 @@ export class Dispatcher {
 
   constructor(cpu: Cpu, translator: Translator, options: DispatcherOptions) {
     this.cpu = cpu;
-    this.translator = translator;
     this.poll = options.poll;
     this.betweenPolls = options.betweenPolls ?? (() => Number.POSITIVE_INFINITY);
     this.traceBlock = options.traceBlock;
@@ -216,6 +167,8 @@ export class Dispatcher {
     });
     this.builder = new BlockBuilder(this.cache, cpu.R, cpu.memory, translator, host, this.H, () => this.forget());
     this.entry = new Entry(cpu, this.cache, this.builder, this.keepsJumps ? this.jumps : undefined, () => this.forget());
+    this.stepper = new SingleStep(cpu, { C: this.C, H: this.H, entry: this.entry, links: this.links, traceBlock: this.traceBlock });
+    this.partial = new PartialBlocks(cpu, this.C, this.builder, translator);
     this.regions = new Regions(this.cache, translator, host, {
       firstShape: firstRegionShape,
       lastShape: shapeBits,
@@ -274,7 +227,17 @@ export class Dispatcher {
     this.cache.isUnderRegion = (header, from, to) => this.regions.standsOver(header, from, to);
     this.cache.regionsWritten = (page, from, to) => this.regions.invalidate(page, from, to);
     this.cache.regionRanges = (page) => this.regions.rangesOn(page);
-    this.makePseudoShapes();
+    definePseudoInstructions(this.builder, cpu, {
+      cache: this.cache,
+      entry: this.entry,
+      links: this.links,
+      stepper: this.stepper,
+      dispatch: () => ~this.dispatch(),
+      fault: () => {
+        this.takeFault((this.wasm as WasmTier).takeFault());
+        return ~this.dispatch();
+      },
+    });
     this.cache.sizeOf = (shape) => this.builder.sizes[shape];
     this.cache.instructionsOf = (shape) => (shape === pseudo.straddle || shape === pseudo.fall ? 0 : this.builder.instructions[shape]);
     this.cache.poison = pseudo.poison;
@@ -366,7 +329,7 @@ export class Dispatcher {
       this.issued = this.retired;
       cpu.budgetHeldBack = 0;
       R[budget] = 0;
-      this.step();
+      this.stepper.step();
     } catch (e) {
       if (e !== cpu.fault) throw e;
       this.takeFault(-1);
@@ -379,11 +342,7 @@ export class Dispatcher {
     const { cpu } = this;
     this.faults++;
     cpu.exitCounts[(exitReason.exception + cpu.fault.vector) * ringCount + cpu.R[slot.cpl]]++;
-    if (!this.entry.eipIsCurrent) {
-      const offset = this.faultingOffset(p);
-      cpu.R[eipSlot] = (cpu.R[pageSlot] + offset) | 0;
-      cpu.R[budget] += this.unexecuted(p, offset);
-    }
+    if (!this.entry.eipIsCurrent) this.partial.leave(p);
     cpu.R[slot.interruptShadow] = 0;
     this.deliverException(cpu.fault.vector, cpu.fault.errorCode);
     this.passTime();
@@ -435,34 +394,6 @@ export class Dispatcher {
   private passTime(): void {
     if (this.retired === this.lastEvent) this.cpu.R[budget]--;
     this.lastEvent = this.retired;
-  }
-
-  /** Page offset of the instruction that faulted in the handler at word `p`. */
-  private faultingOffset(p: number): number {
-    return this.builder.instructions[this.C[p] & shapeBits] > 1 ? this.cpu.R[slot.faultOffset] : this.C[p] >>> 16;
-  }
-
-  /** Instructions of a block from the one at word `p`, or the part of it at page offset `offset`, on: its header took them off the budget, but they did not run. */
-  private unexecuted(p: number, offset: number): number {
-    const { C } = this;
-    const { sizes, instructions } = this.builder;
-    let count = 0;
-    if (instructions[C[p] & shapeBits] > 1) {
-      // The parts before the one at fault did run.
-      this.translator.shape((C[p] & shapeBits) - firstShape).parts.forEach((word, k) => {
-        if (word !== 0 && C[p + word] === offset) count = -1 - k;
-      });
-    }
-    for (let at = p; (C[at] & shapeBits) !== pseudo.fall; at += sizes[C[at] & shapeBits]) {
-      const shape = C[at] & shapeBits;
-      if (shape >= pseudo.poisonAtStart && shape < firstShape) return count + shape - pseudo.poisonAtStart;
-      if (shape >= pseudo.poison && shape < firstShape) return count + shape - pseudo.poison;
-      if (shape === pseudo.stub) break;
-      if (shape !== pseudo.straddle) count += instructions[shape];
-      if (shape < firstShape ? shape === pseudo.undefinedOpcode || shape === pseudo.tooLong : this.translator.shape(shape - firstShape).endsBlock)
-        break;
-    }
-    return count;
   }
 
   /** The slice is used up at the header `p` of a block not yet begun: look around, then go on somewhere. */
@@ -524,7 +455,7 @@ export class Dispatcher {
         const header = this.entry.enterAgain();
         if (header !== 0) return header;
         this.takeFetchFault();
-      } else this.step();
+      } else this.stepper.step();
     }
   }
 
@@ -606,79 +537,6 @@ export class Dispatcher {
     return vector.nmi;
   }
 
-  /** Executes exactly one instruction at R[eip], with its traps; R[eip] is current before and after. */
-  step(): void {
-    const { cpu } = this;
-    const R = cpu.R;
-    this.traceBlock?.(R[eipSlot], R[modeSlot]);
-    const start = R[eipSlot];
-    const shadow = R[slot.interruptShadow];
-    const trap = (R[slot.eflags] & eflag.tf) !== 0;
-    const resume = (R[slot.eflags] & eflag.rf) !== 0;
-    if ((shadow & 2) === 0) cpu.pendingDebug = 0;
-    cpu.deliveredInterrupt = false;
-    if ((R[slot.dr7] & 0xff) !== 0 && !resume && (shadow & 2) === 0) {
-      const met = instructionBreakpoints(cpu, (R[eipSlot] + R[slot.segmentBase + segment.cs]) | 0);
-      if (met !== 0) {
-        noteDebugCauses(R, met);
-        cpu.raise(vector.db);
-      }
-    }
-    const header = this.entry.enterOrRaise(singleStep);
-    this.settle(this.runOne(header + 2));
-    // Not before: an instruction that faults has not retired.
-    R[budget] -= 1;
-    if (R[slot.interruptShadow] === shadow) R[slot.interruptShadow] = 0;
-    // A string instruction between two iterations keeps it.
-    if (resume && R[eipSlot] !== start) R[slot.eflags] &= ~eflag.rf;
-    // MOV SS and POP SS hold debug traps off until after the next instruction.
-    if ((R[slot.interruptShadow] & 2) === 0) this.debugTraps(trap && !cpu.deliveredInterrupt);
-    cpu.deliveredInterrupt = false;
-  }
-
-  /** Runs the single instruction at word `at` (and the check before it, if it straddles pages); a fault in it finds R[eip] current. */
-  private runOne(at: number): number {
-    const { C, H, cpu } = this;
-    this.stepping = true;
-    try {
-      if ((C[at] & shapeBits) !== pseudo.straddle) return H[C[at] & shapeBits](at);
-      const q = H[pseudo.straddle](at);
-      // The page behind changed: nothing was executed yet.
-      return q < 0 ? this.runOne(this.entry.enterOrRaise(singleStep) + 2) : H[C[q] & shapeBits](q);
-    } catch (e) {
-      if (e === cpu.fault && !this.entry.eipIsCurrent) cpu.R[eipSlot] = (cpu.R[pageSlot] + (C[at] >>> 16)) | 0;
-      this.entry.eipIsCurrent = true;
-      throw e;
-    } finally {
-      this.stepping = false;
-    }
-  }
-
-  /** After a single instruction returned `q`: makes R[eip] current. */
-  private settle(q: number): void {
-    const { C } = this;
-    const R = this.cpu.R;
-    this.entry.eipIsCurrent = true;
-    if (q >= 0) {
-      // Falls through: the pseudo-instruction after it, or poison if it overwrote itself, knows the offset.
-      R[eipSlot] = (R[pageSlot] + (C[q] >>> 16)) | 0;
-      return;
-    }
-    const header = ~q;
-    const shape = C[header + 2] & shapeBits;
-    if (shape === pseudo.dispatch || shape === pseudo.stop) return;
-    if (shape === pseudo.stub || shape === pseudo.crossPage || shape === pseudo.crossSegmented) R[eipSlot] = this.links.target(header + 2);
-    else R[eipSlot] = (R[pageSlot] + (C[header + 2] >>> 16)) | 0;
-  }
-
-  private debugTraps(trap: boolean): void {
-    const { cpu } = this;
-    if (!trap && cpu.pendingDebug === 0) return;
-    noteDebugCauses(cpu.R, cpu.pendingDebug | (trap ? 1 << 14 : 0));
-    cpu.pendingDebug = 0;
-    cpu.raise(vector.db);
-  }
-
   private forgetTooMany(): void {
     if (!this.hasTooManyShapes) return;
     this.hasTooManyShapes = false;
@@ -696,77 +554,15 @@ export class Dispatcher {
     this.builder.clear();
   }
 
-  // ---- pseudo-instructions
-
-  private makePseudoShapes(): void {
-    const { C, cpu } = this;
-    const R = cpu.R;
-    const { TX } = cpu.memory;
-    const define = (number: number, size: number, handler: Handler): void => this.builder.define(number, size, handler);
-    define(pseudo.stop, 1, () => ~stopBlock);
-    define(pseudo.fault, 1, () => {
-      this.takeFault((this.wasm as WasmTier).takeFault());
-      return ~this.dispatch();
-    });
-    define(pseudo.dispatch, 1, () => ~this.dispatch());
-    for (let left = 0; left <= maximumBlockInstructions; left++) {
-      define(pseudo.poison + left, 1, (p) => {
-        R[eipSlot] = (R[pageSlot] + (C[p] >>> 16)) | 0;
-        R[budget] += left;
-        return ~this.dispatch();
-      });
-      define(pseudo.poisonAtStart + left, 1, (p) => {
-        R[budget] += left;
-        return ~this.links.revive(p);
-      });
-    }
-    define(pseudo.fall, 2, (p) => C[p + 1]);
-    define(pseudo.stub, 6, (p) => ~this.links.arrive(p));
-    define(pseudo.crossPage, 6, (p) => {
-      const eip = (R[pageSlot] + C[p + 1]) | 0;
-      const T = TX[R[tlbHalf] + (eip >>> 12)];
-      if ((T & 1) !== 0 || ((T ^ eip) & ~0xfff) !== C[p + 3]) return ~this.links.relink(p);
-      R[pageSlot] = (eip & ~0xfff) | 0;
-      return ~C[p + 4];
-    });
-    define(pseudo.crossSegmented, 6, (p) => {
-      // If EIP wraps around here, neither the page nor its place is the one that the link was made for.
-      const eip = (R[pageSlot] + C[p + 1]) | 0;
-      const linear = (eip + R[csBase]) | 0;
-      const T = TX[R[tlbHalf] + (linear >>> 12)];
-      const page = (eip - (linear & 0xfff)) | 0;
-      if ((T & 1) !== 0 || ((T ^ linear) & ~0xfff) !== C[p + 3] || !this.entry.fits(C[p + 4], page)) return ~this.links.relink(p);
-      R[pageSlot] = page;
-      return ~C[p + 4];
-    });
-    define(pseudo.straddle, 2, (p) => {
-      const eip = (R[pageSlot] + 0x1000) | 0;
-      if ((R[modeSlot] & linearCode) !== linearCode) {
-        // The straddling instruction is alone in its block.
-        const last = (R[pageSlot] + (C[p] >>> 16) + (C[p - 4] >>> modeWidth) - 1) | 0;
-        if (last >>> 0 > R[csLimit] >>> 0) cpu.raise(vector.gp, 0);
-      }
-      const next = cpu.memory.translateFetch((eip + R[csBase]) | 0);
-      if ((next | 0) === C[p + 1]) return p + 2;
-      // Another page follows now: decode again. Nothing of this block has run.
-      R[eipSlot] = (R[pageSlot] + (C[p] >>> 16)) | 0;
-      if (!this.stepping) R[budget] += C[p - 2];
-      this.cache.invalidate(C[p - 2 - 3] >>> 12, C[p] >>> 16, (C[p] >>> 16) + 1);
-      return ~this.dispatch();
-    });
-    define(pseudo.undefinedOpcode, 1, () => cpu.raise(vector.ud));
-    define(pseudo.tooLong, 1, () => cpu.raise(vector.gp, 0));
-  }
-
   /** R[eip] is current: the block there, after a look around if the slice is over. */
   private dispatch(): number {
     const R = this.cpu.R;
     this.entry.eipIsCurrent = true;
-    // `step` goes on from R[eip] by itself: one that looked around from inside the instruction would nest deeper with each.
-    if (this.stepping) return dispatchBlock;
+    // `SingleStep.step` goes on from R[eip] by itself: one that looked around from inside the instruction would nest deeper with each.
+    if (this.stepper.isUnderWay) return dispatchBlock;
     R[slot.leave] = 0;
     // One instruction alone: the block here may have a region too, which would refuse again.
-    if (this.stores.takeRefused()) this.step();
+    if (this.stores.takeRefused()) this.stepper.step();
     for (;;) {
       if (
         R[budget] < 0 ||
@@ -821,7 +617,7 @@ export class Dispatcher {
       return ~dispatchBlock;
     }
     if (header === 0) {
-      if (this.stepping) this.cpu.raiseNoted();
+      if (this.stepper.isUnderWay) this.cpu.raiseNoted();
       if (this.isCalled()) {
         this.cpu.noted[1] = 0;
         return ~dispatchBlock;

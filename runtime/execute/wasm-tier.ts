@@ -47,7 +47,7 @@ const worthMaking = { seen: 1, share: 1 / 8 };
  */
 const worthReplacing = { seen: 1024, share: 1 / 2 };
 
-/** The dispatcher's own instructions that are met often (see `makePseudoShapes` there). */
+/** The dispatcher's own instructions that are met often (pseudo-handlers.ts). */
 const hostHandlers: readonly HostHandler[] = [
   { number: pseudo.fall, text: "(p) => { return C[p + 1]; }" },
   {

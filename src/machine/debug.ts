@@ -6,7 +6,7 @@
 import { calloutImplementations } from "../../runtime/callouts/index.ts";
 import type { Cpu } from "../../runtime/cpu/cpu.ts";
 import { eventKind } from "../../runtime/cpu/interrupts.ts";
-import type { DispatcherOptions } from "../../runtime/execute/dispatcher.ts";
+import type { DispatcherOptions } from "../../runtime/execute/dispatcher-options.ts";
 import type { Callout } from "../../runtime/execute/host-names.ts";
 import { type CalloutName, type CalloutRow, callouts } from "../../translator/contract/callouts.ts";
 import { describeMode, type ModeKey } from "../../translator/contract/mode-key.ts";

@@ -115,7 +115,7 @@ describe.each(tiers)("$name", (tier) => {
     while (core.eip - 1 !== program.labels["outer"] && states.length < 20_000) {
       states.push(seen(core));
       if (core.physical.u8[core.eip] === 0xcc) break;
-      core.dispatcher.step();
+      core.dispatcher.stepper.step();
     }
     prepare(core, tier);
     expect(core.run(20_000).vector).toBe(3);
@@ -164,12 +164,12 @@ describe.each(tiers)("$name", (tier) => {
       core.physical.write4(0x28100, 0);
       // Through the handler: until the program is back where it was.
       core.dispatcher.run(1);
-      for (let n = 0; core.eip >= handler.origin && core.eip < handler.origin + 0x100 && n < 100; n++) core.dispatcher.step();
+      for (let n = 0; core.eip >= handler.origin && core.eip < handler.origin + 0x100 && n < 100; n++) core.dispatcher.stepper.step();
       if (savedByHandler(core, tier.ring) !== before || core.physical.read4(0x28100) !== 1)
         wrong.push(`${k}: the handler saw ${savedByHandler(core, tier.ring)}`);
       if (seen(core) !== before) break;
       core.R[slot.halted] = 0;
-      core.dispatcher.step();
+      core.dispatcher.stepper.step();
     }
     expect(wrong.slice(0, 10)).toEqual([]);
     expect(place.code).toBe(program.origin);
