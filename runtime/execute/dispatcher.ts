@@ -34,6 +34,8 @@ import {
   pseudo as pseudoImported,
   stopBlock as stopBlockImported,
 } from "../code/pseudo-shapes.ts";
+import { RegionMaking } from "../code/region-making.ts";
+import { RegionPolicy } from "../code/region-policy.ts";
 import { RegionTargets } from "../code/region-targets.ts";
 import { Regions } from "../code/regions.ts";
 import { attention as attentionImported, type Cpu } from "../cpu/cpu.ts";
@@ -91,6 +93,8 @@ export type StopReason = "halted" | "shutdown" | "slice" | "requested";
 export class Dispatcher {
   readonly cache: CodeCache;
   readonly regions: Regions;
+  readonly making: RegionMaking;
+  readonly policy: RegionPolicy;
   readonly promotion: Promotion;
   readonly targets: RegionTargets;
   readonly stepper: SingleStep;
@@ -169,17 +173,20 @@ export class Dispatcher {
     this.entry = new Entry(cpu, this.cache, this.builder, this.keepsJumps ? this.jumps : undefined, () => this.forget());
     this.stepper = new SingleStep(cpu, { C: this.C, H: this.H, entry: this.entry, links: this.links, traceBlock: this.traceBlock });
     this.partial = new PartialBlocks(cpu, this.C, this.builder, translator);
-    this.regions = new Regions(this.cache, translator, host, {
+    this.regions = new Regions(this.cache, {
       firstShape: firstRegionShape,
       lastShape: shapeBits,
       handlers: this.H,
       targets: this.targets,
-      hotCall: Math.min(hotCall, (options.regionThreshold ?? 0) / 4),
-      callsSubroutines: options.disabled?.has("returns") !== true,
-      smallestRegion: options.smallestRegion ?? 3,
       regionLimits: options.regionLimits,
       addStub: (link, offset, page, wraps) => this.builder.addStub(link, offset, page, wraps),
     });
+    this.making = new RegionMaking(this.cache, this.regions, translator, host, {
+      hotCall: Math.min(hotCall, (options.regionThreshold ?? 0) / 4),
+      callsSubroutines: options.disabled?.has("returns") !== true,
+      smallestRegion: options.smallestRegion ?? 3,
+    });
+    this.policy = new RegionPolicy(this.cache, this.regions, this.making);
     const region = options.disabled?.has("regions") === true ? Number.POSITIVE_INFINITY : (options.regionThreshold ?? Number.POSITIVE_INFINITY);
     const { memory } = hostMemory;
     if (memory !== undefined && options.disabled?.has("wasm") !== true) {
@@ -204,11 +211,11 @@ export class Dispatcher {
       if (this.wasm.preparedShapes > 0) this.builder.fuseNext = (first, second) => translator.fusionOf(first, second);
       if (tailCalls && options.disabled?.has("wasmRegions") !== true) {
         this.regions.wasm = this.wasm;
-        this.regions.thread = options.regionThread;
+        this.making.thread = options.regionThread;
       }
     }
     if (options.fuseThreshold === 0) this.builder.fuseNext = (first, second) => translator.fuse(first, second);
-    this.promotion = new Promotion(cpu, this.cache, this.builder, this.regions, {
+    this.promotion = new Promotion(cpu, this.cache, this.builder, this.regions, this.making, this.policy, {
       // What is hot becomes a region; new handlers for what is not cost more than they save, unless each is called as JavaScript.
       fuse: options.fuseThreshold ?? (this.wasm !== undefined && region !== Number.POSITIVE_INFINITY ? Number.POSITIVE_INFINITY : fuseThreshold),
       region,
@@ -221,6 +228,7 @@ export class Dispatcher {
       this.builder.died(header);
       this.promotion.died(header);
       this.regions.died(header);
+      this.making.died(header);
     };
     this.cache.repair = (header, from, to) => this.builder.repair(header, from, to);
     this.cache.renew = (header, from, to) => this.builder.renew(header, from, to) !== 0;
@@ -547,6 +555,8 @@ export class Dispatcher {
   forget(): void {
     this.cache.flush();
     this.regions.clear();
+    this.making.clear();
+    this.policy.clear();
     this.jumps.clear();
     this.entry.forget();
     this.promotion.clear();
@@ -628,7 +638,7 @@ export class Dispatcher {
     }
     if (this.keepsJumps) {
       this.jumps.note((eip + R[csBase]) | 0, header);
-      this.regions.noteEntered(header);
+      this.policy.noteEntered(header);
     }
     return ~header;
   }

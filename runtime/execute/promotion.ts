@@ -7,7 +7,9 @@ import { segment, slot } from "../../translator/contract/slots.ts";
 import type { BlockBuilder } from "../code/block-builder.ts";
 import { type CodeCache, shapeBits } from "../code/code-cache.ts";
 import { firstRegionShape } from "../code/pseudo-shapes.ts";
-import type { Regions, Surroundings } from "../code/regions.ts";
+import type { RegionMaking, Surroundings } from "../code/region-making.ts";
+import type { RegionPolicy } from "../code/region-policy.ts";
+import type { Regions } from "../code/regions.ts";
 import type { Cpu } from "../cpu/cpu.ts";
 
 const { code32, singleStep, edge } = mode;
@@ -30,22 +32,34 @@ export class Promotion {
   private readonly cache: CodeCache;
   private readonly builder: BlockBuilder;
   private readonly regions: Regions;
+  private readonly making: RegionMaking;
+  private readonly policy: RegionPolicy;
   private readonly thresholds: PromotionThresholds;
   /** Headers of the blocks whose instructions were fused, as far as they could be. */
   private readonly fused = new Set<number>();
 
-  constructor(cpu: Cpu, cache: CodeCache, builder: BlockBuilder, regions: Regions, thresholds: PromotionThresholds) {
+  constructor(
+    cpu: Cpu,
+    cache: CodeCache,
+    builder: BlockBuilder,
+    regions: Regions,
+    making: RegionMaking,
+    policy: RegionPolicy,
+    thresholds: PromotionThresholds,
+  ) {
     this.cpu = cpu;
     this.cache = cache;
     this.builder = builder;
     this.regions = regions;
+    this.making = making;
+    this.policy = policy;
     this.thresholds = thresholds;
   }
 
   /** The block at `header` was about to run; R[page] is its page. @param retired guest instructions */
   sample(header: number, retired: number): void {
     const { C } = this.cache;
-    this.regions.receive();
+    this.making.receive();
     this.regions.evictIdle(retired);
     this.regions.settle(header);
     const executions = C[header + 1];
@@ -53,7 +67,7 @@ export class Promotion {
     const isRegion = (C[header + 2] & shapeBits) >= firstRegionShape;
     if (!isRegion) this.heat(header);
     else {
-      if (executions >= deepThreshold) this.regions.deepen(header, () => this.around(header, this.cpu.R[slot.page]));
+      if (executions >= deepThreshold) this.policy.deepen(header, () => this.around(header, this.cpu.R[slot.page]));
       this.noteCall(header);
     }
   }
@@ -73,7 +87,7 @@ export class Promotion {
     const entry = (R[slot.page] + (C[header - 3] & 0xfff)) | 0;
     if ((page & 1) !== 0 || (call & 0xfff) > 0x1000 - nearCall.length || physical.u8[at] !== nearCall.opcode) return;
     if (((call + nearCall.length + physical.readAt4(at + 1)) | 0) !== entry) return;
-    this.regions.called(header, at >>> 12, at & 0xfff, (caller, offset) => this.aroundEntry(caller, (call - offset) | 0));
+    this.policy.called(header, at >>> 12, at & 0xfff, (caller, offset) => this.aroundEntry(caller, (call - offset) | 0));
   }
 
   /** A region gave up at the instruction at R[eip]. */
@@ -84,7 +98,7 @@ export class Promotion {
     const T = memory.TX[R[slot.tlbHalf] + (linear >>> 12)];
     if ((T & 1) !== 0) return;
     const { C } = this.cache;
-    this.regions.gaveUp((T ^ linear) >>> 0, (header, offset) =>
+    this.policy.gaveUp((T ^ linear) >>> 0, (header, offset) =>
       isLinearCode(C[header - 2]) ? this.aroundEntry(header, (eip - offset) | 0) : this.around(header, C[header - 4], C[header - 6]),
     );
   }
@@ -102,8 +116,8 @@ export class Promotion {
     if (executions >= this.thresholds.fuse) this.fuse(header);
     if (executions < this.thresholds.region || this.cache.isFull || (C[header - 2] & singleStep) !== 0) return;
     if (!this.cpu.board.physical.isRam((C[header - 3] & ~0xfff) >>> 0)) return;
-    if (this.regions.isOnItsWay(header)) return;
-    if (executions >= this.thresholds.region * this.regions.patience(header)) this.makeRegion(header, this.cpu.R[slot.page]);
+    if (this.making.isOnItsWay(header)) return;
+    if (executions >= this.thresholds.region * this.policy.patience(header)) this.makeRegion(header, this.cpu.R[slot.page]);
   }
 
   private fuse(header: number): void {
@@ -119,7 +133,7 @@ export class Promotion {
   makeRegion(header: number, base: number, isDeep = false): void {
     const { C } = this.cache;
     const around = isLinearCode(C[header - 2]) ? this.around(header, base) : this.around(header, C[header - 4], C[header - 6]);
-    this.regions.make(header, around, isDeep);
+    this.policy.make(header, around, isDeep);
   }
 
   private around(header: number, base: number, codeBase = this.cpu.R[slot.segmentBase + segment.cs]): Surroundings {

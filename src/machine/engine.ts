@@ -105,7 +105,7 @@ export class Engine {
     this.#betweenPolls = now - this.#polledAt;
     this.#polledAt = now;
     if (now > this.#overdue) this.#dispatcher.stop();
-    else if (now > this.#turnDue && this.#dispatcher.regions.isWaiting) this.#dispatcher.stop("slice");
+    else if (now > this.#turnDue && this.#dispatcher.making.isWaiting) this.#dispatcher.stop("slice");
   }
 
   /** Runs for about `milliseconds` of host time, and not much more than `instructions`. */
@@ -187,7 +187,7 @@ export class Engine {
     MachineStats,
     "engine" | "clock" | "x87" | "tlbMisses" | "siteMisses" | "tlbFlushes" | "hostSeconds" | "idleSeconds" | "idleLoops" | "guestSeconds"
   > {
-    const { cache, regions } = this.#dispatcher;
+    const { cache, regions, making, policy } = this.#dispatcher;
     const live = [...regions.live.values()];
     return {
       disabled: [...this.#options.disable],
@@ -198,9 +198,9 @@ export class Engine {
       shapes: this.#translator.shapeCount,
       blocks: cache.blocks,
       regions: regions.translated,
-      regionSeconds: regions.milliseconds / 1000,
-      backgroundRegions: regions.madeBeside,
-      backgroundSeconds: regions.backgroundMilliseconds / 1000,
+      regionSeconds: making.milliseconds / 1000,
+      backgroundRegions: making.madeBeside,
+      backgroundSeconds: making.backgroundMilliseconds / 1000,
       codeCacheBytes: cache.used * 4,
       codeCacheCapacity: cache.C.length * 4,
       codeCacheFlushes: cache.flushes,
@@ -209,7 +209,7 @@ export class Engine {
       invalidations: cache.invalidatedBlocks + regions.invalidated,
       regionInvalidations: regions.invalidated,
       regionsEvicted: regions.evicted,
-      givenUp: regions.givenUp,
+      givenUp: policy.givenUp,
       interrupts: this.#dispatcher.interruptsDelivered,
       faults: this.#dispatcher.faults,
       exits: vmExits(this.#cpu.exitCounts),

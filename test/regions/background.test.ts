@@ -69,7 +69,7 @@ describe("a region made beside the guest", () => {
   it("has a text for people all the same", () => {
     askFor();
     thread.finish();
-    regions().receive();
+    core.dispatcher.making.receive();
     for (const { code } of regions().live.values()) expect(code.text).toContain(`function ${code.name}`);
   });
 
@@ -77,7 +77,7 @@ describe("a region made beside the guest", () => {
     askFor();
     thread.finish();
     core.load(loop(2));
-    regions().receive();
+    core.dispatcher.making.receive();
     expect(regions().live.size).toBe(0);
     // From an even number on.
     core.R[slot.eax] = 0;
@@ -101,7 +101,7 @@ describe("a region made beside the guest", () => {
     const at = changed.bytes.findIndex((byte, k) => byte !== twoBlocks(0).bytes[k]);
     core.load({ ...changed, origin: place.code + at, bytes: changed.bytes.subarray(at, at + 1) });
     expect(cache.C[header - 3]).toBe(place.code);
-    regions().receive();
+    core.dispatcher.making.receive();
     expect(regions().live.size).toBe(0);
     expect(end()).toBeGreaterThanOrEqual(before + 3 * (left - 2));
   });
@@ -122,7 +122,7 @@ describe("a region made beside the guest", () => {
     for (let k = 1; k < 40; k++) core.physical.write1(other + 0x100, k);
     expect(core.physical.codePages[other >>> 12]).toBe(0);
     thread.finish();
-    regions().receive();
+    core.dispatcher.making.receive();
     expect(regions().live.size).toBe(1);
     core.flush();
     const [before, left] = [core.reg("eax"), core.reg("ecx")];
@@ -139,7 +139,7 @@ describe("a region made beside the guest", () => {
     thread.finish();
     core.load(loop(2));
     core.load(loop(1));
-    regions().receive();
+    core.dispatcher.making.receive();
     expect(regions().live.size).toBe(0);
     for (const header of headers) expect(core.dispatcher.cache.C[header - 3]).toBe(-1);
     expect(end()).toBe(sum);
@@ -149,7 +149,7 @@ describe("a region made beside the guest", () => {
     askFor();
     thread.finish();
     core.dispatcher.forget();
-    regions().receive();
+    core.dispatcher.making.receive();
     expect(regions().live.size).toBe(0);
     expect(end()).toBe(sum);
     expect(regions().translated).toBe(0);
@@ -158,7 +158,7 @@ describe("a region made beside the guest", () => {
   it("is made here if it cannot be made there", () => {
     askFor();
     thread.refuse();
-    regions().receive();
+    core.dispatcher.making.receive();
     expect(regions().live.size).toBe(0);
     core.promote();
     expect(thread.jobs).toEqual([]);
@@ -170,7 +170,7 @@ describe("a region made beside the guest", () => {
   it("is made here if the thread has died", () => {
     askFor();
     thread.state = "absent";
-    regions().receive();
+    core.dispatcher.making.receive();
     core.promote();
     expect(regions().live.size).toBeGreaterThan(0);
     expect(end()).toBe(sum);
@@ -193,7 +193,7 @@ describe("a region made beside the guest", () => {
     expect(late).toBeDefined();
     thread.jobs.push(late);
     thread.finish();
-    regions().receive();
+    core.dispatcher.making.receive();
     expect([...regions().live.values()].filter((region) => region.header === header).length).toBe(1);
     expect(end()).toBe(sum);
   });
@@ -208,7 +208,7 @@ describe("a region made beside the guest", () => {
     expect(at).toBeGreaterThan(0);
     core.physical.u8[place.code + at + 1] = 0xd0;
     const isWaiting = (): boolean => thread.jobs.some((job) => job.id === id);
-    for (const end = performance.now() + longAgo; performance.now() < end && isWaiting(); ) regions().isOnItsWay(header);
+    for (const end = performance.now() + longAgo; performance.now() < end && isWaiting(); ) core.dispatcher.making.isOnItsWay(header);
     expect(isWaiting()).toBe(false);
     expect(regions().live.size).toBe(0);
   });
@@ -222,7 +222,7 @@ describe("a region made beside the guest", () => {
     const header = [...cache.live()].find(({ executions }) => executions > 10)?.header ?? 0;
     promotion.makeRegion(header, place.code);
     thread.finish();
-    regions().receive();
+    core.dispatcher.making.receive();
     const shallow = [...regions().live.values()];
     expect(shallow.map(({ isDeep }) => isDeep)).toEqual([false]);
     cache.C[header + 1] = veryOften;
@@ -232,7 +232,7 @@ describe("a region made beside the guest", () => {
     expect(thread.jobs.length).toBe(1);
     expect([...regions().live.values()]).toEqual(shallow);
     thread.finish();
-    regions().receive();
+    core.dispatcher.making.receive();
     expect([...regions().live.values()].map(({ isDeep }) => isDeep)).toEqual([true]);
     expect(cache.C[header + 2] & shapeBits).toBe([...regions().live.keys()][0]);
     // Nor were entries of the first one executions on tier 0.
@@ -247,7 +247,7 @@ describe("a region made beside the guest", () => {
     expect(live).toBeGreaterThan(0);
     expect(thread.jobs.length).toBe(live);
     thread.finish();
-    regions().receive();
+    core.dispatcher.making.receive();
     expect(regions().translated).toBe(live);
     expect(end()).toBe(sum);
   });

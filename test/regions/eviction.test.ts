@@ -91,7 +91,7 @@ it("drops what is not entered any more, and makes it again when it is hot again"
   expect([...live.values()].some(({ header }) => C[header - 3] >= resting.loop && C[header - 3] < resting.loop + 8)).toBe(true);
   expect(resting.core.state()).toEqual(cold.core.state());
   const patience = ({ core: { dispatcher } }: typeof cold): number[] =>
-    [...dispatcher.cache.live()].map(({ header }) => dispatcher.regions.patience(header) % 16).filter((times) => times !== 0);
+    [...dispatcher.cache.live()].map(({ header }) => dispatcher.policy.patience(header) % 16).filter((times) => times !== 0);
   // The next region must be earned by twice as many executions.
   expect(Math.max(...patience(cold))).toBe(1);
   expect(patience(resting).filter((times) => times > 1).length).toBeGreaterThan(functions / 2);

@@ -82,8 +82,9 @@ class Run {
   /** By what the loop has to run more often than other code to get a region. */
   get patience(): number {
     const header = this.core.dispatcher.cache.find(this.labels["again"], this.core.R[slot.mode]);
-    this.regions.noteEntered(header);
-    return this.regions.patience(header);
+    const { policy } = this.core.dispatcher;
+    policy.noteEntered(header);
+    return policy.patience(header);
   }
 
   /** To where a round begins. */
@@ -311,7 +312,7 @@ describe("made beside the guest", () => {
     thread.layout = run.regions.wasm?.layout;
     run.promote();
     thread.finish();
-    run.regions.receive();
+    run.core.dispatcher.making.receive();
     run.core.physical.write1(run.target + 1, 0x12);
     expect(run.regions.live.size).toBe(0);
     run.promote();
@@ -340,7 +341,7 @@ describe("made beside the guest", () => {
     thread.finish();
     // 2D: SUB.
     run.core.physical.write1(run.target, 0x2d);
-    run.regions.receive();
+    run.core.dispatcher.making.receive();
     expect(run.regions.translated).toBe(translated);
     const [before, left] = [run.eax, run.ecx];
     run.core.run(1_000_000);
@@ -354,11 +355,11 @@ describe("made beside the guest", () => {
     run.promote();
     thread.finish();
     run.core.physical.write1(run.target + 4, 0x12);
-    run.regions.receive();
+    run.core.dispatcher.making.receive();
     expect(run.regions.live.size).toBe(0);
     run.promote();
     thread.finish();
-    run.regions.receive();
+    run.core.dispatcher.making.receive();
     expect([...run.regions.live.values()].some(({ code }) => code.soft.has((run.target & 0xfff) + 4))).toBe(true);
   });
 });

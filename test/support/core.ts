@@ -273,7 +273,7 @@ export class Core {
       this.dispatcher.promotion.makeRegion(header, address & ~0xfff, true);
     }
     // Where another thread makes them.
-    this.dispatcher.regions.receive();
+    this.dispatcher.making.receive();
   }
 
   /** The region made of the code at a linear address, which has run. */
