@@ -387,7 +387,7 @@ export class JavaScriptTranslator implements Translator {
       const micro = this.microBlock(block, observe);
       return block.isSubroutineCall ? callSubroutine(micro) : micro;
     });
-    const nesting = plan(inside, (k) => isTableJump(passed[k].terminator));
+    const nesting = plan(inside, (k) => isTableJump(passed[k].terminator), this.does("nests"));
     const { blocks, liveAtEntry } = this.disabledPasses.has("dead") ? { blocks: passed } : dropDead(passed, successors, numbers, nesting);
     if (observe !== undefined && blocks !== passed) for (const block of blocks) observe("dead", block);
     return regionParts(

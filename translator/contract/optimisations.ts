@@ -21,6 +21,7 @@ export const optimisations = {
   simd: "regions: XMM registers are vectors of WebAssembly; without, and in JavaScript, words and doubles",
   carries: "regions: the vector of carries is computed only where it is seen",
   tables: "regions: computed jumps to many places in the region find theirs in a table; without, by bisection",
+  nests: "regions: an inner loop that is entered first and the loop around it are told apart; without, they are one loop with two ways back",
   homes: "regions: what computed jumps leave behind and none of their targets reads is in memory in between; without, in locals",
   sites: "regions: accesses that stay on one page for long remember where that is; without, and in JavaScript, each asks the TLB",
   neighbours: "regions: accesses near each other behind one pointer ask the TLB once (with sites)",

@@ -54,7 +54,7 @@ export class RegionState {
       for (const n of used) this.used.add(n);
       for (const n of dirty) this.dirty.add(n);
     }
-    if (input.hasHomes && plan.first === 1) {
+    if (input.hasHomes && plan.first === 1 && !plan.isNest) {
       const carryStays = this.isCarryLazy && !this.carry.isPlain;
       const written = [...this.dirty].filter((n) => !(carryStays && n === slot.flagCarry));
       this.homes = new Homes(blocks, inside, plan, written);

@@ -270,8 +270,14 @@ class RegionPrinter implements Target, RegionSite {
   }
 
   private block(node: number, out: Statement[]): void {
-    const { first, selected } = this.input.plan;
+    const { first, selected, isNest } = this.input.plan;
     if (node < first) {
+      if (isNest) {
+        const target = this.input.blocks[0].offset;
+        this.goOnBehind(node - first);
+        this.pageChecks(node, first, target, false, out);
+        return this.edgeOnPage(node, first, target, out, nothing);
+      }
       const targets = selected.map((k) => this.input.blocks[k].offset);
       out.push(...this.computedEdges(node, targets));
       this.goOnBehind(node - first);

@@ -1,6 +1,7 @@
 /**
  * How a region's blocks become nested statements. The structuring (structure.ts) needs a reducible graph; where guest code is not, and where several computed jumps share
- * their targets (an interpreter's threaded code), a *selector* is put in front of everything: a node that goes to the block whose EIP is in `t`.
+ * their targets (an interpreter's threaded code), a *selector* is put in front of everything: a node that goes to the block whose EIP is in `t`. Where the entry begins two
+ * loops, one in the other, such a node is the outer one's header.
  */
 import { type Analysis, analyse } from "./structure.ts";
 
@@ -9,6 +10,8 @@ export interface RegionPlan {
   readonly first: 0 | 1;
   /** Blocks the selector goes to, by number. */
   readonly selected: readonly number[];
+  /** The selector has one target, the entry, and is there for the outer of two loops that would have one header. */
+  readonly isNest: boolean;
   readonly analysis: Analysis;
   /** Whether the edge between two blocks goes through the selector. */
   isRedirected(from: number, to: number): boolean;
@@ -22,12 +25,14 @@ const fewTargets = 4;
 /**
  * @param successors of each block, as block numbers
  * @param isTable whether the block ends in a jump through a table
+ * @param hasNests whether two loops that begin at the entry are told apart
  */
-export function plan(successors: readonly (readonly number[])[], isTable: (block: number) => boolean): RegionPlan {
+export function plan(successors: readonly (readonly number[])[], isTable: (block: number) => boolean, hasNests: boolean): RegionPlan {
   const size = successors.length;
   const selected = new Set<number>();
   const redirected = new Set<number>();
   const tables = successors.flatMap((list, block) => (isTable(block) && list.length > fewTargets ? [block] : []));
+  let isNest = false;
   const shared = new Set(tables.length > 1 ? tables : []);
   for (const block of shared) for (const to of successors[block]) selected.add(to);
   for (;;) {
@@ -39,9 +44,17 @@ export function plan(successors: readonly (readonly number[])[], isTable: (block
     if (first === 1) edges.unshift([...new Set([0, ...selected])].map((to) => to + 1));
     const analysis = analyse({ successors: edges });
     if (analysis.cut.size === 0) {
+      const outer = hasNests && first === 0 ? outerBackEdges(successors, analysis) : [];
+      if (outer.length > 0) {
+        isNest = true;
+        selected.add(0);
+        for (const from of outer) redirected.add(from * size);
+        continue;
+      }
       return {
         first,
         selected: [...new Set([0, ...selected])],
+        isNest,
         analysis,
         isRedirected: (from, to) => redirected.has(from * size + to),
         usesSelector: (block) => shared.has(block),
@@ -54,4 +67,29 @@ export function plan(successors: readonly (readonly number[])[], isTable: (block
       selected.add(to);
     }
   }
+}
+
+/**
+ * Blocks from which the outer of two loops goes back that begin at the entry both: regions are often made from an inner loop's beginning on, around which the outer one goes. They are told
+ * apart by what is in them: the smallest loop that one edge back closes is inside, and what goes back from elsewhere belongs to the outer one.
+ */
+function outerBackEdges(successors: readonly (readonly number[])[], { order }: Analysis): number[] {
+  const back = successors.flatMap((list, from) => (order[from] >= 0 && list.includes(0) ? [from] : []));
+  if (back.length < 2) return [];
+  const loops = back.map((from) => loopOf(from, successors));
+  const inner = loops.reduce((a, b) => (b.size < a.size ? b : a));
+  const isNest = loops.every((loop) => [...inner].every((block) => loop.has(block)));
+  return isNest ? back.filter((from) => !inner.has(from)) : [];
+}
+
+/** Blocks from which `from` is reached, without those behind the entry's edges. */
+function loopOf(from: number, successors: readonly (readonly number[])[]): ReadonlySet<number> {
+  const inside = new Set([0, from]);
+  for (const block of inside) {
+    if (block === 0) continue;
+    successors.forEach((list, k) => {
+      if (list.includes(block)) inside.add(k);
+    });
+  }
+  return inside;
 }

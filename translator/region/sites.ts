@@ -404,7 +404,11 @@ function isOnStack(v: Value): boolean {
   return others.length === 0 && terms.length === 1 && slotNumber(terms[0].read.slot) === slot.esp;
 }
 
-function loopsOf(blocks: readonly MicroBlock[], graph: readonly (readonly number[])[], { first, analysis }: RegionPlan): (Loop | undefined)[] {
+function loopsOf(
+  blocks: readonly MicroBlock[],
+  graph: readonly (readonly number[])[],
+  { first, analysis, isNest, isRedirected }: RegionPlan,
+): (Loop | undefined)[] {
   const { order, isLoopHeader } = analysis;
   const result: (Loop | undefined)[] = blocks.map(() => undefined);
   if (!isLoopHeader.includes(true)) return result;
@@ -413,16 +417,25 @@ function loopsOf(blocks: readonly MicroBlock[], graph: readonly (readonly number
     for (const to of list) predecessors[to].push(from);
   });
   const loops: Loop[] = [];
-  blocks.forEach((_, header) => {
-    if (!isLoopHeader[header + first]) return;
+  const find = (header: number, back: readonly number[]): void => {
     const inside = new Set([header]);
-    const todo = predecessors[header].filter((from) => order[from + first] >= order[header + first]);
+    const todo = [...back];
     for (let block = todo.pop(); block !== undefined; block = todo.pop()) {
       if (inside.has(block) || order[block + first] < order[header + first]) continue;
       inside.add(block);
       todo.push(...predecessors[block]);
     }
     loops.push({ blocks: inside, changes: changesIn(inside, blocks) });
+  };
+  blocks.forEach((_, header) => {
+    if (!isLoopHeader[header + first]) return;
+    const back = predecessors[header].filter((from) => order[from + first] >= order[header + first]);
+    find(
+      header,
+      back.filter((from) => !isNest || !isRedirected(from, header)),
+    );
+    // The outer one's header is the selector, which is no block.
+    if (isNest && header === 0) find(header, back);
   });
   // The smallest last.
   loops.sort((a, b) => b.blocks.size - a.blocks.size);
