@@ -78,6 +78,58 @@ scenario("three loops that begin at one place; the innermost is left in the midd
   limit: 60_000,
 });
 
+scenario("x87 registers go around both loops", {
+  source: `
+    fninit
+    fldz
+    fld1
+    mov ebx, 25
+    mov ecx, 6
+  inner:
+    fadd st(1), st
+    dec ecx
+    jnz inner
+    fadd st, st
+    fmul dword ptr [half]
+    mov ecx, 6
+    dec ebx
+    jnz inner
+    fstp st
+    fistp dword ptr [sum]
+    mov edx, [sum]
+    int3
+  half: .long 0x3f000000
+  sum: .long 0`,
+  expected: { edx: 6 * 25, ebx: 0 },
+  limit: 60_000,
+});
+
+scenario("MMX and SSE registers go around both loops", {
+  source: `
+    pxor mm0, mm0
+    pcmpeqd mm1, mm1
+    pxor xmm0, xmm0
+    pcmpeqd xmm1, xmm1
+    mov ebx, 25
+    mov ecx, 6
+  inner:
+    psubd mm0, mm1
+    psubd xmm0, xmm1
+    dec ecx
+    jnz inner
+    paddd mm0, mm1
+    paddd xmm0, xmm1
+    mov ecx, 6
+    dec ebx
+    jnz inner
+    movd edx, mm0
+    movd esi, xmm0
+    emms
+    int3`,
+  expected: { edx: 25 * 5, esi: 25 * 5, ebx: 0 },
+  limit: 60_000,
+});
+
 function counted(): { edx: number; esi: number; edi: number } {
   let edx = 0;
   let esi = 0;

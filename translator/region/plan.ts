@@ -3,7 +3,7 @@
  * their targets (an interpreter's threaded code), a *selector* is put in front of everything: a node that goes to the block whose EIP is in `t`. Where the entry begins two
  * loops, one in the other, such a node is the outer one's header.
  */
-import { type Analysis, analyse } from "./structure.ts";
+import { type Analysis, analyse, naturalLoop, predecessorsOf } from "./structure.ts";
 
 export interface RegionPlan {
   /** Blocks are nodes from `first` on: 1 if there is a selector, which is node 0; otherwise 0. */
@@ -54,7 +54,8 @@ export function plan(successors: readonly (readonly number[])[], isTable: (block
       return {
         first,
         selected: [...new Set([0, ...selected])],
-        isNest,
+        // Other edges may have come to need the selector as well.
+        isNest: isNest && selected.size === 1,
         analysis,
         isRedirected: (from, to) => redirected.has(from * size + to),
         usesSelector: (block) => shared.has(block),
@@ -74,22 +75,12 @@ export function plan(successors: readonly (readonly number[])[], isTable: (block
  * apart by what is in them: the smallest loop that one edge back closes is inside, and what goes back from elsewhere belongs to the outer one.
  */
 function outerBackEdges(successors: readonly (readonly number[])[], { order }: Analysis): number[] {
-  const back = successors.flatMap((list, from) => (order[from] >= 0 && list.includes(0) ? [from] : []));
+  const predecessors = predecessorsOf({ successors });
+  const isUnreachable = (block: number): boolean => order[block] < 0;
+  const back = [...new Set(predecessors[0])].filter((from) => !isUnreachable(from));
   if (back.length < 2) return [];
-  const loops = back.map((from) => loopOf(from, successors));
+  const loops = back.map((from) => naturalLoop(0, [from], predecessors, isUnreachable));
   const inner = loops.reduce((a, b) => (b.size < a.size ? b : a));
   const isNest = loops.every((loop) => [...inner].every((block) => loop.has(block)));
   return isNest ? back.filter((from) => !inner.has(from)) : [];
-}
-
-/** Blocks from which `from` is reached, without those behind the entry's edges. */
-function loopOf(from: number, successors: readonly (readonly number[])[]): ReadonlySet<number> {
-  const inside = new Set([0, from]);
-  for (const block of inside) {
-    if (block === 0) continue;
-    successors.forEach((list, k) => {
-      if (list.includes(block)) inside.add(k);
-    });
-  }
-  return inside;
 }

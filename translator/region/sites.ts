@@ -12,6 +12,7 @@ import { segment, slot } from "../contract/slots.ts";
 import { type MicroBlock, slotNumber } from "../ir/block.ts";
 import type { GetStatement, LoadStatement, StoreStatement, Value } from "../ir/micro.ts";
 import type { RegionPlan } from "./plan.ts";
+import { naturalLoop, predecessorsOf } from "./structure.ts";
 
 /** Accesses that ask together. */
 export interface SiteGroup {
@@ -412,30 +413,19 @@ function loopsOf(
   const { order, isLoopHeader } = analysis;
   const result: (Loop | undefined)[] = blocks.map(() => undefined);
   if (!isLoopHeader.includes(true)) return result;
-  const predecessors: number[][] = blocks.map(() => []);
-  graph.forEach((list, from) => {
-    for (const to of list) predecessors[to].push(from);
-  });
+  const predecessors = predecessorsOf({ successors: graph });
   const loops: Loop[] = [];
   const find = (header: number, back: readonly number[]): void => {
-    const inside = new Set([header]);
-    const todo = [...back];
-    for (let block = todo.pop(); block !== undefined; block = todo.pop()) {
-      if (inside.has(block) || order[block + first] < order[header + first]) continue;
-      inside.add(block);
-      todo.push(...predecessors[block]);
-    }
+    const inside = naturalLoop(header, back, predecessors, (block) => order[block + first] < order[header + first]);
     loops.push({ blocks: inside, changes: changesIn(inside, blocks) });
   };
   blocks.forEach((_, header) => {
     if (!isLoopHeader[header + first]) return;
     const back = predecessors[header].filter((from) => order[from + first] >= order[header + first]);
-    find(
-      header,
-      back.filter((from) => !isNest || !isRedirected(from, header)),
-    );
+    const inner = isNest ? back.filter((from) => !isRedirected(from, header)) : back;
+    find(header, inner);
     // The outer one's header is the selector, which is no block.
-    if (isNest && header === 0) find(header, back);
+    if (inner.length < back.length) find(header, back);
   });
   // The smallest last.
   loops.sort((a, b) => b.blocks.size - a.blocks.size);

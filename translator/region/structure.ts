@@ -63,6 +63,35 @@ function attempt(graph: Graph, cut: Set<number>): Analysis | undefined {
   return { order, dominator, isLoopHeader, isMerge: forwardEdges.map((n) => n > 1), children, cut };
 }
 
+/** From whom each node is reached. */
+export function predecessorsOf({ successors }: Graph): number[][] {
+  const predecessors: number[][] = successors.map(() => []);
+  successors.forEach((list, from) => {
+    for (const to of list) predecessors[to].push(from);
+  });
+  return predecessors;
+}
+
+/**
+ * Nodes of the loop that the edges from `back` to `header` close (the natural loop).
+ * @param isOutside of nodes that are not looked at: what comes before the header, to which edges that enter the loop elsewhere lead where the graph is not reducible
+ */
+export function naturalLoop(
+  header: number,
+  back: readonly number[],
+  predecessors: readonly (readonly number[])[],
+  isOutside: (node: number) => boolean,
+): Set<number> {
+  const inside = new Set([header]);
+  const todo = [...back];
+  for (let node = todo.pop(); node !== undefined; node = todo.pop()) {
+    if (inside.has(node) || isOutside(node)) continue;
+    inside.add(node);
+    todo.push(...predecessors[node]);
+  }
+  return inside;
+}
+
 /** The nodes that can be reached. */
 function reversePostorder(edges: readonly (readonly number[])[]): number[] {
   const seen = new Set<number>([0]);
