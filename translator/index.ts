@@ -402,6 +402,7 @@ export class JavaScriptTranslator implements Translator {
         inLineVectors: this.does("vectors"),
         hasWholeVectors: this.hasWholeVectors,
         isCarryLazy: this.does("carries"),
+        hasShortcuts: this.does("shortcuts"),
         hasTables: this.does("tables"),
         hasHomes: this.does("homes"),
         hasTargets: this.does("targets") && this.does("wasm") && this.does("wasmRegions"),

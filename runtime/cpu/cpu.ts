@@ -6,7 +6,7 @@ import { aesTableWords, fillAesTable } from "../../translator/contract/aes.ts";
 import { x87Doubles } from "../../translator/contract/callouts/x87.ts";
 import { exitCounters } from "../../translator/contract/exits.ts";
 import { mode as modeImported } from "../../translator/contract/mode-key.ts";
-import { slot as slotImported, vector as vectorImported } from "../../translator/contract/slots.ts";
+import { attention as attentionImported, slot as slotImported, vector as vectorImported } from "../../translator/contract/slots.ts";
 import { SimdUnit } from "../callouts/simd/unit.ts";
 import { forgetPairs, nearestHighs } from "../callouts/x87/registers.ts";
 import type { Clock, SavedState } from "../devices/device.ts";
@@ -19,6 +19,7 @@ import { resetCpu } from "./reset.ts";
 
 // Bound here because V8 folds a module's own constants, but not those it imports.
 const mode = modeImported;
+const attention = attentionImported;
 const slot = slotImported;
 const vector = vectorImported;
 
@@ -78,18 +79,6 @@ export interface CpuBoard {
 }
 
 export type EventObserver = (number: number, kind: number, errorCode: number) => void;
-
-/** Words of `Cpu.attention`. */
-export const attention = {
-  /** Something waits for the dispatcher, or may soon: it is to look itself whenever an instruction ends that may have changed what may be done. */
-  look: 0,
-  /** A region left at a store that tier 0 is to make. */
-  refused: 1,
-  /** Interrupts and exceptions have an observer. */
-  observed: 2,
-  /** No question, but the dispatcher's note that R[eip] itself is right, which no longer holds where code goes on by itself (execute/entry.ts). */
-  eipIsCurrent: 3,
-} as const;
 
 export class Cpu {
   readonly R: Int32Array<ArrayBuffer>;

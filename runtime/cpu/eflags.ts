@@ -5,12 +5,14 @@ import {
   cr0bit as cr0bitImported,
   cr4bit as cr4bitImported,
   eflag as eflagImported,
+  farFromSliceEnd as farFromSliceEndImported,
   slot as slotImported,
+  userFlags32 as userFlags32Imported,
+  userFlags as userFlagsImported,
   vector as vectorImported,
 } from "../../translator/contract/slots.ts";
 import type { Cpu } from "./cpu.ts";
 import { getEflags, setArithmeticFlags, systemPart } from "./flags.ts";
-import { userFlags, userFlags32 } from "./interrupt-return.ts";
 import { updateModeKey } from "./mode.ts";
 import { moveStackPointer, readStack } from "./stack.ts";
 
@@ -21,6 +23,9 @@ const eflag = eflagImported;
 const slot = slotImported;
 const mode = modeImported;
 const vector = vectorImported;
+const farFromSliceEnd = farFromSliceEndImported;
+const userFlags = userFlagsImported;
+const userFlags32 = userFlags32Imported;
 
 function iopl(R: Int32Array): number {
   return (R[slot.eflags] >>> 12) & 3;
@@ -98,9 +103,6 @@ function interruptFlagInReach(cpu: Cpu): number {
 export function clearInterruptFlag(cpu: Cpu): void {
   cpu.R[slot.eflags] &= ~interruptFlagInReach(cpu);
 }
-
-/** Instructions left in the slice above which the dispatcher does not look before the block behind STI has begun. */
-const farFromSliceEnd = 64;
 
 /** STI. Returns 1 if the dispatcher must look before the next instruction. */
 export function setInterruptFlag(cpu: Cpu): number {

@@ -5,6 +5,8 @@ import {
   eflag as eflagImported,
   segment as segmentImported,
   slot as slotImported,
+  userFlags32 as userFlags32Imported,
+  userFlags as userFlagsImported,
   vector as vectorImported,
 } from "../../translator/contract/slots.ts";
 import type { Cpu } from "./cpu.ts";
@@ -23,10 +25,10 @@ const eflag = eflagImported;
 const segment = segmentImported;
 const slot = slotImported;
 const vector = vectorImported;
+const userFlags = userFlagsImported;
+const userFlags32 = userFlags32Imported;
 
-/** Flags any IRET or POPF restores with a 16-bit operand, and those that need the 32-bit form as well. */
-export const userFlags = 0x8d5 | eflag.tf | eflag.df | eflag.nt;
-export const userFlags32 = userFlags | eflag.rf | eflag.ac | eflag.id;
+/** What IRET restores besides (contract/slots.ts) at ring 0, with a 32-bit operand. */
 export const supervisorFlags32 = eflag.vif | eflag.vip;
 
 /** Sets the flags of `mask` from `image` and leaves the others. */

@@ -12,6 +12,7 @@
 import { exitReason as exitReasonImported, ringCount as ringCountImported } from "../../translator/contract/exits.ts";
 import { linearCode as linearCodeImported, mode } from "../../translator/contract/mode-key.ts";
 import {
+  attention as attentionImported,
   eflag as eflagImported,
   faultPlace,
   jsCall as jsCallImported,
@@ -38,7 +39,7 @@ import { RegionMaking } from "../code/region-making.ts";
 import { RegionPolicy } from "../code/region-policy.ts";
 import { RegionTargets } from "../code/region-targets.ts";
 import { Regions } from "../code/regions.ts";
-import { attention as attentionImported, type Cpu } from "../cpu/cpu.ts";
+import type { Cpu } from "../cpu/cpu.ts";
 import { deliverDebugException, deliverException, deliverHardwareInterrupt, eventKind as eventKindImported, isFault } from "../cpu/interrupts.ts";
 import { usualCodeWords } from "../memory/host-memory.ts";
 import type { DispatcherOptions } from "./dispatcher-options.ts";

@@ -2,10 +2,10 @@
  * The block at R[eip]: found, or decoded. Code whose EIP is not its linear address has its own ways (docs/ARCHITECTURE.md, "Code whose EIP is not its address").
  */
 import { linearCode as linearCodeImported, type ModeKey, mode, modeWidth as modeWidthImported } from "../../translator/contract/mode-key.ts";
-import { segment, slot as slotImported, vector as vectorImported } from "../../translator/contract/slots.ts";
+import { attention as attentionImported, segment, slot as slotImported, vector as vectorImported } from "../../translator/contract/slots.ts";
 import type { BlockBuilder } from "../code/block-builder.ts";
 import type { CodeCache } from "../code/code-cache.ts";
-import { attention as attentionImported, type Cpu } from "../cpu/cpu.ts";
+import type { Cpu } from "../cpu/cpu.ts";
 import type { JumpCache } from "./jump-cache.ts";
 
 // Bound here because V8 folds a module's own constants, but not those it imports.

@@ -4,11 +4,10 @@
  * descriptors and TSS are read each time. Whatever is not as foreseen changes nothing and is left to the host's function.
  */
 import { linearCode, mode } from "../../translator/contract/mode-key.ts";
-import { eflag, jsCall, segment, slot } from "../../translator/contract/slots.ts";
+import { attention, eflag, jsCall, segment, slot, userFlags32 } from "../../translator/contract/slots.ts";
 import { dispatchBlock, pseudo } from "../code/pseudo-shapes.ts";
-import { attention } from "../cpu/cpu.ts";
 import { systemBits } from "../cpu/flags.ts";
-import { supervisorFlags32, userFlags32 } from "../cpu/interrupt-return.ts";
+import { supervisorFlags32 } from "../cpu/interrupt-return.ts";
 import { eventKind } from "../cpu/interrupts.ts";
 
 const { tf, rf, nt, vm, ac, cf, pf, af, zf, sf, of } = eflag;

@@ -2,10 +2,10 @@
  * Stores from regions that are not plain: to pages with translated code, to devices, misaligned, or not allowed. A region runs on after a store, so what it must not do itself it
  * refuses, and leaves; tier 0 then makes the store as one instruction alone.
  */
-import { slot as slotImported } from "../../translator/contract/slots.ts";
+import { attention as attentionImported, slot as slotImported } from "../../translator/contract/slots.ts";
 import type { CodeCache } from "../code/code-cache.ts";
 import type { Regions } from "../code/regions.ts";
-import { attention as attentionImported, type Cpu } from "../cpu/cpu.ts";
+import type { Cpu } from "../cpu/cpu.ts";
 import { walkFlag as walkFlagImported } from "../memory/page-walk.ts";
 
 // Bound here because V8 folds a module's own constants, but not those it imports.

@@ -61,6 +61,7 @@ export function hostNames(cpu: Cpu, { C, H, J }: CodeArrays, callouts: Readonly<
     F: cpu.F,
     S: cpu.simd.S,
     X: cpu.exitCounts,
+    EV: cpu.attention,
     K: cpu.x87Doubles,
     AT: cpu.aesTable,
     C,

@@ -6,13 +6,11 @@
 import { mode } from "../../translator/contract/mode-key.ts";
 import { deepestCall, targetMask, targetShift } from "../../translator/contract/region-targets.ts";
 import { siteList } from "../../translator/contract/sites.ts";
-import { cr0bit, eflag, jsCall, segment, slot } from "../../translator/contract/slots.ts";
+import { attention, cr0bit, eflag, farFromSliceEnd, jsCall, segment, slot, userFlags, userFlags32 } from "../../translator/contract/slots.ts";
 import { modeMask, shapeBits } from "../code/code-cache.ts";
 import { coverageFrames } from "../code/coverage.ts";
 import { firstRegionShape, pseudo } from "../code/pseudo-shapes.ts";
-import { attention } from "../cpu/cpu.ts";
 import { systemBits } from "../cpu/flags.ts";
-import { userFlags, userFlags32 } from "../cpu/interrupt-return.ts";
 import { guarded } from "../memory/linear.ts";
 import { jumpCacheMask, sharedJumpMask } from "./jump-cache.ts";
 
@@ -251,7 +249,7 @@ const calloutHelpers: Readonly<Record<string, string>> = {
     return 0;
   }`,
   v_setInterruptFlag: `() => {
-    if (${nothingWaits(64)} && (R[${modeSlot}] & ${mode.singleStep}) === 0 && ((R[${slot.cr0}] & ${cr0bit.pe}) === 0 || ((${flags} >>> 12) & 3) >= ${ring})) {
+    if (${nothingWaits(farFromSliceEnd)} && (R[${modeSlot}] & ${mode.singleStep}) === 0 && ((R[${slot.cr0}] & ${cr0bit.pe}) === 0 || ((${flags} >>> 12) & 3) >= ${ring})) {
       ${flags} = ${flags} | ${eflag.if};
       return 0;
     }

@@ -20,6 +20,7 @@ export const optimisations = {
   vectors: "regions: MMX and SSE in line, on registers in locals; without, by callouts",
   simd: "regions: XMM registers are vectors of WebAssembly; without, and in JavaScript, words and doubles",
   carries: "regions: the vector of carries is computed only where it is seen",
+  shortcuts: "regions: CLI, STI, PUSHF and POPF in line where they have nothing more to do than to change IF; without, by callouts",
   tables: "regions: computed jumps to many places in the region find theirs in a table; without, by bisection",
   nests: "regions: an inner loop that is entered first and the loop around it are told apart; without, they are one loop with two ways back",
   homes: "regions: what computed jumps leave behind and none of their targets reads is in memory in between; without, in locals",

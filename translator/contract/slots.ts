@@ -133,6 +133,21 @@ export const faultPlace = { offsetBits: 22, inGeneralCall: 1 << 22, unexecutedSh
 /** Words of the array J, about calls of regions by regions: where the RET of the running function is to return to, how deep calls nest; what a region then returns. */
 export const jsCall = { returnTo: 0, depth: 1, returned: 0x3fffffff } as const;
 
+/** Words of the array EV: what is asked before anything goes on without the dispatcher. */
+export const attention = {
+  /** Something waits for the dispatcher, or may soon: it is to look itself whenever an instruction ends that may have changed what may be done. */
+  look: 0,
+  /** A region left at a store that tier 0 is to make. */
+  refused: 1,
+  /** Interrupts and exceptions have an observer. */
+  observed: 2,
+  /** No question, but the dispatcher's note that R[eip] itself is right, which no longer holds where code goes on by itself (runtime/execute/entry.ts). */
+  eipIsCurrent: 3,
+} as const;
+
+/** Instructions left in the slice above which the dispatcher does not look before the block behind STI has begun. */
+export const farFromSliceEnd = 64;
+
 export type SlotName = keyof typeof slot;
 
 /** Segment register numbers as ModRM and prefixes encode them; LDTR and TR follow. */
@@ -160,6 +175,9 @@ export const eflag = {
   id: 1 << 21,
 } as const;
 export const arithmeticFlags = 0x8d5;
+/** Flags any IRET or POPF restores with a 16-bit operand, and those that need the 32-bit form as well. */
+export const userFlags = arithmeticFlags | eflag.tf | eflag.df | eflag.nt;
+export const userFlags32 = userFlags | eflag.rf | eflag.ac | eflag.id;
 
 export const cr0bit = { pe: 1, mp: 2, em: 4, ts: 8, et: 16, ne: 32, wp: 1 << 16, am: 1 << 18, nw: 1 << 29, cd: 1 << 30, pg: 1 << 31 } as const;
 export const cr4bit = { vme: 1, pvi: 2, tsd: 4, de: 8, pse: 16, pae: 32, mce: 64, pge: 128, pce: 256, osfxsr: 512, osxmmexcpt: 1024 } as const;

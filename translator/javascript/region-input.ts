@@ -21,6 +21,8 @@ export interface RegionInput {
   readonly hasWholeVectors: boolean;
   /** Whether carries are computed only where they are seen. */
   readonly isCarryLazy: boolean;
+  /** Whether callouts with next to nothing to do are done in line. */
+  readonly hasShortcuts: boolean;
   /** Whether computed jumps to many places go by a table. */
   readonly hasTables: boolean;
   /** Whether what nothing reads behind the selector is in memory there. */

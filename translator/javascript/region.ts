@@ -43,6 +43,7 @@ import { pagesOf, type RegionInput } from "./region-input.ts";
 import { RegionScope } from "./region-scope.ts";
 import { RegionState, register } from "./region-state.ts";
 import { estimatedSize, type RegionParts } from "./region-tree.ts";
+import { type Shortcut, shortcutOf } from "./shortcuts.ts";
 import { isVectorSlot, placeOf } from "./simd/accesses.ts";
 import { isStoreInLine } from "./simd/packed.ts";
 import type { VectorPlaces } from "./simd/places.ts";
@@ -558,6 +559,17 @@ class RegionPrinter implements Target, RegionSite {
     // A device may have asked for attention.
     if (row.readsTime) return state.readBudget();
     return row.vectors === true ? [...state.readVectors(), ...state.vectors.reload()] : [];
+  }
+  shortcut(callout: CalloutName, args: readonly Expression[]): Shortcut | undefined {
+    if (!this.input.hasShortcuts) return undefined;
+    const { freeNames } = this.scope;
+    return shortcutOf(callout, {
+      args,
+      slot: register,
+      budget: js.identifier("n"),
+      name: (hint) => this.name(hint),
+      free: (name) => freeNames.add(name),
+    });
   }
   subroutine(target: CallTarget): Statement[] {
     return callOfRegion(this, target, this.next, pagesOf(this.current));

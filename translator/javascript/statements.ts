@@ -31,6 +31,7 @@ import type { Expression, Statement } from "./estree.ts";
 import * as js from "./estree.ts";
 import { flagsForFaults } from "./fault-flags.ts";
 import type { PureTemplates } from "./pure-templates.ts";
+import type { Shortcut } from "./shortcuts.ts";
 import { numberOf } from "./simd/accesses.ts";
 import { expansionOf } from "./simd/expand.ts";
 import { packedExpansionOf } from "./simd/packed.ts";
@@ -71,6 +72,8 @@ export interface Target extends AccessTarget {
   siteOf?(access: LoadStatement | StoreStatement): SiteAccess | undefined;
   /** Whether two places may be the same. */
   mayAlias(a: SlotRef, b: SlotRef): boolean;
+  /** What to do in a callout's place, where there is less to do than to call. */
+  shortcut?(callout: CalloutName, args: readonly Expression[]): Shortcut | undefined;
   /** Where vector registers are, if callouts on them are to be done in line. */
   readonly inLineVectors?: VectorPlaces | undefined;
   /** What x87 instructions need to be done in line; absent: they are called. */
@@ -321,6 +324,8 @@ export class StatementEmitter {
       const slots = guard.slots.map((n) => this.constantSlot(n));
       return this.push(js.ifStatement(js.mostly(this.templates.instantiate(guard.op, [...slots, ...args]), false), this.callout(s, row, args)));
     }
+    const shortcut = this.target.shortcut?.(s.callout, args);
+    if (shortcut !== undefined) return this.shorten(s, row, args, shortcut);
     const whole = vectors?.isWhole ? packedExpansionOf(s.callout) : undefined;
     const expand = vectors === undefined ? undefined : (whole ?? expansionOf(s.callout));
     if (vectors !== undefined && expand !== undefined) {
@@ -352,6 +357,23 @@ export class StatementEmitter {
     this.accesses.forget();
   }
 
+  private shorten(s: CallStatement, row: CalloutRow, args: readonly Expression[], { before = [], usual, instead, result }: Shortcut): void {
+    if (sensitiveRowOf[s.callout] !== undefined) this.push(this.countExit(s.callout));
+    for (const x of before) this.push(x);
+    let bind: ((called: Expression) => Statement) | undefined;
+    if (result !== undefined && this.isUsed(s)) {
+      const local = this.target.name("r");
+      this.push(js.declare(usual === undefined ? "const" : "let", local, result));
+      this.resultOf(s).expression = js.identifier(local);
+      bind = (called) => js.expressionStatement(js.assign({ type: "Identifier", name: local }, called));
+    }
+    if (usual === undefined) for (const x of instead) this.push(x);
+    else {
+      this.push(js.ifStatement(js.mostly(usual, true), [...instead], this.called(s, row, args, bind)));
+      this.accesses.forget();
+    }
+  }
+
   private subroutine(target: Value): void {
     const isKnown = target.kind === "codeAddress" && target.offset.kind === "constant";
     const place = isKnown ? { offset: (target.offset as { value: number }).value } : { eip: this.simple(target, "a") };
@@ -378,9 +400,19 @@ export class StatementEmitter {
     return true;
   }
 
-  /** The call itself. @param bind what to do with its result */
+  /** The call, counted if it is a VM exit. @param bind what to do with its result */
   private callout(s: CallStatement, row: CalloutRow, args: readonly Expression[], bind?: (result: Expression) => Statement): Statement[] {
-    if (sensitiveRowOf[s.callout] !== undefined) this.free("X");
+    const counted = sensitiveRowOf[s.callout] === undefined ? [] : [this.countExit(s.callout)];
+    return this.called(s, row, args, bind, counted);
+  }
+
+  private called(
+    s: CallStatement,
+    row: CalloutRow,
+    args: readonly Expression[],
+    bind?: (result: Expression) => Statement,
+    counted: readonly Statement[] = [],
+  ): Statement[] {
     const name = calloutName(s.callout);
     this.free(name);
     this.free("cpu");
@@ -389,7 +421,7 @@ export class StatementEmitter {
     return [
       ...(vectors?.isWhole ? vectors.beforeCallout(row, s.args.map(numberOf)) : []),
       ...this.target.beforeCall(row, s.callout),
-      ...(sensitiveRowOf[s.callout] === undefined ? [] : [this.countExit(s.callout)]),
+      ...counted,
       // A callout of the contract returns an int32; `| 0` tells V8 so.
       bind === undefined ? js.expressionStatement(called) : bind(js.toInt32(called)),
       ...this.target.afterCall(row, s.callout),
@@ -398,6 +430,7 @@ export class StatementEmitter {
 
   /** A sensitive instruction is a VM exit, whether it then faults or not. */
   private countExit(callout: CalloutName): Statement {
+    this.free("X");
     const ring = this.constantSlot(slot.cpl);
     return js.expressionStatement(js.increment(js.index("X", js.binary("+", js.literal(calloutExit(callout) * ringCount), ring))));
   }
