@@ -35,6 +35,12 @@ function arithmetic(kind: "add" | "sub", a: number, b: number, carry: number): R
 const add = (a: number, b: number, before?: Result): Result => arithmetic("add", a, b, before ? before.flags & cf : 0);
 const sub = (a: number, b: number, before?: Result): Result => arithmetic("sub", a, b, before ? before.flags & cf : 0);
 
+/** INC and DEC: CF as it was. */
+const step = (kind: "inc" | "dec", a: number, before: Result): Result => {
+  const { value, flags } = (kind === "inc" ? add : sub)(a, 1);
+  return { value, flags: (flags & ~cf) | (before.flags & cf) };
+};
+
 const conditions: Record<string, (flags: number) => boolean> = {
   b: (f) => (f & cf) !== 0,
   ae: (f) => (f & cf) === 0,
@@ -96,8 +102,7 @@ const chains: Record<string, (a: number, b: number) => Result> = {
   // What keeps some of the flags that ADC left in another block: INC all but CF, a rotation all but CF and OF.
   "add eax, ebx\n adc ebx, eax\n jo over\n over: inc eax": (a, b) => {
     const low = add(a, b);
-    const stepped = add(low.value, 1);
-    return { value: stepped.value, flags: (stepped.flags & ~cf) | (add(b, low.value, low).flags & cf) };
+    return step("inc", low.value, add(b, low.value, low));
   },
   "add eax, ebx\n adc ebx, eax\n jo over\n over: rol al, 1": (a, b) => {
     const low = add(a, b);
@@ -106,6 +111,35 @@ const chains: Record<string, (a: number, b: number) => Result> = {
     return { value: low.value, flags: (add(b, low.value, low).flags & ~(cf | of)) | (turned.cf ? cf : 0) | (turned.of ? of : 0) };
   },
 };
+
+// INC and DEC behind what they leave CF of, one behind the other, and in front of what takes CF up again.
+Object.assign(chains, {
+  "cmp eax, ebx\n inc eax": (a, b) => step("inc", a, sub(a, b)),
+  "cmp eax, ebx\n dec eax": (a, b) => step("dec", a, sub(a, b)),
+  "add eax, ebx\n dec ebx\n inc eax": (a, b) => step("inc", add(a, b).value, add(a, b)),
+  "add eax, ebx\n jo over\n over: dec ebx\n jo more\n more: dec eax": (a, b) => step("dec", add(a, b).value, add(a, b)),
+  "add al, bl\n setc al\n movzx eax, al\n neg eax\n inc ebx": (a, b) => {
+    const carry = (a & 255) + (b & 255) > 255 ? 1 : 0;
+    return step("inc", b, sub(0, carry));
+  },
+  "cmp eax, ebx\n inc eax\n adc ebx, eax": (a, b) => add(b, (a + 1) | 0, sub(a, b)),
+  "cmp eax, ebx\n inc eax\n jo over\n over: sbb ebx, eax": (a, b) => sub(b, (a + 1) | 0, sub(a, b)),
+  // Loops that count by them; the last round's carry goes around.
+  "mov ecx, 5\n add eax, ebx\n round: mov edx, edx\n dec ecx\n jnz round\n inc eax": (a, b) => step("inc", add(a, b).value, add(a, b)),
+  "mov ecx, 3\n clc\n round: adc eax, ebx\n inc ecx\n cmp ecx, 7\n cmc\n jnz round": (a, b) => {
+    // CMP with a smaller number borrows, with the same one does not; CMC turns that over.
+    const first = add(a, b);
+    const middle = [0, 1].reduce((value) => add(value, b).value, first.value);
+    return { value: add(middle, b).value, flags: sub(7, 7).flags | cf };
+  },
+  "mov ecx, 4\n clc\n round: adc eax, ebx\n dec ecx\n jnz round\n inc ebx": (a, b) => {
+    let sum = add(a, b);
+    for (let k = 0; k < 3; k++) sum = add(sum.value, b, sum);
+    return step("inc", b, sum);
+  },
+  // Where there are rotations, too.
+  "add eax, ebx\n rol eax, 1\n inc ebx": (a, b) => step("inc", b, { value: 0, flags: add(a, b).value < 0 ? cf : 0 }),
+} satisfies typeof chains);
 
 for (const [text, result] of Object.entries(chains)) {
   check(text, (a, b) => result(a, b).flags);

@@ -20,6 +20,8 @@ const texts = [
   "mov ecx, edx\n mul ebx\n mov edx, ecx",
   "cmp al, bl",
   "add al, bl\n inc eax",
+  "add eax, ebx\n adc eax, ebx\n rol eax, 7",
+  "add eax, ebx\n adc al, bl\n dec eax",
   "stc\n dec eax\n inc ebx",
   "neg eax\n sbb ebx, ebx",
   "bt eax, 5",

@@ -1,6 +1,7 @@
 /** CLI, STI, PUSHF and POPF in line (translator/javascript/shortcuts.ts): what changes, what each ring may change (SDM vol. 2 under each), and when they are left to the callouts. */
 import { describe, expect, it } from "vitest";
 import { eflag, slot } from "../../translator/contract/slots.ts";
+import { scenario } from "../self-modifying/scenario.ts";
 import { assemble } from "../support/assembler.ts";
 import { tiers } from "../support/core.ts";
 
@@ -97,4 +98,33 @@ describe.each(tiers)("$name", (tier) => {
       if (iopl === 3) expect(stop.eflags & eflag.if).toBe(instruction === "sti" ? eflag.if : 0);
     }
   });
+});
+
+// They leave the x87 registers where the region has them.
+scenario("PUSHF, POPF, CLI and STI among x87 instructions", {
+  ring: 0,
+  source: `
+    mov ecx, 300
+    xor eax, eax
+    fninit
+  next:
+    fld1
+    pushfd
+    fld1
+    faddp st(1), st
+    popfd
+    fld1
+    cli
+    fstp st(1)
+    sti
+    fist dword ptr [esp - 8]
+    add eax, [esp - 8]
+    cli
+    fstp st
+    dec ecx
+    jnz next
+    fstsw word ptr [esp - 8]
+    movzx ecx, word ptr [esp - 8]
+    int3`,
+  expected: { eax: 300, ecx: 0 },
 });

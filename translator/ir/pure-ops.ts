@@ -72,6 +72,8 @@ export const pureOps = {
   /** Puts an 8- or 16-bit carry vector where flagCarry wants it: bits 7 or 15 to 31, AF kept at bit 3. */
   carryVector8: { parameters: "c", js: "(c << 24) | (c & 8)" },
   carryVector16: { parameters: "c", js: "(c << 16) | (c & 8)" },
+  /** flagCarry behind INC from a to b = a + 1, or DEC from b to a: CF from flagCarry as it was, in o. */
+  stepped: { parameters: "o a b", js: "(o & -2147483648) | (((o ^ (b & ~a)) >>> 1) & 1073741824) | (((a ^ b) >>> 1) & 8)" },
   /** 1 when the low byte has even parity. */
   evenParity: { parameters: "a", js: "(38505 >>> ((a ^ (a >>> 4)) & 15)) & 1" },
   /** ((flagCarry << 1) ^ flagCarry): OF in the sign bit. */

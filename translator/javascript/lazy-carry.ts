@@ -12,6 +12,9 @@
  * Rotations change CF and OF alone: what they come from is kept beside the addends, as the word whose upper two bits they are once it is rotated to the right by `cr`, and a mask of what
  * of the addends' vector still counts. (OpenSSL's SHA-256 has six of them a round, and loads between them.)
  *
+ * INC and DEC leave CF as it was: the lower of their two numbers is kept beside the addends, and whether they were last. A loop that counts by them need not take CF out of the vector and
+ * put it into the next one in every round. (Not where there are rotations; there they make a vector.)
+ *
  * Of operations on bytes and 16-bit words the carries go to the upper end of the vector, all but AF's at bit 3: by how much is a third local, in regions that have such ones.
  */
 import type { MicroBlock } from "../ir/block.ts";
@@ -30,6 +33,10 @@ const scratch = js.identifier("cv");
 const rotatedWord = js.identifier("co");
 const rotatedBy = js.identifier("cr");
 const kept = js.identifier("ck");
+/** Of INC and DEC: the lower number, and 1 where they were last. */
+const lower = js.identifier("cl");
+const isStep = js.identifier("ci");
+const beforeStep = js.identifier("cb");
 const keepsAll = -1;
 const keepsLower = 0x3fffffff;
 
@@ -37,13 +44,16 @@ export class LazyCarry {
   private readonly hasNarrow: boolean;
   private readonly hasThird: boolean;
   private readonly hasRotations: boolean;
+  private readonly hasSteps: boolean;
 
-  constructor(blocks: readonly MicroBlock[]) {
+  /** @param isPlain nothing but the addends is to be kept, if that can be */
+  constructor(blocks: readonly MicroBlock[], isPlain: boolean) {
     const some = (test: (vector: Value) => boolean): boolean =>
-      blocks.some(({ statements }) => statements.some(({ s }) => s.kind === "set" && test(s.value)));
+      blocks.some(({ statements }) => statements.some(({ s }) => s.kind === "set" && vectorsIn(s.value).some(test)));
     this.hasNarrow = some((vector) => (addendsOf(vector)?.shift ?? 0) > 0);
     this.hasThird = some((vector) => addendsOf(vector)?.c !== undefined);
     this.hasRotations = some((vector) => rotationOf(vector) !== undefined);
+    this.hasSteps = !isPlain && !this.hasRotations && some((vector) => isStepped(vector));
   }
 
   /** Declared with the vector in them. */
@@ -52,12 +62,14 @@ export class LazyCarry {
     const more = this.hasThird ? [js.declare("let", third.name, js.literal(0))] : [];
     const whole = [rotatedWord, rotatedBy].map(({ name }) => js.declare("let", name, js.literal(0)));
     const rotations = this.hasRotations ? [...whole, js.declare("let", kept.name, js.literal(keepsAll))] : [];
-    return [js.declare("let", first.name, vector), js.declare("let", second.name, first), ...more, ...zero, ...rotations];
+    const steps = this.hasSteps ? [lower, isStep, beforeStep].map(({ name }) => js.declare("let", name, js.literal(0))) : [];
+    return [js.declare("let", first.name, vector), js.declare("let", second.name, first), ...more, ...zero, ...rotations, ...steps];
   }
 
   /** The vector of carries. */
   vector(): Expression {
     const sum = this.sumVector();
+    if (this.hasSteps) return js.sequence(js.assign(beforeStep, sum), js.conditional(js.binary("!==", isStep, js.literal(0)), stepped(), beforeStep));
     if (!this.hasRotations) return sum;
     const back = js.binary("-", js.literal(0), rotatedBy);
     const word = js.binary("|", js.binary(">>>", rotatedWord, rotatedBy), js.binary("<<", rotatedWord, back));
@@ -74,9 +86,19 @@ export class LazyCarry {
   }
 
   assign(vector: Value, print: (v: Value) => Expression): Statement[] {
+    if (this.hasSteps && isStepped(vector)) {
+      const from = print(vector.args[1]);
+      return [...this.assignBeforeStep(vector.args[0], print), js.set(lower, from), js.set(isStep, js.literal(1))];
+    }
     const rotation = rotationOf(vector);
     if (rotation === undefined) return [...this.assignSum(vector, print), ...this.rotated(js.literal(0), 0, keepsAll)];
     return [...this.assignOld(rotation.old, print), ...this.rotated(print(rotation.word), rotation.by, keepsLower)];
+  }
+
+  /** Of what INC and DEC find only CF is left, which other ones before them have left as it was. */
+  private assignBeforeStep(old: Value, print: (v: Value) => Expression): Statement[] {
+    if (isStepped(old)) return this.assignBeforeStep(old.args[0], print);
+    return isAsItWas(old) ? [] : this.assignSum(old, print);
   }
 
   private assignSum(vector: Value, print: (v: Value) => Expression): Statement[] {
@@ -89,9 +111,7 @@ export class LazyCarry {
   private assignOld(old: Value, print: (v: Value) => Expression): Statement[] {
     const before = rotationOf(old);
     if (before !== undefined) return this.assignOld(before.old, print);
-    // As it is. A value that was written since would stand here itself.
-    if (old.kind === "result" && old.statement.kind === "get") return [];
-    return this.assignSum(old, print);
+    return isAsItWas(old) ? [] : this.assignSum(old, print);
   }
 
   /** Both from an expression for the vector. */
@@ -101,7 +121,7 @@ export class LazyCarry {
 
   /** Whether the vector is the addends' and nothing else, so that these two words are all there is to it. */
   get isPlain(): boolean {
-    return !this.hasNarrow && !this.hasThird && !this.hasRotations;
+    return !this.hasNarrow && !this.hasThird && !this.hasRotations && !this.hasSteps;
   }
   /** To two words of memory, and from there. */
   store([a, b]: readonly [Expression, Expression]): Statement[] {
@@ -115,13 +135,38 @@ export class LazyCarry {
     const both = [js.set(first, a), js.set(second, b)];
     const more = this.hasThird ? [js.set(third, c ?? js.literal(0))] : [];
     // What may come from the vector as it was is first: the carry that ADC and SBB take in, or else a whole vector made of it.
-    return [...(c === undefined ? [...both, ...more] : [...more, ...both]), ...(this.hasNarrow ? [js.set(shift, js.literal(by))] : [])];
+    const [zero, width] = [js.literal(0), js.literal(by)];
+    const steps = this.hasSteps ? [js.set(lower, zero), js.set(isStep, zero)] : [];
+    return [...(c === undefined ? [...both, ...more] : [...more, ...both]), ...(this.hasNarrow ? [js.set(shift, width)] : []), ...steps];
   }
 
   /** Constants where there is no rotation, so that nothing of one is held in registers from there on. */
   private rotated(word: Expression, by: 0 | 1, mask: number): Statement[] {
     return this.hasRotations ? [js.set(rotatedWord, word), js.set(rotatedBy, js.literal(by)), js.set(kept, js.literal(mask))] : [];
   }
+}
+
+type Stepped = Pure & { readonly op: "stepped" };
+const isStepped = (vector: Value): vector is Stepped => vector.kind === "pure" && vector.op === "stepped";
+
+/** A vector, and those that INC, DEC and rotations have left parts of: they may be set with it alone. */
+function vectorsIn(vector: Value): Value[] {
+  const old = isStepped(vector) ? vector.args[0] : rotationOf(vector)?.old;
+  return old === undefined ? [vector] : [vector, ...vectorsIn(old)];
+}
+
+/** Whether the vector is what it was. One that was written since would stand here itself. */
+const isAsItWas = (vector: Value): boolean => vector.kind === "result" && vector.statement.kind === "get";
+
+/** The vector behind INC or DEC from what it was before: as pureOps.stepped has it. */
+function stepped(): Expression {
+  const { binary, literal } = js;
+  const upper = js.toInt32(binary("+", lower, literal(1)));
+  const sign = binary("&", upper, js.unary("~", lower));
+  const carry = binary("&", beforeStep, literal(1 << 31));
+  const overflow = binary("&", binary(">>>", binary("^", beforeStep, sign), literal(1)), literal(1 << 30));
+  const adjust = binary("&", binary(">>>", binary("^", lower, upper), literal(1)), literal(8));
+  return binary("|", binary("|", carry, overflow), adjust);
 }
 
 /** Whether a vector of carries takes operations of its own. */

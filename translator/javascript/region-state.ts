@@ -43,7 +43,8 @@ export class RegionState {
   constructor(input: RegionInput, inside: readonly (readonly number[])[], templates: PureTemplates) {
     const { blocks, plan } = input;
     const hasVectors = this.noteLocals(blocks);
-    this.carry = new LazyCarry(blocks);
+    const hasHomes = input.hasHomes && plan.first === 1 && !plan.isNest;
+    this.carry = new LazyCarry(blocks, hasHomes);
     this.isCarryLazy = input.isCarryLazy && this.dirty.has(slot.flagCarry);
     const graph = inside.map((list, k) => (plan.usesSelector(k) ? plan.selected : list));
     const [vectorBlocks, edges] = input.inLineVectors && hasVectors ? [blocks, graph] : [[], []];
@@ -54,7 +55,7 @@ export class RegionState {
       for (const n of used) this.used.add(n);
       for (const n of dirty) this.dirty.add(n);
     }
-    if (input.hasHomes && plan.first === 1 && !plan.isNest) {
+    if (hasHomes) {
       const carryStays = this.isCarryLazy && !this.carry.isPlain;
       const written = [...this.dirty].filter((n) => !(carryStays && n === slot.flagCarry));
       this.homes = new Homes(blocks, inside, plan, written);

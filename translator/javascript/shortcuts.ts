@@ -84,6 +84,9 @@ const shortcuts: Readonly<Partial<Record<CalloutName, (site: Site) => Shortcut>>
   },
 });
 
+/** Whether there is one. Then the callout has nothing to do with the x87 registers, which a region may hold as it likes at a place that is seldom come to. */
+export const hasShortcut = (callout: CalloutName): boolean => shortcuts[callout] !== undefined;
+
 /** What a region may do in the callout's place, if anything. */
 export function shortcutOf(callout: CalloutName, site: Site): Shortcut | undefined {
   return shortcuts[callout]?.(site);

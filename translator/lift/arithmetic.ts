@@ -48,12 +48,13 @@ function liftStep(step: 1 | -1): LiftFunction {
     const r = step === 1 ? b.add(x, 1) : b.sub(x, 1);
     const old = b.get(slot.flagCarry);
     b.write(target, r);
+    b.setResultFlags(r, size);
+    if (size === 4) return b.set(slot.flagCarry, step === 1 ? b.pure("stepped", old, x, r) : b.pure("stepped", old, r, x));
     // bit 31 = old CF; bit 30 = OF ^ old CF; bit 3 = AF. OF: the sign bit alone came up (INC) or went (DEC).
     const changedSign = step === 1 ? b.and(b.pure("not", x), r) : b.and(x, b.pure("not", r));
-    const overflow = size === 4 ? changedSign : b.shl(changedSign, 32 - 8 * size);
+    const overflow = b.shl(changedSign, 32 - 8 * size);
     const carryAndOverflow = b.or(b.and(old, 1 << 31), b.and(b.shr(b.xor(old, overflow), 1), 1 << 30));
     b.set(slot.flagCarry, b.or(carryAndOverflow, b.and(b.shr(b.xor(x, r), 1), 8)));
-    b.setResultFlags(r, size);
   };
 }
 

@@ -126,16 +126,26 @@ function zeroTest(v: Value): Value {
 function signTest(v: Value): Value {
   const carry = subtractionOf(v);
   if (carry !== undefined && width(carry.left) <= carry.bits && width(carry.right) <= carry.bits) return make("below", carry.left, carry.right);
+  // INC and DEC leave CF as it was.
+  if (isOp(v, "stepped")) return rewrite(make("less", v.args[0], constant(0)));
   const sum = carry === undefined ? sumOf(v) : undefined;
   if (sum !== undefined) {
     const { op, a, b, plain } = sum;
     if (sum.carry !== undefined) return make(op === "carries" ? "carriesOut" : "borrowsOut", a, b, sum.carry);
     if (op === "carries") return make("below", plain, isConstant(b) ? b : a);
   }
+  // OF of INC and DEC is had from their operands alone.
+  if (isOp(v, "overflowSign") && isOp(v.args[0], "stepped"))
+    return make("less", make("and", v.args[0].args[2], make("not", v.args[0].args[1])), constant(0));
   // SF != OF of a subtraction: less.
   if (isOp(v, "xor") && isOp(v.args[0], "overflowSign")) {
     const vector = v.args[0].args[0];
     if (isConstant(vector, 0)) return make("less", v.args[1], constant(0));
+    if (isOp(vector, "stepped")) {
+      const [, a, b] = vector.args;
+      if (same(v.args[1], a)) return make("less", b, constant(1));
+      if (same(v.args[1], b)) return make("less", a, constant(-1));
+    }
     const subtraction = subtractionOf(vector);
     if (subtraction !== undefined) return make("less", signed(subtraction.left, subtraction.bits), signed(subtraction.right, subtraction.bits));
     const difference = sumOf(vector);
@@ -188,10 +198,15 @@ const rules: Partial<Record<PureOp, (v: Pure, a: Value, b: Value, c: Value) => V
     if (isConstant(a, 0)) return rewrite(make("or", b, r));
     return isConstant(b, 0) && same(a, r) ? constant(0) : v;
   },
+  stepped: (v, o, a, b) => {
+    const seen = seenOf(o, 1 << 31);
+    return seen === o ? v : make("stepped", seen, a, b);
+  },
   shl: (v, a, b) => (isConstant(b) && (b.value & 31) === 0 ? a : v),
   shr: (v, a, b) => {
     if (isConstant(b) && (b.value & 31) === 0) return a;
     // CF of the instruction before.
+    if (isConstant(b, 31) && isOp(a, "stepped")) return rewrite(make("shr", a.args[0], b));
     if (isConstant(b, 31) && (isOp(a, "carries") || isOp(a, "borrows"))) {
       const test = signTest(a);
       if (!isOp(test, "less")) return make("toInt", test);
@@ -267,6 +282,7 @@ function seenOf(v: Value, mask: number, deep = deepestLook): Value {
     const [x, y] = [seenOf(a, mask, deep - 1), seenOf(b, mask, deep - 1)];
     return x === a && y === b ? v : rewrite(make(v.op, x, y));
   }
+  if (v.op === "stepped") return (mask & ~(1 << 31)) === 0 ? seenOf(a, mask, deep - 1) : v;
   if (v.op === "and") return isConstant(b) && (b.value & mask) === mask ? seenOf(a, mask, deep - 1) : v;
   if (v.op !== "shr" || !isConstant(b)) return v;
   const x = seenOf(a, mask << b.value, deep - 1);

@@ -5,6 +5,7 @@ import { type MicroBlock, slotNumber } from "../../ir/block.ts";
 import type { Statement as MicroStatement } from "../../ir/micro.ts";
 import type { RegionPlan } from "../../region/plan.ts";
 import * as js from "../estree.ts";
+import { hasShortcut } from "../shortcuts.ts";
 import { x87ExpansionOf } from "./expand.ts";
 import { Facts, type Point, RegionStack } from "./region-stack.ts";
 
@@ -23,7 +24,7 @@ export function x87UseOf(callout: CalloutName, inDoubles: boolean): X87Use {
   if (x87ExpansionOf(callout, inDoubles) !== undefined) return "inLine";
   const row: CalloutRow = callouts[callout];
   // Callouts on vector operands say what they read.
-  return row.slots !== undefined || harmless.has(callout) ? "none" : "any";
+  return row.slots !== undefined || harmless.has(callout) || hasShortcut(callout) ? "none" : "any";
 }
 
 /** MMX does, and what comes with it. */
