@@ -15,6 +15,7 @@ block of guest code before it runs and patches each sensitive instruction into a
 
 Each execution counts as a VM exit, by row and ring: \`--stats\` prints the counts, together with those of external interrupts and of exceptions by vector.
 \`xlat86 dump\` marks the instructions in its listing, and \`--debug callout\` writes a line for every call.
+Hot code does CLI, STI, PUSHF and POPF in line where nothing but IF changes and no interrupt waits (\`translator/javascript/shortcuts.ts\`); they count all the same, and are called where every call is to be written.
 Outside protected mode a segment register holds a sixteenth of its base and no privilege: loading and reading those (but for MOV and POP to SS, which hold interrupts off)
 and far jumps, calls and returns are translated in line there, and not counted.
 

@@ -89,9 +89,12 @@ export class Engine {
   }
 
   #translatorWith(ready: PreparedData | undefined): JavaScriptTranslator {
-    const { disable, passes, x87 } = this.#options;
+    const { debug, disable, passes, x87 } = this.#options;
+    const disabledPasses = new Set<string>(disable);
     // In JavaScript, which is what regions are without tail calls, sites are never found: they would only be in the way.
-    const disabledPasses = hasTailCallsAndVectors() ? disable : new Set([...disable, "sites", "simd"]);
+    if (!hasTailCallsAndVectors()) disabledPasses.add("sites").add("simd");
+    // Who wants to see the callouts wants to see all.
+    if (debug?.categories.includes("callout")) disabledPasses.add("shortcuts");
     return new JavaScriptTranslator({ disabledPasses, x87, prepared: ready, ...(passes ? { passes } : {}) });
   }
 

@@ -154,4 +154,19 @@ describe("debug output", () => {
       expect.stringMatching(/^callout portWrite\(0x80, 1, /),
     ]);
   });
+
+  it("callout: those of hot code, too, which are VM exits even where a region does them in line", async () => {
+    // mov esp, 80000h; mov ecx, 40000; again: pushfd; popfd; cli; dec ecx; jnz again; out 0f4h (exit)
+    const rounds = 0x9c40;
+    const image = kernel([...Buffer.from("bc00000800b9409c00009c9dfa4975fae6f4", "hex")]);
+    const called = (await log(["callout"], image)).map((line) => line.slice("callout ".length, line.indexOf("(")));
+    const count = (name: string): number => called.filter((other) => other === name).length;
+    expect(["systemFlags", "restoreFlags", "clearInterruptFlag"].map(count)).toEqual([rounds, rounds, rounds]);
+    const m = machine(image);
+    await m.run({ timeout: 50 });
+    const { exits: all, regions } = m.stats();
+    for (const reason of ["PUSHF", "POPF", "CLI"]) expect(all.find((exit) => exit.reason === reason)?.total, reason).toBe(rounds);
+    expect(regions).toBeGreaterThan(0);
+    m.destroy();
+  });
 });
