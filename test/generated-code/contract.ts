@@ -47,6 +47,7 @@ const arrays: Readonly<Record<string, boolean>> = {
   M64: true,
   MS: true,
   X: true,
+  EV: false,
   C: false,
   J: true,
   H: false,

@@ -3,6 +3,7 @@ import { isLinearCode, mode } from "../contract/mode-key.ts";
 import { segment, slot } from "../contract/slots.ts";
 import type { Expression } from "./estree.ts";
 import * as js from "./estree.ts";
+import { LocalNames } from "./local-names.ts";
 import type { RegionInput } from "./region-input.ts";
 import { register } from "./region-state.ts";
 import { type RegionTarget, regionTarget, targetNames } from "./region-targets.ts";
@@ -15,7 +16,7 @@ export class RegionScope {
   /** EIP is the linear address. */
   readonly isLinear: boolean;
   private readonly input: RegionInput;
-  private names = 0;
+  private readonly names = new LocalNames();
 
   constructor(input: RegionInput) {
     this.input = input;
@@ -23,7 +24,7 @@ export class RegionScope {
   }
 
   name(hint: string): string {
-    return `${hint}${this.names++}`;
+    return this.names.next(hint);
   }
 
   /** EIP at a page offset. */

@@ -14,6 +14,7 @@ import type { SlotRef, SlotType, Terminator, Value } from "../ir/micro.ts";
 import type { HandlerBody } from "../passes/fuse.ts";
 import type { Expression, Statement } from "./estree.ts";
 import * as js from "./estree.ts";
+import { LocalNames } from "./local-names.ts";
 import { print } from "./print.ts";
 import type { PureTemplates } from "./pure-templates.ts";
 import { StatementEmitter, type Target } from "./statements.ts";
@@ -28,7 +29,7 @@ class TierZeroTarget implements Target {
   readonly parts: number[];
   private readonly body: HandlerBody;
   private part = 0;
-  private names = 0;
+  private readonly names = new LocalNames();
   readonly x87: X87Site;
 
   constructor(body: HandlerBody, x87InDoubles: boolean) {
@@ -100,7 +101,7 @@ class TierZeroTarget implements Target {
     return fixed < 8 || (fixed >= slot.fpuMantissaLow && fixed < slot.fpuControl) || (fixed >= slot.xmm && fixed < slot.scratch2);
   }
   name(hint: string): string {
-    return `${hint}${this.names++}`;
+    return this.names.next(hint);
   }
 }
 
